@@ -1,1 +1,3 @@
-//! Placeholder while the room is built.
+//! Messages as bytes: framing, layouts and codec, all pure functions over byte slices.
+
+pub mod frame;
