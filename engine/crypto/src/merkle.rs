@@ -1,0 +1,36 @@
+//! Merkle trees: a batch's receipts, small lists, the open locks of a channel, the state of all channels.
+//!
+//! | tree | shape | root |
+//! |---|---|---|
+//! | [`Tree`], [`root`] | binary, any number of leaves, an odd node is promoted as it is | over count and top |
+//! | [`LockTree`] | 4-ary, exactly 64 slots, an empty slot is zero | the top node |
+//! | [`state_root`] | 4-ary, any number of slots, absent children are zero | over count and top |
+//!
+//! Leaves, nodes and roots are hashed in different domains, the count is under the root, no node is ever doubled and a
+//! path has exactly one length, so a root stands for one list of leaves, and a path for one place in it.
+//!
+//! All trees are hashed level by level, up to 16 nodes at a time.
+
+mod binary;
+mod lock_tree;
+mod state;
+
+pub use binary::{Tree, TreeKind, path_len, root, verify_path};
+pub use lock_tree::{LOCK_PATH_LEN, LockTree};
+pub use state::state_root;
+
+use tidegate_types::Digest;
+
+use crate::hash::{Domain, hash};
+
+/// `count ‖ 28 zero bytes ‖ top`: what a root is the hash of. One block, so that many roots can be hashed at a time.
+fn root_over(domain: Domain, count: u32, top: &Digest) -> Digest {
+    let mut block = [0; 64];
+    block[..4].copy_from_slice(&count.to_le_bytes());
+    block[32..].copy_from_slice(top.as_bytes());
+    hash(domain, &block)
+}
+
+fn count_of(leaves: &[Digest]) -> u32 {
+    u32::try_from(leaves.len()).expect("a tree has fewer than 2³² leaves: they would take 128 GiB")
+}
