@@ -92,12 +92,12 @@ impl fmt::Display for Amount {
 impl Fixed for Amount {
     const LEN: usize = 8;
 
-    fn put(&self, w: &mut Writer<'_>) {
-        self.0.put(w);
+    fn write(&self, w: &mut Writer<'_>) {
+        self.0.write(w);
     }
 
-    fn get(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Self::from_sat(u64::get(r)?).ok_or(DecodeError::OutOfRange { field: "amount" })
+    fn read(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Self::from_sat(u64::read(r)?).ok_or(DecodeError::OutOfRange { field: "amount" })
     }
 }
 

@@ -41,21 +41,21 @@ pub trait Fixed: Sized {
     const LEN: usize;
 
     /// Writes the encoding.
-    fn put(&self, w: &mut Writer<'_>);
+    fn write(&self, w: &mut Writer<'_>);
 
     /// Reads one value from the front of `r`.
     ///
     /// # Errors
-    /// [`DecodeError`] if the bytes are not what [`Fixed::put`] writes for any value.
-    fn get(r: &mut Reader<'_>) -> Result<Self, DecodeError>;
+    /// [`DecodeError`] if the bytes are not what [`Fixed::write`] writes for any value.
+    fn read(r: &mut Reader<'_>) -> Result<Self, DecodeError>;
 
     /// Reads a value that must fill `bytes` exactly.
     ///
     /// # Errors
-    /// As [`Fixed::get`], and [`DecodeError::TrailingBytes`].
+    /// As [`Fixed::read`], and [`DecodeError::TrailingBytes`].
     fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         let mut r = Reader::new(bytes);
-        let value = Self::get(&mut r)?;
+        let value = Self::read(&mut r)?;
         r.finish()?;
         Ok(value)
     }
@@ -74,8 +74,8 @@ pub trait Fixed: Sized {
     fn encode_into(&self, out: &mut [u8]) {
         assert_eq!(out.len(), Self::LEN, "the buffer is exactly as wide as the encoding");
         let mut w = Writer::new(out);
-        self.put(&mut w);
-        assert!(w.is_full(), "put() writes LEN bytes");
+        self.write(&mut w);
+        assert!(w.is_full(), "write() writes LEN bytes");
     }
 
     /// The encoding as a vector.
@@ -194,11 +194,11 @@ macro_rules! fixed_int {
         impl Fixed for $int {
             const LEN: usize = size_of::<$int>();
 
-            fn put(&self, w: &mut Writer<'_>) {
+            fn write(&self, w: &mut Writer<'_>) {
                 w.bytes(&self.to_le_bytes());
             }
 
-            fn get(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
+            fn read(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
                 Ok(Self::from_le_bytes(r.array()?))
             }
         }
@@ -209,11 +209,11 @@ fixed_int!(u8, u16, u32, u64);
 impl<const N: usize> Fixed for [u8; N] {
     const LEN: usize = N;
 
-    fn put(&self, w: &mut Writer<'_>) {
+    fn write(&self, w: &mut Writer<'_>) {
         w.bytes(self);
     }
 
-    fn get(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
+    fn read(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
         r.array()
     }
 }
@@ -233,11 +233,11 @@ macro_rules! fixed_struct {
         impl $crate::Fixed for $name {
             const LEN: usize = $crate::fixed_struct!(@len $($body)*);
 
-            fn put(&self, w: &mut $crate::Writer<'_>) {
+            fn write(&self, w: &mut $crate::Writer<'_>) {
                 $crate::fixed_struct!(@put self w $($body)*);
             }
 
-            fn get(r: &mut $crate::Reader<'_>) -> ::core::result::Result<Self, $crate::DecodeError> {
+            fn read(r: &mut $crate::Reader<'_>) -> ::core::result::Result<Self, $crate::DecodeError> {
                 $crate::fixed_struct!(@get r $($body)*);
                 Ok($crate::fixed_struct!(@build [] $($body)*))
             }
@@ -254,7 +254,7 @@ macro_rules! fixed_struct {
         $crate::fixed_struct!(@put $self $w $($($rest)*)?);
     };
     (@put $self:ident $w:ident $field:ident : $ty:ty $(, $($rest:tt)*)?) => {
-        <$ty as $crate::Fixed>::put(&$self.$field, $w);
+        <$ty as $crate::Fixed>::write(&$self.$field, $w);
         $crate::fixed_struct!(@put $self $w $($($rest)*)?);
     };
     (@get $r:ident) => {};
@@ -263,7 +263,7 @@ macro_rules! fixed_struct {
         $crate::fixed_struct!(@get $r $($($rest)*)?);
     };
     (@get $r:ident $field:ident : $ty:ty $(, $($rest:tt)*)?) => {
-        let $field = <$ty as $crate::Fixed>::get($r)?;
+        let $field = <$ty as $crate::Fixed>::read($r)?;
         $crate::fixed_struct!(@get $r $($($rest)*)?);
     };
     (@build [$($done:ident)*]) => { Self { $($done),* } };

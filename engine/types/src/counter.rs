@@ -68,12 +68,12 @@ macro_rules! number {
         impl Fixed for $name {
             const LEN: usize = size_of::<$int>();
 
-            fn put(&self, w: &mut Writer<'_>) {
-                self.0.put(w);
+            fn write(&self, w: &mut Writer<'_>) {
+                self.0.write(w);
             }
 
-            fn get(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
-                Ok(Self(<$int as Fixed>::get(r)?))
+            fn read(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
+                Ok(Self(<$int as Fixed>::read(r)?))
             }
         }
     };
@@ -147,12 +147,12 @@ impl LockSlot {
 impl Fixed for LockSlot {
     const LEN: usize = 1;
 
-    fn put(&self, w: &mut Writer<'_>) {
-        self.0.put(w);
+    fn write(&self, w: &mut Writer<'_>) {
+        self.0.write(w);
     }
 
-    fn get(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Self::new(u8::get(r)?).ok_or(DecodeError::OutOfRange { field: "lock slot" })
+    fn read(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Self::new(u8::read(r)?).ok_or(DecodeError::OutOfRange { field: "lock slot" })
     }
 }
 

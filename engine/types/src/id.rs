@@ -60,11 +60,11 @@ macro_rules! bytes {
         impl Fixed for $name {
             const LEN: usize = $len;
 
-            fn put(&self, w: &mut Writer<'_>) {
+            fn write(&self, w: &mut Writer<'_>) {
                 w.bytes(&self.0);
             }
 
-            fn get(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
+            fn read(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
                 Ok(Self(r.array()?))
             }
         }
