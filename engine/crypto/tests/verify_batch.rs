@@ -1,0 +1,136 @@
+//! A batch gives each item its own verdict, whatever stands beside it.
+
+use tidegate_crypto::keys::SecretKey;
+use tidegate_crypto::verify::{Backend, Item, KeyHandle, Verdict, Verifier, VerifierConfig};
+use tidegate_types::SignatureBytes;
+
+const BACKENDS: [Backend; 4] = [Backend::Auto, Backend::Avx512, Backend::Avx2, Backend::Portable];
+
+/// Signed messages under a few keys, in an order that mixes them.
+struct Signed {
+    keys: Vec<SecretKey>,
+    entries: Vec<(usize, [u8; 40], SignatureBytes)>,
+}
+
+fn signed(keys: u8, count: u32) -> Signed {
+    let keys: Vec<SecretKey> = (0..keys).map(|seed| SecretKey::from_seed([seed; 32])).collect();
+    let entries = (0..count)
+        .map(|number| {
+            let key = (number as usize * 7 + number as usize / 5) % keys.len();
+            let mut message = [0x5a; 40];
+            message[..4].copy_from_slice(&number.to_le_bytes());
+            (key, message, keys[key].sign(&message))
+        })
+        .collect();
+    Signed { keys, entries }
+}
+
+fn handles(verifier: &Verifier, keys: &[SecretKey]) -> Vec<KeyHandle> {
+    keys.iter().map(|key| verifier.register(&key.public())).collect()
+}
+
+fn verifiers() -> impl Iterator<Item = Verifier> {
+    BACKENDS.into_iter().filter_map(|backend| {
+        Verifier::new(VerifierConfig {
+            backend,
+            ..VerifierConfig::default()
+        })
+        .ok()
+    })
+}
+
+#[test]
+fn a_signature_corrupted_at_any_index_changes_that_verdict_alone() {
+    const COUNT: usize = 100;
+    let Signed { keys, entries } = signed(5, 100);
+    for verifier in verifiers() {
+        let handles = handles(&verifier, &keys);
+        for bad in 0..COUNT {
+            let mut signatures: Vec<SignatureBytes> = entries.iter().map(|entry| entry.2).collect();
+            let mut bytes = *signatures[bad].as_bytes();
+            bytes[bad % 64] ^= 1 << (bad % 8);
+            signatures[bad] = SignatureBytes::from_bytes(bytes);
+            let items: Vec<Item<'_>> = entries
+                .iter()
+                .zip(&signatures)
+                .map(|((key, message, _), signature)| Item {
+                    key: handles[*key],
+                    message,
+                    signature,
+                })
+                .collect();
+            let mut verdicts = vec![Verdict::Invalid; COUNT];
+            verifier.verify_batch(&items, &mut verdicts);
+            for (index, verdict) in verdicts.iter().enumerate() {
+                assert_eq!(
+                    verdict.is_valid(),
+                    index != bad,
+                    "{}: index {index}, bad {bad}",
+                    verifier.backend()
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn equal_keys_share_a_handle_and_others_do_not() {
+    let verifier = Verifier::new(VerifierConfig::default()).expect("auto is always there");
+    let keys: Vec<SecretKey> = (0..50).map(|seed| SecretKey::from_seed([seed; 32])).collect();
+    let first = handles(&verifier, &keys);
+    assert_eq!(
+        first.iter().map(|handle| handle.index()).collect::<Vec<_>>(),
+        (0..50).collect::<Vec<_>>()
+    );
+    assert_eq!(handles(&verifier, &keys), first);
+}
+
+#[test]
+fn a_signature_of_one_key_is_invalid_under_another() {
+    let Signed { keys, entries } = signed(2, 1);
+    for verifier in verifiers() {
+        let handles = handles(&verifier, &keys);
+        let (key, message, signature) = &entries[0];
+        for (index, handle) in handles.iter().enumerate() {
+            let item = Item {
+                key: *handle,
+                message,
+                signature,
+            };
+            assert_eq!(verifier.verify_one(&item).is_valid(), index == *key);
+        }
+    }
+}
+
+#[test]
+fn batches_of_every_small_length_are_judged() {
+    let Signed { keys, entries } = signed(3, 80);
+    for verifier in verifiers() {
+        let handles = handles(&verifier, &keys);
+        let items: Vec<Item<'_>> = entries
+            .iter()
+            .map(|(key, message, signature)| Item {
+                key: handles[*key],
+                message,
+                signature,
+            })
+            .collect();
+        for count in 0..items.len() {
+            let mut verdicts = vec![Verdict::Invalid; count];
+            verifier.verify_batch(&items[..count], &mut verdicts);
+            assert!(
+                verdicts.iter().all(|verdict| verdict.is_valid()),
+                "{}: {count}",
+                verifier.backend()
+            );
+        }
+    }
+}
+
+#[test]
+fn backend_words_read_back_and_others_are_refused() {
+    for backend in BACKENDS {
+        assert_eq!(backend.name().parse(), Ok(backend));
+    }
+    assert!("AVX512".parse::<Backend>().is_err());
+}
