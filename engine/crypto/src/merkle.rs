@@ -15,7 +15,7 @@ mod binary;
 mod lock_tree;
 mod state;
 
-pub use binary::{Tree, TreeKind, path_len, root, verify_path};
+pub use binary::{LIST, OUTCOMES, RECEIPTS, TRANSACTIONS, Tree, TreeKind, UTXO, path_len, root, verify_path};
 pub use lock_tree::{LOCK_PATH_LEN, LockTree};
 pub use state::state_root;
 

@@ -25,38 +25,38 @@ pub struct TreeKind {
     root: Domain,
 }
 
-impl TreeKind {
-    /// The receipts of a batch (rule 17).
-    pub const RECEIPTS: Self = Self {
-        leaf: Domain::ReceiptLeaf,
-        node: Domain::ReceiptNode,
-        root: Domain::ReceiptRoot,
-    };
-    /// A small list, such as the lock ids that a leaf credits.
-    pub const LIST: Self = Self {
-        leaf: Domain::ListLeaf,
-        node: Domain::ListNode,
-        root: Domain::ListRoot,
-    };
-    /// The outcomes that a leaf answers with.
-    pub const OUTCOMES: Self = Self {
-        leaf: Domain::Outcome,
-        node: Domain::OutcomeNode,
-        root: Domain::OutcomeRoot,
-    };
-    /// The transactions of a block.
-    pub const TRANSACTIONS: Self = Self {
-        leaf: Domain::TransactionLeaf,
-        node: Domain::TransactionNode,
-        root: Domain::Transactions,
-    };
-    /// The unspent outputs after a block.
-    pub const UTXO: Self = Self {
-        leaf: Domain::UtxoLeaf,
-        node: Domain::UtxoNode,
-        root: Domain::UtxoSet,
-    };
+/// The receipts of a batch (rule 17).
+pub const RECEIPTS: TreeKind = TreeKind {
+    leaf: Domain::ReceiptLeaf,
+    node: Domain::ReceiptNode,
+    root: Domain::ReceiptRoot,
+};
+/// A small list, such as the lock ids that a leaf credits.
+pub const LIST: TreeKind = TreeKind {
+    leaf: Domain::ListLeaf,
+    node: Domain::ListNode,
+    root: Domain::ListRoot,
+};
+/// The outcomes that a leaf answers with.
+pub const OUTCOMES: TreeKind = TreeKind {
+    leaf: Domain::Outcome,
+    node: Domain::OutcomeNode,
+    root: Domain::OutcomeRoot,
+};
+/// The transactions of a block.
+pub const TRANSACTIONS: TreeKind = TreeKind {
+    leaf: Domain::TransactionLeaf,
+    node: Domain::TransactionNode,
+    root: Domain::Transactions,
+};
+/// The unspent outputs after a block.
+pub const UTXO: TreeKind = TreeKind {
+    leaf: Domain::UtxoLeaf,
+    node: Domain::UtxoNode,
+    root: Domain::UtxoSet,
+};
 
+impl TreeKind {
     /// The leaf digest of an entry. Leaves may come from another domain too, never from this tree's node or root domain.
     #[must_use]
     pub fn leaf(self, entry: &[u8]) -> Digest {
@@ -122,8 +122,8 @@ fn hash_pairs(kind: TreeKind, level: &[Digest], out: &mut [Digest]) {
 /// A tree with all its nodes, for paths. Rebuilding it reuses its memory.
 ///
 /// ```
-/// use tidegate_crypto::merkle::{Tree, TreeKind, verify_path};
-/// let kind = TreeKind::RECEIPTS;
+/// use tidegate_crypto::merkle::{RECEIPTS, Tree, verify_path};
+/// let kind = RECEIPTS;
 /// let leaves = [kind.leaf(b"a"), kind.leaf(b"b"), kind.leaf(b"c")];
 /// let tree = Tree::build(kind, &leaves);
 /// let path: Vec<_> = tree.path(1).collect();
