@@ -337,7 +337,7 @@ mod tests {
 
     #[test]
     fn a_large_message_arrives_and_its_buffer_is_given_back() {
-        let body: Vec<u8> = (0..MAX_BODY).map(|i| (i % 251) as u8).collect();
+        let body: Vec<u8> = (0..MAX_BODY).map(|i| (i % 251).to_le_bytes()[0]).collect();
         let mut bytes = Vec::new();
         write_message(&mut bytes, 9, 1, |out| out.extend_from_slice(&body)).unwrap();
         let mut reader = MessageReader::new(MAX_BODY);

@@ -1,0 +1,75 @@
+//! The outermost layer: lengths on the socket.
+//!
+//! ```text
+//!  0         2
+//! +---------+--------------------------------------+
+//! | len u16 | a handshake message, or ciphertext   |
+//! +---------+--------------------------------------+
+//! ```
+//!
+//! Little endian. Every state of the session knows which lengths may come, so a wrong one ends the session at its second
+//! byte, before anything is buffered or computed.
+
+use core::ops::RangeInclusive;
+
+/// Bytes of the length prefix.
+pub const PREFIX_LEN: usize = 2;
+
+/// Bytes that authenticate a frame.
+pub const TAG_LEN: usize = 16;
+
+/// The most plaintext in one frame, in bytes.
+pub const PLAIN_MAX: usize = 16 * 1024;
+
+/// The longest frame behind its prefix, in bytes.
+pub const SEALED_MAX: usize = PLAIN_MAX + TAG_LEN;
+
+/// The first handshake message of IK: `e`, encrypted `s`, empty payload. XX between hubs begins with 32 bytes, so the
+/// length alone will tell them apart.
+pub(crate) const IK_FIRST_LEN: usize = 32 + (32 + TAG_LEN) + TAG_LEN;
+
+/// The second handshake message of IK: `e`, empty payload.
+pub(crate) const IK_SECOND_LEN: usize = 32 + TAG_LEN;
+
+/// All that a stranger may send before it is known: two prefixes, a handshake message and the proof of its identity.
+pub const UNKNOWN_PEER_BYTES_MAX: usize = 2 * PREFIX_LEN + IK_FIRST_LEN + crate::identity::PROOF_LEN + TAG_LEN;
+
+const _: () = assert!(UNKNOWN_PEER_BYTES_MAX <= 4096);
+const _: () = assert!(SEALED_MAX <= u16::MAX as usize);
+
+/// A frame's length outside what may come now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a frame of {len} bytes where {min} to {max} are allowed")]
+pub struct FrameLength {
+    /// Bytes announced.
+    pub len: usize,
+    /// The least allowed.
+    pub min: usize,
+    /// The most allowed.
+    pub max: usize,
+}
+
+/// The frame at the front of `input`, without its prefix, if it lies there whole.
+pub(crate) fn first_frame(input: &[u8], allowed: RangeInclusive<usize>) -> Result<Option<&[u8]>, FrameLength> {
+    let Some((prefix, rest)) = input.split_first_chunk::<PREFIX_LEN>() else {
+        return Ok(None);
+    };
+    let len = usize::from(u16::from_le_bytes(*prefix));
+    if !allowed.contains(&len) {
+        return Err(FrameLength {
+            len,
+            min: *allowed.start(),
+            max: *allowed.end(),
+        });
+    }
+    Ok(rest.get(..len))
+}
+
+/// The prefix of a frame of `len` bytes.
+///
+/// # Panics
+/// If `len` is over [`SEALED_MAX`]: frames are cut before they are sealed.
+pub(crate) fn prefix(len: usize) -> [u8; PREFIX_LEN] {
+    assert!(len <= SEALED_MAX, "frames are cut to size before they are sealed");
+    u16::try_from(len).expect("SEALED_MAX fits").to_le_bytes()
+}

@@ -1,0 +1,340 @@
+//! The state machine.
+//!
+//! ```text
+//!            client                                   hub
+//!  e, es, s, ss            ------------------------>            96 bytes
+//!                          <------------------------  e, ee, se 48 bytes
+//!                          <------------------------  proof of the hub's identity, the first frame
+//!  proof of the client's   ------------------------>            the first frame
+//!  (ready)                                            (ready)
+//! ```
+//!
+//! A client is ready as soon as it has seen the hub's proof, and may send messages right behind its own; the hub delivers
+//! none of them before it has checked that proof.
+
+use core::ops::RangeInclusive;
+use std::sync::Arc;
+
+use snow::HandshakeState;
+use tidegate_crypto::keys::{PublicKey, SecretKey};
+
+use crate::buffer::Buffer;
+use crate::config::{ClientConfig, Limits, Millis, ServerConfig};
+use crate::credits::Credits;
+use crate::error::{SendError, SessionError};
+use crate::frame::{IK_FIRST_LEN, IK_SECOND_LEN, PREFIX_LEN, SEALED_MAX, TAG_LEN, first_frame, prefix};
+use crate::identity::{Binding, PROOF_LEN, Role};
+use crate::noise;
+use crate::transport::Transport;
+
+/// What [`Session::poll_event`] reports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// The peer is known; plaintext may be sent, and what is delivered comes from it.
+    Ready {
+        /// The peer's identity, proved for this session.
+        peer: PublicKey,
+    },
+}
+
+/// One end of one session. It owns no socket, no clock and no buffer: bytes and the time are arguments.
+#[derive(Debug)]
+pub struct Session {
+    phase: Phase,
+    config: Config,
+    deadline: Millis,
+    peer: Option<PublicKey>,
+    event: Option<Event>,
+    credits: Credits,
+}
+
+#[derive(Debug)]
+enum Phase {
+    /// A handshake message is to come. A second pattern adds its messages here.
+    Handshake(Box<HandshakeState>),
+    /// The peer's proof is to come.
+    Identify(Transport, Binding),
+    /// The peer is known.
+    Ready(Transport),
+    /// An error was returned.
+    Failed,
+}
+
+#[derive(Debug)]
+enum Config {
+    Client(Arc<ClientConfig>),
+    Hub(Arc<ServerConfig>),
+}
+
+impl Config {
+    fn role(&self) -> Role {
+        match self {
+            Self::Client(_) => Role::Client,
+            Self::Hub(_) => Role::Hub,
+        }
+    }
+
+    fn limits(&self) -> &Limits {
+        match self {
+            Self::Client(config) => &config.limits,
+            Self::Hub(config) => &config.limits,
+        }
+    }
+
+    fn identity(&self) -> &SecretKey {
+        match self {
+            Self::Client(config) => &config.identity,
+            Self::Hub(config) => &config.identity,
+        }
+    }
+
+    fn binding(&self, handshake: &HandshakeState) -> Binding {
+        let ledger = match self {
+            Self::Client(config) => config.ledger,
+            Self::Hub(config) => config.ledger,
+        };
+        let mut handshake_hash = [0; 32];
+        handshake_hash.copy_from_slice(handshake.get_handshake_hash());
+        Binding { ledger, handshake_hash }
+    }
+
+    /// The identity that the peer must prove, if only one will do.
+    fn expected_peer(&self) -> Option<&PublicKey> {
+        match self {
+            Self::Client(config) => Some(&config.hub_identity),
+            Self::Hub(_) => None,
+        }
+    }
+}
+
+impl Session {
+    /// The connecting end. Appends the first handshake message to `out`.
+    ///
+    /// # Errors
+    /// [`SessionError::Local`] if the configuration's keys make no handshake (a hub key of small order).
+    pub fn client(config: Arc<ClientConfig>, now: Millis, out: &mut Buffer) -> Result<Self, SessionError> {
+        let mut handshake =
+            noise::initiator(&config.ledger, &config.noise, &config.hub_noise).map_err(SessionError::Local)?;
+        write_handshake(&mut handshake, IK_FIRST_LEN, out).map_err(SessionError::Local)?;
+        Ok(Self::new(handshake, Config::Client(config), now))
+    }
+
+    /// The end that was connected to.
+    ///
+    /// # Errors
+    /// [`SessionError::Local`] if the configuration's keys make no handshake.
+    pub fn server(config: Arc<ServerConfig>, now: Millis) -> Result<Self, SessionError> {
+        let handshake = noise::responder(&config.ledger, &config.noise).map_err(SessionError::Local)?;
+        Ok(Self::new(handshake, Config::Hub(config), now))
+    }
+
+    fn new(handshake: HandshakeState, config: Config, now: Millis) -> Self {
+        let limits = *config.limits();
+        Self {
+            phase: Phase::Handshake(Box::new(handshake)),
+            config,
+            deadline: now.after(limits.handshake_millis),
+            peer: None,
+            event: None,
+            credits: Credits::new(limits.window()),
+        }
+    }
+
+    /// Takes whole frames off the front of `input` and returns how many bytes that were; the caller keeps the rest and
+    /// shows it again, with more behind it. Plaintext is appended to `plain`, answers of the handshake to `out`.
+    ///
+    /// Frames are left in `input` when the credit is used up: see [`Session::grant`].
+    ///
+    /// # Errors
+    /// [`SessionError`]: the session is over. Plaintext of frames before the bad one has been delivered; what is in `out`
+    /// need not be sent.
+    pub fn receive(
+        &mut self,
+        now: Millis,
+        input: &[u8],
+        plain: &mut Buffer,
+        out: &mut Buffer,
+    ) -> Result<usize, SessionError> {
+        let result = self.receive_frames(now, input, plain, out);
+        if result.is_err() {
+            self.phase = Phase::Failed;
+        }
+        result
+    }
+
+    fn receive_frames(
+        &mut self,
+        now: Millis,
+        input: &[u8],
+        plain: &mut Buffer,
+        out: &mut Buffer,
+    ) -> Result<usize, SessionError> {
+        self.check_deadline(now)?;
+        let mut rest = input;
+        while let Some(frame) = first_frame(rest, self.allowed_len()?)? {
+            if !self.receive_frame(frame, plain, out)? {
+                break;
+            }
+            rest = rest.get(PREFIX_LEN + frame.len()..).unwrap_or_default();
+        }
+        Ok(input.len() - rest.len())
+    }
+
+    /// The lengths of the frame that may come next.
+    fn allowed_len(&self) -> Result<RangeInclusive<usize>, SessionError> {
+        match (&self.phase, self.config.role()) {
+            (Phase::Handshake(_), Role::Hub) => Ok(IK_FIRST_LEN..=IK_FIRST_LEN),
+            (Phase::Handshake(_), Role::Client) => Ok(IK_SECOND_LEN..=IK_SECOND_LEN),
+            (Phase::Identify(..), _) => Ok(PROOF_LEN + TAG_LEN..=PROOF_LEN + TAG_LEN),
+            // A frame of no plaintext would be work for nothing.
+            (Phase::Ready(_), _) => Ok(TAG_LEN + 1..=SEALED_MAX),
+            (Phase::Failed, _) => Err(SessionError::Failed),
+        }
+    }
+
+    /// False if the frame must wait for credit.
+    fn receive_frame(&mut self, frame: &[u8], plain: &mut Buffer, out: &mut Buffer) -> Result<bool, SessionError> {
+        match core::mem::replace(&mut self.phase, Phase::Failed) {
+            Phase::Handshake(handshake) => self.phase = self.receive_handshake(handshake, frame, out)?,
+            Phase::Identify(transport, binding) => self.phase = self.receive_proof(transport, &binding, frame)?,
+            Phase::Ready(mut transport) => {
+                let opened = self.credits.take((frame.len() - TAG_LEN) as u64).is_ok();
+                if opened {
+                    transport.open(frame, plain)?;
+                }
+                self.phase = Phase::Ready(transport);
+                return Ok(opened);
+            }
+            Phase::Failed => return Err(SessionError::Failed),
+        }
+        Ok(true)
+    }
+
+    /// Reads the one handshake message that this end waits for; whichever end, the keys are there after it, and this
+    /// end's proof goes out.
+    fn receive_handshake(
+        &self,
+        mut handshake: Box<HandshakeState>,
+        frame: &[u8],
+        out: &mut Buffer,
+    ) -> Result<Phase, SessionError> {
+        // The lengths leave no room for a payload.
+        handshake
+            .read_message(frame, &mut [])
+            .map_err(SessionError::Handshake)?;
+        let role = self.config.role();
+        if role == Role::Hub {
+            write_handshake(&mut handshake, IK_SECOND_LEN, out).map_err(SessionError::Handshake)?;
+        }
+        let binding = self.config.binding(&handshake);
+        let noise = handshake.into_transport_mode().map_err(SessionError::Handshake)?;
+        let mut transport = Transport::new(noise, self.config.limits().rekey);
+        let proof = binding.prove(role, self.config.identity());
+        transport
+            .seal(&proof, out)
+            .expect("the first frame of a session has the first number");
+        Ok(Phase::Identify(transport, binding))
+    }
+
+    fn receive_proof(
+        &mut self,
+        mut transport: Transport,
+        binding: &Binding,
+        frame: &[u8],
+    ) -> Result<Phase, SessionError> {
+        let mut proof = Buffer::new();
+        transport.open(frame, &mut proof)?;
+        let theirs = self.config.role().other();
+        let peer = binding.check(theirs, self.config.expected_peer(), proof.bytes())?;
+        self.peer = Some(peer);
+        self.event = Some(Event::Ready { peer });
+        Ok(Phase::Ready(transport))
+    }
+
+    /// Seals `plaintext` into frames of up to 16 KiB and appends them to `out`. Gather much and call once: each frame costs
+    /// 18 bytes and a fixed amount of work.
+    ///
+    /// # Errors
+    /// [`SendError`]; after [`SendError::Seal`] the session can send no more.
+    pub fn send(&mut self, plaintext: &[u8], out: &mut Buffer) -> Result<(), SendError> {
+        match &mut self.phase {
+            Phase::Ready(transport) => transport.seal(plaintext, out),
+            Phase::Handshake(_) | Phase::Identify(..) | Phase::Failed => Err(SendError::NotReady),
+        }
+    }
+
+    /// What has happened since the last call.
+    pub const fn poll_event(&mut self) -> Option<Event> {
+        self.event.take()
+    }
+
+    /// Until when the peer must be known; `None` once it is.
+    #[must_use]
+    pub const fn deadline(&self) -> Option<Millis> {
+        match self.phase {
+            Phase::Handshake(_) | Phase::Identify(..) => Some(self.deadline),
+            Phase::Ready(_) | Phase::Failed => None,
+        }
+    }
+
+    /// Ends a session whose peer is not known in time.
+    ///
+    /// # Errors
+    /// [`SessionError::HandshakeTimeout`] if `now` is at or past [`Session::deadline`].
+    pub fn check_deadline(&mut self, now: Millis) -> Result<(), SessionError> {
+        if self.deadline().is_some_and(|deadline| now >= deadline) {
+            self.phase = Phase::Failed;
+            return Err(SessionError::HandshakeTimeout {
+                millis: self.config.limits().handshake_millis,
+            });
+        }
+        Ok(())
+    }
+
+    /// The peer's identity, once it is proved.
+    #[must_use]
+    pub const fn peer(&self) -> Option<&PublicKey> {
+        self.peer.as_ref()
+    }
+
+    /// Which end this is.
+    #[must_use]
+    pub fn role(&self) -> Role {
+        self.config.role()
+    }
+
+    /// True from the moment that the peer is known until the session fails.
+    #[must_use]
+    pub const fn is_ready(&self) -> bool {
+        matches!(self.phase, Phase::Ready(_))
+    }
+
+    /// The credit of the receiving direction.
+    #[must_use]
+    pub const fn credits(&self) -> &Credits {
+        &self.credits
+    }
+
+    /// Gives credit back for `bytes` of plaintext that were processed.
+    ///
+    /// # Panics
+    /// If more is given back than was delivered.
+    pub const fn grant(&mut self, bytes: u64) {
+        self.credits.grant(bytes);
+    }
+}
+
+/// Appends the handshake message that is due, with an empty payload.
+fn write_handshake(handshake: &mut HandshakeState, len: usize, out: &mut Buffer) -> Result<(), snow::Error> {
+    let space = out.space(PREFIX_LEN + len);
+    let (head, body) = space.split_at_mut(PREFIX_LEN);
+    let written = handshake.write_message(&[], &mut body[..len])?;
+    assert_eq!(written, len, "the pattern fixes the length");
+    head.copy_from_slice(&prefix(len));
+    out.advance(PREFIX_LEN + len);
+    Ok(())
+}
+
+#[cfg(test)]
+#[path = "session_tests.rs"]
+mod tests;
