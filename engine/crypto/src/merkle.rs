@@ -12,23 +12,31 @@
 //! All trees are hashed level by level, up to 16 nodes at a time.
 
 mod binary;
+mod lock_batch;
 mod lock_tree;
+mod roots;
 mod state;
 
 pub use binary::{LIST, OUTCOMES, RECEIPTS, TRANSACTIONS, Tree, TreeKind, UTXO, path_len, root, verify_path};
+pub use lock_batch::{LockChange, LockScratch, LockTrees, update_lock_trees};
 pub use lock_tree::{LOCK_PATH_LEN, LockTree};
+pub use roots::{RootsScratch, roots};
 pub use state::state_root;
 
 use tidegate_types::Digest;
 
 use crate::hash::{Domain, hash};
 
-/// `count ‖ 28 zero bytes ‖ top`: what a root is the hash of. One block, so that many roots can be hashed at a time.
 fn root_over(domain: Domain, count: u32, top: &Digest) -> Digest {
+    hash(domain, &root_block(count, top))
+}
+
+/// `count ‖ 28 zero bytes ‖ top`: what a root is the hash of. One block, so that many roots can be hashed at a time.
+fn root_block(count: u32, top: &Digest) -> [u8; 64] {
     let mut block = [0; 64];
     block[..4].copy_from_slice(&count.to_le_bytes());
     block[32..].copy_from_slice(top.as_bytes());
-    hash(domain, &block)
+    block
 }
 
 fn count_of(leaves: &[Digest]) -> u32 {

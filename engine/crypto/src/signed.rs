@@ -132,7 +132,7 @@ mod tests {
 
     #[test]
     fn the_layout_is_tag_ledger_kind_version_body() {
-        let body: Vec<u8> = (0..SignedMessage::BODY_LEN_MAX).map(|i| (i % 251) as u8).collect();
+        let body: Vec<u8> = (0..=250_u8).cycle().take(SignedMessage::BODY_LEN_MAX).collect();
         let mut expected = b"TIDEGATE".to_vec();
         expected.extend([0x5a; 32]);
         expected.extend([3, 1]);

@@ -69,6 +69,14 @@ impl TreeKind {
         self.leaf
     }
 
+    pub(super) const fn node_domain(self) -> Domain {
+        self.node
+    }
+
+    pub(super) const fn root_domain(self) -> Domain {
+        self.root
+    }
+
     fn node(self, left: &Digest, right: &Digest) -> Digest {
         hash(self.node, bytemuck::bytes_of(&[*left, *right]))
     }
@@ -80,9 +88,12 @@ impl TreeKind {
 /// At 2³² leaves and above.
 #[must_use]
 pub fn root(kind: TreeKind, leaves: &[Digest]) -> Digest {
-    const SMALL: usize = 64;
+    /// Lists of operations have at most 32 entries; up to here nothing is allocated.
+    const SMALL: usize = 32;
     let count = count_of(leaves);
-    let top = if leaves.len() <= SMALL {
+    let top = if let [only] = leaves {
+        *only
+    } else if leaves.len() <= SMALL {
         let mut buffer = [Digest::ZERO; SMALL];
         buffer[..leaves.len()].copy_from_slice(leaves);
         fold(kind, &mut buffer[..leaves.len()])

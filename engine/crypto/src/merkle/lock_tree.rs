@@ -15,11 +15,11 @@ use std::sync::LazyLock;
 use bytemuck::{Pod, Zeroable};
 use tidegate_types::{Digest, LockSlot};
 
-use crate::hash::{Domain, hash};
+use crate::hash::{Domain, hash, hash_many, hash_many_refs};
 
 const GROUPS: usize = LockSlot::COUNT / 4;
 const NODES: usize = GROUPS + 4 + 1;
-const ROOT: usize = NODES - 1;
+pub(super) const ROOT: usize = NODES - 1;
 
 /// How many digests a slot's path has: three siblings on each of three levels.
 pub const LOCK_PATH_LEN: usize = 9;
@@ -44,11 +44,11 @@ impl LockTree {
     #[must_use]
     pub fn over(slots: &[Digest; LockSlot::COUNT]) -> Self {
         let mut nodes = [Digest::ZERO; NODES];
-        for (node, group) in nodes.iter_mut().zip(slots.as_chunks::<4>().0) {
-            *node = node_over(group);
-        }
+        let (groups, upper) = nodes.split_at_mut(GROUPS);
+        hash_many::<128>(Domain::LockNode, bytemuck::cast_slice(slots), groups);
+        hash_many::<128>(Domain::LockNode, bytemuck::cast_slice(groups), &mut upper[..4]);
         let mut tree = Self { nodes };
-        (GROUPS..NODES).for_each(|node| tree.rehash(node));
+        tree.rehash(&[ROOT]);
         tree
     }
 
@@ -68,25 +68,44 @@ impl LockTree {
     /// index is the next lower multiple of four.
     pub fn update(&mut self, slot: LockSlot, group: &[Digest; 4]) {
         let node = slot.index() / 4;
-        self.nodes[node] = node_over(group);
-        self.rehash(parent(node));
-        self.rehash(ROOT);
+        self.nodes[node] = hash(Domain::LockNode, bytemuck::bytes_of(group));
+        self.rehash(&[parent(node)]);
+        self.rehash(&[ROOT]);
     }
 
-    /// Takes over several changed slots; nodes that they share are hashed once. Each slot comes with its group as it is
-    /// after *all* changes.
+    /// Takes over several changed slots; nodes that they share are hashed once, and those of a level together. Each slot
+    /// comes with its group as it is after *all* changes. Many trees at a time: [`super::update_lock_trees`].
     pub fn update_many(&mut self, changes: &[(LockSlot, [Digest; 4])]) {
-        let mut dirty = [false; NODES];
+        let mut groups: [Option<&[u8; 128]>; GROUPS] = [None; GROUPS];
         for (slot, group) in changes {
-            let node = slot.index() / 4;
-            if !dirty[node] {
-                self.nodes[node] = node_over(group);
-                (dirty[node], dirty[parent(node)], dirty[ROOT]) = (true, true, true);
+            groups[slot.index() / 4] = Some(bytemuck::cast_ref(group));
+        }
+        let (mut dirty, mut refs, mut count) = ([0; GROUPS], [&[0; 128]; GROUPS], 0);
+        for (node, group) in groups.iter().enumerate() {
+            if let Some(group) = group {
+                (dirty[count], refs[count]) = (node, group);
+                count += 1;
             }
         }
-        (GROUPS..NODES)
-            .filter(|&node| dirty[node])
-            .for_each(|node| self.rehash(node));
+        if count == 0 {
+            return;
+        }
+        let mut out = [Digest::ZERO; GROUPS];
+        hash_many_refs(Domain::LockNode, &refs[..count], &mut out[..count]);
+        dirty[..count]
+            .iter()
+            .zip(out)
+            .for_each(|(&node, digest)| self.nodes[node] = digest);
+        // The dirty groups are in order, so parents that are equal stand side by side.
+        let (mut upper, mut uppers) = ([0; 4], 0);
+        for node in dirty[..count].iter().map(|&node| parent(node)) {
+            if uppers == 0 || upper[uppers - 1] != node {
+                upper[uppers] = node;
+                uppers += 1;
+            }
+        }
+        self.rehash(&upper[..uppers]);
+        self.rehash(&[ROOT]);
     }
 
     /// The path of `slot`, whose group is `group`: on each level the three siblings in order, from the slot up.
@@ -117,34 +136,42 @@ impl LockTree {
         let mut own = slot.index();
         let mut node = *leaf;
         for [a, b, c] in path.as_chunks::<3>().0 {
-            node = node_over(&match own % 4 {
+            let children = match own % 4 {
                 0 => [node, *a, *b, *c],
                 1 => [*a, node, *b, *c],
                 2 => [*a, *b, node, *c],
                 _ => [*a, *b, *c, node],
-            });
+            };
+            node = hash(Domain::LockNode, bytemuck::bytes_of(&children));
             own /= 4;
         }
         node == *root
     }
 
     /// The four nodes below `node`, which is not one of the lowest level.
-    fn children(&self, node: usize) -> &[Digest; 4] {
+    pub(super) fn children(&self, node: usize) -> &[Digest; 4] {
         &self.nodes.as_chunks::<4>().0[node - GROUPS]
     }
 
-    fn rehash(&mut self, node: usize) {
-        self.nodes[node] = node_over(self.children(node));
+    pub(super) const fn set(&mut self, node: usize, digest: Digest) {
+        self.nodes[node] = digest;
+    }
+
+    /// Hashes anew up to four nodes of one level above the lowest.
+    fn rehash(&mut self, nodes: &[usize]) {
+        let (mut refs, mut out) = ([&[0; 128]; 4], [Digest::ZERO; 4]);
+        let count = nodes.len();
+        for (r, &node) in refs.iter_mut().zip(nodes) {
+            *r = bytemuck::cast_ref(self.children(node));
+        }
+        hash_many_refs(Domain::LockNode, &refs[..count], &mut out[..count]);
+        nodes.iter().zip(out).for_each(|(&node, digest)| self.set(node, digest));
     }
 }
 
 /// The node above `node`, which is not the root.
-const fn parent(node: usize) -> usize {
+pub(super) const fn parent(node: usize) -> usize {
     GROUPS + node / 4
-}
-
-fn node_over(children: &[Digest; 4]) -> Digest {
-    hash(Domain::LockNode, bytemuck::bytes_of(children))
 }
 
 #[cfg(test)]
