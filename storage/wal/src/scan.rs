@@ -1,0 +1,298 @@
+//! Reading a log in order, and judging the place where it stops.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use tidegate_disk::{Disk, DiskError, DiskFile, Lsn, OpenMode};
+
+use crate::{
+    LogError,
+    record::{HEADER_BYTES, Header, PAGE_BYTES},
+    segments::{file_name, list_segments},
+};
+
+/// How much is read at a time when looking for later records.
+const LOOK_BYTES: usize = 1 << 20;
+
+/// Where a record begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// The number of the segment.
+    pub segment: u64,
+    /// Bytes from the start of its file.
+    pub offset: u64,
+}
+
+impl Place {
+    /// The file of the segment, in the log's folder `dir`.
+    #[must_use]
+    pub fn file(&self, dir: &Path) -> PathBuf {
+        dir.join(file_name(self.segment))
+    }
+}
+
+/// One whole record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Record<'a> {
+    /// Its number.
+    pub lsn: Lsn,
+    /// Where it begins.
+    pub place: Place,
+    /// What was appended.
+    pub payload: &'a [u8],
+}
+
+/// How the log ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tail {
+    /// The number of the next record.
+    pub next: Lsn,
+    /// The place behind the last whole record.
+    pub place: Place,
+    /// Whether a record that nobody was promised lies there in part.
+    pub torn: bool,
+}
+
+/// A segment that is open for reading (or more, in recovery).
+#[derive(Clone, Debug)]
+pub(crate) struct OpenSegment {
+    pub(crate) number: u64,
+    pub(crate) file: Arc<dyn DiskFile>,
+    pub(crate) bytes: u64,
+    /// The first record in it, once it is known.
+    pub(crate) first: Option<Lsn>,
+}
+
+/// A page that begins like a record of this log and this life of its segment, but is not in the chain.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Leftover {
+    /// Index of the segment.
+    pub(crate) at: usize,
+    pub(crate) offset: u64,
+}
+
+/// The last record that was read.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Last {
+    pub(crate) lsn: Lsn,
+    pub(crate) synced: Lsn,
+    pub(crate) crc: u32,
+    pub(crate) epoch: u32,
+}
+
+/// The segments of a log and a place in them.
+#[derive(Debug)]
+pub(crate) struct Scan {
+    pub(crate) dir: PathBuf,
+    pub(crate) identity: u64,
+    pub(crate) segments: Vec<OpenSegment>,
+    /// Index of the segment that is read.
+    pub(crate) at: usize,
+    pub(crate) offset: u64,
+    pub(crate) last: Option<Last>,
+    from: Lsn,
+    buffer: Vec<u8>,
+}
+
+impl Scan {
+    /// Opens all segments of `dir`.
+    pub(crate) fn open(
+        disk: &dyn Disk,
+        dir: &Path,
+        identity: u64,
+        from: Lsn,
+        mode: OpenMode,
+    ) -> Result<Self, LogError> {
+        let numbers = list_segments(disk, dir).map_err(LogError::Read)?;
+        if numbers.is_empty() {
+            return Err(LogError::NoLog { dir: dir.to_owned() });
+        }
+        if let Some(pair) = numbers.windows(2).find(|pair| pair[0].checked_add(1) != Some(pair[1])) {
+            return Err(LogError::MissingSegment {
+                file: dir.join(file_name(pair[0].wrapping_add(1))),
+            });
+        }
+        let open = |number: u64| -> Result<OpenSegment, DiskError> {
+            let file = disk.open(&dir.join(file_name(number)), mode)?;
+            let bytes = file.len()?;
+            Ok(OpenSegment {
+                number,
+                file,
+                bytes,
+                first: None,
+            })
+        };
+        let segments = numbers
+            .into_iter()
+            .map(open)
+            .collect::<Result<_, _>>()
+            .map_err(LogError::Read)?;
+        Ok(Self {
+            dir: dir.to_owned(),
+            identity,
+            segments,
+            at: 0,
+            offset: 0,
+            last: None,
+            from,
+            buffer: Vec::new(),
+        })
+    }
+
+    /// The number that the next record must have.
+    pub(crate) fn expected(&self) -> Lsn {
+        self.last.map_or(self.from, |last| last.lsn.next())
+    }
+
+    /// The place where the next record is looked for.
+    pub(crate) fn place(&self) -> Place {
+        Place {
+            segment: self.segments[self.at].number,
+            offset: self.offset,
+        }
+    }
+
+    /// Moves over the next record of the chain and returns its header and place; its bytes are in the buffer.
+    pub(crate) fn advance(&mut self) -> Result<Option<(Header, Place)>, LogError> {
+        let here = self
+            .probe(self.at, self.offset)?
+            .filter(|header| self.continues(header));
+        let found = match here {
+            Some(header) => Some((self.at, self.offset, header)),
+            // A record that does not fit in the rest of a segment begins the next one.
+            None if self.offset > 0 && self.at + 1 < self.segments.len() => {
+                let next = self.probe(self.at + 1, 0)?.filter(|header| self.continues(header));
+                next.map(|header| (self.at + 1, 0, header))
+            }
+            None => None,
+        };
+        let Some((at, offset, header)) = found else {
+            return Ok(None);
+        };
+        if self.last.is_none() && header.lsn() > self.from {
+            return Err(LogError::Gap {
+                wanted: self.from,
+                found: header.lsn(),
+            });
+        }
+        self.segments[at].first.get_or_insert(header.lsn());
+        (self.at, self.offset) = (at, offset + header.footprint());
+        self.last = Some(Last {
+            lsn: header.lsn(),
+            synced: header.synced(),
+            crc: header.crc,
+            epoch: header.epoch,
+        });
+        Ok(Some((
+            header,
+            Place {
+                segment: self.segments[at].number,
+                offset,
+            },
+        )))
+    }
+
+    /// The payload of the record that [`Scan::advance`] has just moved over.
+    pub(crate) fn payload(&self, header: &Header) -> &[u8] {
+        &self.buffer[HEADER_BYTES..HEADER_BYTES + header.length()]
+    }
+
+    /// Whether a whole record is the next one after the last. The first record of a log may have any number.
+    fn continues(&self, header: &Header) -> bool {
+        header.synced() < header.lsn()
+            && self.last.is_none_or(|last| {
+                header.lsn() == last.lsn.next()
+                    && header.previous == last.crc
+                    && header.epoch >= last.epoch
+                    && header.synced() >= last.synced
+            })
+    }
+
+    /// Reads the record that begins at `offset` of segment `at` into the buffer; `None` when none is whole there.
+    fn probe(&mut self, at: usize, offset: u64) -> Result<Option<Header>, LogError> {
+        let segment = &self.segments[at];
+        let rest = segment.bytes.saturating_sub(offset);
+        if rest < PAGE_BYTES as u64 {
+            return Ok(None);
+        }
+        self.buffer.resize(PAGE_BYTES, 0);
+        segment.file.read_at(offset, &mut self.buffer).map_err(LogError::Read)?;
+        let Some(header) = Header::read(&self.buffer, self.identity, segment.number) else {
+            return Ok(None);
+        };
+        let footprint = header.footprint();
+        if footprint > rest {
+            return Ok(None);
+        }
+        self.buffer
+            .resize(usize::try_from(footprint).expect("a length of 32 bits fits"), 0);
+        let behind = offset + PAGE_BYTES as u64;
+        segment
+            .file
+            .read_at(behind, &mut self.buffer[PAGE_BYTES..])
+            .map_err(LogError::Read)?;
+        Ok(header.covers(&self.buffer).then_some(header))
+    }
+
+    /// Judges the place where the chain stops: a torn tail is returned with its leftovers, damage refused.
+    pub(crate) fn judge_end(&mut self) -> Result<(Tail, Vec<Leftover>), LogError> {
+        let (expected, place) = (self.expected(), self.place());
+        let file = place.file(&self.dir);
+        let damaged = |witness| LogError::Damaged {
+            file: file.clone(),
+            offset: place.offset,
+            lsn: expected,
+            witness,
+        };
+        if expected < self.from {
+            // A checkpoint is taken of durable records only, so the log had them.
+            return Err(damaged(self.from.before()));
+        }
+        let leftovers = self.leftovers()?;
+        for left in &leftovers {
+            let Some(later) = self.probe(left.at, left.offset)? else {
+                continue;
+            };
+            // It says that the bad record was durable, or it stands where only a later record may.
+            if later.synced() >= expected || later.lsn() <= expected {
+                return Err(damaged(later.lsn()));
+            }
+        }
+        Ok((
+            Tail {
+                next: expected,
+                place,
+                torn: !leftovers.is_empty(),
+            },
+            leftovers,
+        ))
+    }
+
+    /// Every page behind the end of the chain that begins like a record.
+    fn leftovers(&self) -> Result<Vec<Leftover>, LogError> {
+        let mut found = Vec::new();
+        let mut chunk = vec![0; LOOK_BYTES];
+        for (at, segment) in self.segments.iter().enumerate().skip(self.at) {
+            let mut offset = if at == self.at { self.offset } else { 0 };
+            while offset < segment.bytes {
+                let bytes = usize::try_from(segment.bytes - offset).map_or(LOOK_BYTES, |rest| rest.min(LOOK_BYTES));
+                segment
+                    .file
+                    .read_at(offset, &mut chunk[..bytes])
+                    .map_err(LogError::Read)?;
+                for (page, bytes) in (0_u64..).zip(chunk[..bytes].chunks(PAGE_BYTES)) {
+                    if Header::read(bytes, self.identity, segment.number).is_some() {
+                        found.push(Leftover {
+                            at,
+                            offset: offset + page * PAGE_BYTES as u64,
+                        });
+                    }
+                }
+                offset += bytes as u64;
+            }
+        }
+        Ok(found)
+    }
+}
