@@ -1,4 +1,4 @@
-//! Which room may use which. [`ALLOWED`] is the architecture's list, as data; every other edge between crates of this
+//! Which room may use which. `ALLOWED` is the architecture's list, as data; every other edge between crates of this
 //! workspace is a breach, whether the dependency is normal, of a build script or of tests.
 
 use crate::Finding;
