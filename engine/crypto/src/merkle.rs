@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | [`Tree`], [`root`] | binary, any number of leaves, an odd node is promoted as it is | over count and top |
 //! | [`LockTree`] | 4-ary, exactly 64 slots, an empty slot is zero | the top node |
-//! | [`state_root`] | 4-ary, any number of slots, absent children are zero | over count and top |
+//! | [`StateTree`], [`state_root`] | 4-ary, any number of slots, absent children are zero | over count and top |
 //!
 //! Leaves, nodes and roots are hashed in different domains, the count is under the root, no node is ever doubled and a
 //! path has exactly one length, so a root stands for one list of leaves, and a path for one place in it.
@@ -21,7 +21,7 @@ pub use binary::{LIST, OUTCOMES, RECEIPTS, TRANSACTIONS, Tree, TreeKind, UTXO, p
 pub use lock_batch::{LockChange, LockScratch, LockTrees, update_lock_trees};
 pub use lock_tree::{LOCK_PATH_LEN, LockTree};
 pub use roots::{RootsScratch, roots};
-pub use state::state_root;
+pub use state::{StateTree, state_root};
 
 use tidegate_types::Digest;
 

@@ -146,4 +146,19 @@ mod tests {
             }
         }
     }
+
+    #[test]
+    fn scratch_memory_carries_nothing_over() {
+        let slot = LockSlot::new(9).expect("9 is below 64");
+        let group = [Digest::from_bytes([3; 32]); 4];
+        let changes = [0, 1].map(|tree| LockChange { tree, slot, group });
+        let mut scratch = LockScratch::default();
+        update_lock_trees(&mut [LockTree::empty(); 2][..], &changes, &mut scratch);
+        // What the first call left behind names a tree that is not there now.
+        let mut tree = [LockTree::empty()];
+        update_lock_trees(&mut tree[..], &changes[..1], &mut scratch);
+        let mut alone = LockTree::empty();
+        alone.update(slot, &group);
+        assert_eq!(tree, [alone]);
+    }
 }

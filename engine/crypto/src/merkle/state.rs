@@ -1,14 +1,25 @@
 //! The commitment to all slots of the state: a dense 4-ary tree by slot number.
+//!
+//! ```text
+//! root = hash(StateRoot, count ‖ 0… ‖ top)
+//!
+//! level 2              0                      the top
+//!               ┌───┬──┴┬───┐
+//! level 1       0   1   –   –                 node = hash(StateNode, four children)
+//!            ┌─┬┴┬─┐  └┬─┬─┬─┐
+//! level 0    0 1 2 3   4 – – –                slot digests; absent children (–) are zero
+//! ```
+//!
+//! The count is under the root, so a zero digest that stands for an absent slot is never mistaken for a slot.
 
 use tidegate_types::Digest;
 
 use super::{count_of, root_over};
-use crate::hash::{Domain, hash_many};
+use crate::hash::{Domain, hash_many, hash_many_refs};
+
+const LANES: usize = 16;
 
 /// The root over the digests of all slots, in slot order.
-///
-/// Four nodes make one a level higher; where the last has fewer than four children the absent ones are zero digests.
-/// The count is under the root, so a zero digest that stands for an absent slot is never mistaken for a slot.
 ///
 /// # Panics
 /// At 2³² slots and above.
@@ -36,6 +47,117 @@ fn level_above(level: &[Digest]) -> Vec<Digest> {
         hash_many::<128>(Domain::StateNode, &[bytemuck::cast(last)], tail);
     }
     above
+}
+
+/// The state tree with all its nodes, 43 bytes a slot: an update hashes only what lies above the changed slots.
+///
+/// ```
+/// use tidegate_crypto::merkle::{StateTree, state_root};
+/// use tidegate_types::Digest;
+/// let [a, b, c] = [1, 2, 3].map(|byte| Digest::from_bytes([byte; 32]));
+/// let mut tree = StateTree::default();
+/// tree.update(&[0, 1], &[a, b]);
+/// tree.update(&[2, 0], &[c, b]);
+/// assert_eq!(tree.root(), state_root(&[b, b, c]));
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct StateTree {
+    /// Slot digests first, the top last. Every level but the top is filled up with zero digests to whole groups of four.
+    levels: Vec<Vec<Digest>>,
+    count: u32,
+    /// Nodes whose children changed, in order; kept for its memory.
+    dirty: Vec<usize>,
+}
+
+impl StateTree {
+    /// The tree over the digests of all slots, in slot order.
+    ///
+    /// # Panics
+    /// At 2³² slots and above.
+    #[must_use]
+    pub fn build(leaves: Vec<Digest>) -> Self {
+        let count = count_of(&leaves);
+        let mut levels = vec![leaves];
+        while let Some(level) = levels.last_mut().filter(|level| level.len() > 1) {
+            let above = level_above(level);
+            level.resize(level.len().next_multiple_of(4), Digest::ZERO);
+            levels.push(above);
+        }
+        let dirty = Vec::new();
+        Self { levels, count, dirty }
+    }
+
+    /// How many slots there are.
+    #[must_use]
+    pub const fn count(&self) -> u32 {
+        self.count
+    }
+
+    /// The root: [`state_root`] over all slots.
+    #[must_use]
+    pub fn root(&self) -> Digest {
+        let top = self.levels.last().and_then(|level| level.first());
+        root_over(Domain::StateRoot, self.count, top.unwrap_or(&Digest::ZERO))
+    }
+
+    /// Slot `slots[i]` has digest `digests[i]` from now on, in any order; of a slot named twice the last counts. A slot
+    /// beyond the last makes the tree longer; slots that this skips have the zero digest.
+    ///
+    /// # Panics
+    /// If `slots` and `digests` differ in length.
+    pub fn update(&mut self, slots: &[u32], digests: &[Digest]) {
+        assert_eq!(slots.len(), digests.len(), "one digest per slot");
+        let Some(&last) = slots.iter().max() else {
+            return;
+        };
+        let mut dirty = core::mem::take(&mut self.dirty);
+        dirty.clear();
+        if last >= self.count {
+            dirty.extend(self.count as usize..=last as usize);
+            self.grow(last);
+        }
+        for (&slot, &digest) in slots.iter().zip(digests) {
+            self.levels[0][slot as usize] = digest;
+        }
+        dirty.extend(slots.iter().map(|&slot| slot as usize));
+        dirty.sort_unstable();
+        for below in 1..self.levels.len() {
+            dirty.iter_mut().for_each(|node| *node /= 4);
+            dirty.dedup();
+            let (lower, upper) = self.levels.split_at_mut(below);
+            rehash(&lower[below - 1], &mut upper[0], &dirty);
+        }
+        self.dirty = dirty;
+    }
+
+    /// Makes room for slots up to `last`. Nodes above new slots are not hashed yet.
+    fn grow(&mut self, last: u32) {
+        self.count = last.checked_add(1).expect("a tree has fewer than 2³² slots");
+        let mut len = self.count as usize;
+        for depth in 0.. {
+            if depth == self.levels.len() {
+                self.levels.push(Vec::new());
+            }
+            if len == 1 {
+                self.levels[depth].resize(1, Digest::ZERO);
+                return;
+            }
+            self.levels[depth].resize(len.next_multiple_of(4), Digest::ZERO);
+            len = len.div_ceil(4);
+        }
+    }
+}
+
+/// Hashes anew the nodes `dirty` of the level `above`.
+fn rehash(level: &[Digest], above: &mut [Digest], dirty: &[usize]) {
+    let groups: &[[u8; 128]] = bytemuck::cast_slice(level);
+    for nodes in dirty.chunks(LANES) {
+        let mut refs = [&groups[0]; LANES];
+        refs.iter_mut().zip(nodes).for_each(|(r, &node)| *r = &groups[node]);
+        let mut out = [Digest::ZERO; LANES];
+        hash_many_refs(Domain::StateNode, &refs[..nodes.len()], &mut out[..nodes.len()]);
+        nodes.iter().zip(out).for_each(|(&node, digest)| above[node] = digest);
+    }
 }
 
 #[cfg(test)]

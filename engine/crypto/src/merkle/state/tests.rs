@@ -80,3 +80,46 @@ proptest! {
         prop_assert_ne!(state_root(&changed), state_root(&leaves));
     }
 }
+
+/// Rounds of updates, growing and not, in order and not, each against the root of all slots.
+#[test]
+fn a_tree_that_grows_slot_by_slot_has_the_root_of_each_count() {
+    let leaves = leaves_of(5, 90);
+    let mut tree = StateTree::default();
+    assert_eq!(tree.root(), state_root(&[]));
+    for (slot, leaf) in leaves.iter().enumerate() {
+        let slot = u32::try_from(slot).expect("below 90");
+        tree.update(&[slot], core::slice::from_ref(leaf));
+        assert_eq!(tree.count(), slot + 1);
+        assert_eq!(tree.root(), state_root(&leaves[..=slot as usize]), "{} slots", slot + 1);
+        assert_eq!(StateTree::build(leaves[..=slot as usize].to_vec()).root(), tree.root());
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn updates_give_the_root_of_all_slots(
+        start in 0_u32..300,
+        rounds in prop::collection::vec(
+            (1_u32..700, prop::collection::vec((any::<prop::sample::Index>(), any::<[u8; 32]>()), 0..60)),
+            1..6,
+        ),
+    ) {
+        let mut leaves = leaves_of(6, start);
+        let mut tree = StateTree::build(leaves.clone());
+        for (reach, changes) in rounds {
+            let slots: Vec<u32> =
+                changes.iter().map(|(at, _)| u32::try_from(at.index(reach as usize)).expect("below reach")).collect();
+            let digests: Vec<_> = changes.iter().map(|(_, bytes)| Digest::from_bytes(*bytes)).collect();
+            for (&slot, &digest) in slots.iter().zip(&digests) {
+                leaves.resize(leaves.len().max(slot as usize + 1), Digest::ZERO);
+                leaves[slot as usize] = digest;
+            }
+            tree.update(&slots, &digests);
+            prop_assert_eq!(tree.count() as usize, leaves.len());
+            prop_assert_eq!(tree.root(), slow_root(&leaves));
+        }
+    }
+}
