@@ -27,6 +27,9 @@ use tidegate_types::Digest;
 
 use crate::hash::{Domain, hash};
 
+/// How many nodes are gathered for one call of the vector code: as many as the widest takes at a time.
+const LANES: usize = 16;
+
 fn root_over(domain: Domain, count: u32, top: &Digest) -> Digest {
     hash(domain, &root_block(count, top))
 }

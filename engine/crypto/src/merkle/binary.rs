@@ -14,7 +14,7 @@
 
 use tidegate_types::Digest;
 
-use super::{count_of, root_over};
+use super::{LANES, count_of, root_over};
 use crate::hash::{Domain, hash, hash_many};
 
 /// Which list a tree is over: its three domains.
@@ -109,7 +109,7 @@ fn fold(kind: TreeKind, mut level: &mut [Digest]) -> Digest {
         let pairs = level.len() / 2;
         let mut done = 0;
         while done < pairs {
-            let mut out = [Digest::ZERO; 16];
+            let mut out = [Digest::ZERO; LANES];
             let step = out.len().min(pairs - done);
             hash_pairs(kind, &level[2 * done..2 * (done + step)], &mut out[..step]);
             level[done..done + step].copy_from_slice(&out[..step]);

@@ -5,10 +5,9 @@
 
 use tidegate_types::{Digest, LockSlot};
 
+use super::LANES;
 use super::lock_tree::{LockTree, ROOT, parent};
 use crate::hash::{Domain, hash_many_refs};
-
-const LANES: usize = 16;
 
 /// Lock trees by number, wherever they are kept.
 pub trait LockTrees {

@@ -25,6 +25,18 @@ pub(super) const ROOT: usize = NODES - 1;
 pub const LOCK_PATH_LEN: usize = 9;
 
 /// The nodes of a lock tree, 672 bytes, without padding.
+///
+/// ```
+/// use tidegate_crypto::hash::{Domain, hash};
+/// use tidegate_crypto::merkle::LockTree;
+/// use tidegate_types::{Digest, LockSlot};
+/// let lock = hash(Domain::LockLeaf, b"a lock's content");
+/// let slot = LockSlot::new(6).expect("6 is below 64");
+/// let group = [Digest::ZERO, Digest::ZERO, lock, Digest::ZERO];
+/// let mut tree = LockTree::empty();
+/// tree.update(slot, &group);
+/// assert!(LockTree::verify_path(slot, &lock, &tree.path(slot, &group), &tree.root()));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
 #[repr(transparent)]
 pub struct LockTree {

@@ -6,10 +6,8 @@
 use tidegate_types::Digest;
 
 use super::binary::TreeKind;
-use super::root_block;
+use super::{LANES, root_block};
 use crate::hash::{hash_many, hash_many_refs};
-
-const LANES: usize = 16;
 
 /// Memory that [`roots`] uses again and again.
 #[derive(Debug, Default)]

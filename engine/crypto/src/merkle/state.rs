@@ -14,10 +14,8 @@
 
 use tidegate_types::Digest;
 
-use super::{count_of, root_over};
+use super::{LANES, count_of, root_over};
 use crate::hash::{Domain, hash_many, hash_many_refs};
-
-const LANES: usize = 16;
 
 /// The root over the digests of all slots, in slot order.
 ///
