@@ -1,0 +1,7 @@
+//! Every message: its bytes are frozen, it reads back what it writes, and it refuses everything else.
+
+mod golden;
+mod random;
+mod receipts;
+mod samples;
+mod strict;
