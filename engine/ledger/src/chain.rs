@@ -1,0 +1,340 @@
+//! The ledger's state machine: a genesis, and blocks on top of it.
+//!
+//! A block is applied to a *draft*: its changes are made to the store one transaction after the other and recorded. A draft
+//! is then committed, or reverted exactly, by undoing the record backwards. The same record undoes a block that is not
+//! final yet. What was final is never undone.
+
+mod draft;
+
+use std::collections::VecDeque;
+
+use tidegate_crypto::keys::{KeyError, PublicKey};
+use tidegate_types::{Digest, Height, KeyBytes, LedgerId, UnixMillis};
+
+pub(crate) use draft::Draft;
+use draft::Record;
+
+use crate::block::{BlockSignatureError, transaction_leaf, transactions_root};
+use crate::check::Checker;
+use crate::genesis::genesis_txid;
+use crate::tree::utxo_root;
+use crate::{
+    Block, BlockHeader, CheckedTransaction, Condition, Event, Genesis, GenesisError, KeyCache, LedgerParams,
+    Transaction, TransactionError, Utxo, UtxoStore, UtxoTree,
+};
+
+/// Where a genesis or a block comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trust {
+    /// From outside: everything is checked.
+    Nothing,
+    /// From this program's own checksummed records, which hold only what passed every check before: keys and
+    /// signatures are not checked again. All else is, the roots too.
+    OwnRecords,
+}
+
+/// The newest block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tip {
+    /// Its height.
+    pub height: Height,
+    /// Its hash.
+    pub hash: Digest,
+    /// Its time.
+    pub time: UnixMillis,
+    /// Height of the newest final block.
+    pub final_height: Height,
+}
+
+/// Where all money is, in satoshi: `genesis = unspent + burned`, always.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Supply {
+    /// What the genesis created.
+    pub genesis: u128,
+    /// Σ of the unspent outputs.
+    pub unspent: u128,
+    /// Σ of all fees.
+    pub burned: u128,
+}
+
+/// What a block did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Applied {
+    /// The block that is the tip now.
+    pub tip: Tip,
+    /// What happened to channels, in order.
+    pub events: Vec<Event>,
+    /// The fees of the block's transactions, burned.
+    pub fees: u128,
+    /// Outputs that are spent now.
+    pub spent: Vec<(tidegate_types::OutPoint, Utxo)>,
+    /// Outputs that are unspent now.
+    pub created: Vec<(tidegate_types::OutPoint, Utxo)>,
+}
+
+/// Why a block is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BlockError {
+    /// It is not the next one.
+    #[error("the block does not follow the tip")]
+    NotNext,
+    /// Its time is below that of the tip.
+    #[error("the block's time is before that of its predecessor")]
+    TimeBackwards,
+    /// The header counts other transactions than the block has.
+    #[error("the header counts other transactions than the block has")]
+    Count,
+    /// It is too wide, or costs too much.
+    #[error("the block is larger than the ledger allows")]
+    TooLarge,
+    /// The validator did not sign it.
+    #[error(transparent)]
+    Signature(#[from] BlockSignatureError),
+    /// A transaction breaks a rule.
+    #[error("transaction {index}: {error}")]
+    Transaction {
+        /// Which.
+        index: usize,
+        /// How.
+        error: TransactionError,
+    },
+    /// The transactions are not those of the header.
+    #[error("the transactions are not those that the header commits to")]
+    TransactionsRoot,
+    /// The unspent outputs are not those of the header.
+    #[error("the block leads to other unspent outputs than its header commits to")]
+    UtxosRoot,
+}
+
+/// Why the tip cannot be undone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the block at height {0} is final")]
+pub struct UndoError(pub Height);
+
+/// The ledger: unspent outputs in a store of type `S`, and all that follows from the blocks.
+#[derive(Clone, Debug)]
+pub struct Chain<S> {
+    ledger: LedgerId,
+    params: LedgerParams,
+    validator: PublicKey,
+    store: S,
+    tree: UtxoTree,
+    keys: KeyCache,
+    tip: Tip,
+    supply: Supply,
+    open_channels: u64,
+    /// Records of the blocks that are not final, the newest last.
+    undos: VecDeque<Record>,
+}
+
+impl<S: UtxoStore> Chain<S> {
+    /// The ledger as its genesis makes it, in `store`, which is empty. `created` is told each output.
+    ///
+    /// # Errors
+    /// [`GenesisError`]; `store` is of no use then.
+    ///
+    /// # Panics
+    /// If `store` is not empty.
+    pub fn from_genesis(
+        genesis: &Genesis<'_>,
+        trust: Trust,
+        store: S,
+        mut created: impl FnMut(&tidegate_types::OutPoint, &Utxo),
+    ) -> Result<Self, GenesisError> {
+        assert!(store.is_empty(), "a ledger begins with an empty store");
+        if trust == Trust::Nothing {
+            genesis.check()?;
+        }
+        let header = genesis.header();
+        let mut chain = Self {
+            ledger: genesis.ledger(),
+            params: header.params,
+            validator: validator(header.validator).map_err(GenesisError::Validator)?,
+            store,
+            tree: UtxoTree::new(),
+            keys: KeyCache::new(),
+            tip: Tip {
+                height: Height::ZERO,
+                hash: Digest::ZERO,
+                time: header.time,
+                final_height: Height::ZERO,
+            },
+            supply: Supply::default(),
+            open_channels: 0,
+            undos: VecDeque::new(),
+        };
+        for item in genesis.outputs() {
+            let (outpoint, output) = item?;
+            let utxo = chain.create(outpoint, output, Height::ZERO);
+            chain.supply.genesis += u128::from(output.amount.to_sat());
+            created(&outpoint, &utxo);
+        }
+        chain.tip.hash = chain.genesis_header(header.time).hash();
+        chain.assert_conserved();
+        Ok(chain)
+    }
+
+    fn genesis_header(&mut self, time: UnixMillis) -> BlockHeader {
+        let leaf = tidegate_crypto::merkle::TRANSACTIONS.leaf(genesis_txid(&self.ledger).as_bytes());
+        BlockHeader {
+            height: Height::ZERO,
+            count: 1,
+            time,
+            previous: Digest::ZERO,
+            transactions: transactions_root(&[leaf]),
+            utxos: self.utxos_root(),
+        }
+    }
+
+    /// The ledger's name.
+    #[must_use]
+    pub const fn ledger(&self) -> LedgerId {
+        self.ledger
+    }
+
+    /// The ledger's constants.
+    #[must_use]
+    pub const fn params(&self) -> &LedgerParams {
+        &self.params
+    }
+
+    /// The key of the validator.
+    #[must_use]
+    pub const fn validator(&self) -> KeyBytes {
+        self.validator.bytes()
+    }
+
+    /// The newest block.
+    #[must_use]
+    pub const fn tip(&self) -> Tip {
+        self.tip
+    }
+
+    /// Where all money is.
+    #[must_use]
+    pub const fn supply(&self) -> Supply {
+        self.supply
+    }
+
+    /// How many channels are open.
+    #[must_use]
+    pub const fn open_channels(&self) -> u64 {
+        self.open_channels
+    }
+
+    /// The unspent outputs.
+    #[must_use]
+    pub const fn store(&self) -> &S {
+        &self.store
+    }
+
+    /// The root of the unspent outputs, as the tip's header has it.
+    #[must_use]
+    pub fn utxos_root(&mut self) -> Digest {
+        utxo_root(&self.tree.top(), self.store.len(), self.supply.unspent)
+    }
+
+    /// Checks a transaction against the present state.
+    ///
+    /// # Errors
+    /// [`TransactionError`], the first that applies.
+    pub fn check(&mut self, transaction: Transaction) -> Result<CheckedTransaction, TransactionError> {
+        let facts = self.checker(Trust::Nothing).check(&transaction)?;
+        self.check_channel_limit(&transaction)?;
+        Ok(CheckedTransaction::new(transaction, facts))
+    }
+
+    fn checker(&mut self, trust: Trust) -> Checker<'_, S> {
+        Checker {
+            ledger: &self.ledger,
+            params: &self.params,
+            store: &self.store,
+            keys: &mut self.keys,
+            trust,
+        }
+    }
+
+    fn check_channel_limit(&self, transaction: &Transaction) -> Result<(), TransactionError> {
+        let max = self.params.open_channels_max();
+        let opened = transaction.body.outputs.iter();
+        let opened = opened.filter(|o| matches!(o.condition, Condition::Channel(_))).count() as u64;
+        if opened > 0 && self.open_channels + opened > max {
+            return Err(TransactionError::ChannelLimit { max });
+        }
+        Ok(())
+    }
+
+    /// Applies the next block, completely or not at all.
+    ///
+    /// # Errors
+    /// [`BlockError`]; then nothing changed.
+    ///
+    /// # Panics
+    /// If value was made or lost, which no block can do.
+    pub fn apply(&mut self, block: &Block, trust: Trust) -> Result<Applied, BlockError> {
+        let header = &block.header;
+        if header.count as usize != block.transactions.len() {
+            return Err(BlockError::Count);
+        }
+        if header.time < self.tip.time {
+            return Err(BlockError::TimeBackwards);
+        }
+        let mut draft = self.draft(header.time).ok_or(BlockError::NotNext)?;
+        if header.previous != self.tip.hash || header.height != draft.height() {
+            return Err(BlockError::NotNext);
+        }
+        if trust == Trust::Nothing {
+            header.verify(&self.ledger, &self.validator, &block.signature)?;
+        }
+        match self.fill(&mut draft, block, trust) {
+            Ok(()) => Ok(self.commit(draft, header)),
+            Err(error) => {
+                self.revert(draft.into_record());
+                Err(error)
+            }
+        }
+    }
+
+    fn fill(&mut self, draft: &mut Draft, block: &Block, trust: Trust) -> Result<(), BlockError> {
+        for (index, transaction) in block.transactions.iter().enumerate() {
+            let in_block = |error| BlockError::Transaction { index, error };
+            let facts = self.checker(trust).check(transaction).map_err(in_block)?;
+            if !draft.has_room(&self.params, &facts) {
+                return Err(BlockError::TooLarge);
+            }
+            self.extend(draft, transaction, &facts).map_err(in_block)?;
+        }
+        let ours = self.header(draft);
+        if ours.transactions != block.header.transactions {
+            return Err(BlockError::TransactionsRoot);
+        }
+        if ours.utxos != block.header.utxos {
+            return Err(BlockError::UtxosRoot);
+        }
+        Ok(())
+    }
+
+    /// Undoes the tip.
+    ///
+    /// # Errors
+    /// [`UndoError`] if it is final.
+    pub fn undo_tip(&mut self) -> Result<(), UndoError> {
+        let record = self.undos.pop_back().ok_or(UndoError(self.tip.height))?;
+        self.revert(record);
+        self.assert_conserved();
+        Ok(())
+    }
+
+    fn assert_conserved(&self) {
+        let Supply {
+            genesis,
+            unspent,
+            burned,
+        } = self.supply;
+        assert_eq!(genesis, unspent + burned, "no value is made or lost");
+    }
+}
+
+fn validator(key: KeyBytes) -> Result<PublicKey, KeyError> {
+    PublicKey::register(key)
+}

@@ -1,0 +1,176 @@
+//! Transactions that wait for a block, in the order of what they pay for their cost.
+//!
+//! Memory is bounded: a full pool drops what pays least, or refuses a newcomer that pays no more. Each waiting
+//! transaction spends outputs that are unspent on the chain, so none depends on another and any subset fits a block;
+//! two that spend one output never wait together, the first stays.
+
+use std::collections::BTreeMap;
+
+use tidegate_types::{OutPoint, Txid};
+
+use crate::CheckedTransaction;
+
+/// Why a transaction is not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum MempoolError {
+    /// It waits already.
+    #[error("the transaction waits already")]
+    Known,
+    /// Another that waits spends one of its inputs.
+    #[error("{with} spends {input} too, and was first")]
+    Conflict {
+        /// The output that both spend.
+        input: OutPoint,
+        /// The one that waits.
+        with: Txid,
+    },
+    /// The pool is full of transactions that pay as much or more.
+    #[error("the mempool is full; a higher fee would be taken")]
+    Full,
+}
+
+/// Best first: what it pays, then who came first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Rank {
+    /// Fee for 2²⁰ units of cost, subtracted from the maximum, so that the best is the lowest.
+    shortfall: u64,
+    sequence: u64,
+}
+
+/// The transactions that wait.
+#[derive(Clone, Debug)]
+pub struct Mempool {
+    by_rank: BTreeMap<Rank, CheckedTransaction>,
+    ranks: BTreeMap<Txid, Rank>,
+    spends: BTreeMap<OutPoint, Txid>,
+    bytes: u64,
+    bytes_max: u64,
+    sequence: u64,
+}
+
+impl Mempool {
+    /// An empty pool for `bytes_max` bytes of encoded transactions.
+    #[must_use]
+    pub const fn new(bytes_max: u64) -> Self {
+        Self {
+            by_rank: BTreeMap::new(),
+            ranks: BTreeMap::new(),
+            spends: BTreeMap::new(),
+            bytes: 0,
+            bytes_max,
+            sequence: 0,
+        }
+    }
+
+    /// How many wait.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.by_rank.len()
+    }
+
+    /// True if none waits.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.by_rank.is_empty()
+    }
+
+    /// The bytes of their encodings.
+    #[must_use]
+    pub const fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// True if the transaction waits.
+    #[must_use]
+    pub fn contains(&self, txid: &Txid) -> bool {
+        self.ranks.contains_key(txid)
+    }
+
+    /// Which waiting transaction spends an output.
+    #[must_use]
+    pub fn spender(&self, outpoint: &OutPoint) -> Option<Txid> {
+        self.spends.get(outpoint).copied()
+    }
+
+    /// The waiting transactions, best first.
+    pub fn iter(&self) -> impl Iterator<Item = &CheckedTransaction> {
+        self.by_rank.values()
+    }
+
+    /// Takes a transaction in and returns those that were dropped for it, the worst first.
+    ///
+    /// # Errors
+    /// [`MempoolError`]; then nothing changed.
+    pub fn insert(&mut self, transaction: CheckedTransaction) -> Result<Vec<CheckedTransaction>, MempoolError> {
+        let txid = transaction.txid();
+        if self.contains(&txid) {
+            return Err(MempoolError::Known);
+        }
+        for &input in &transaction.transaction().body.inputs {
+            if let Some(with) = self.spender(&input) {
+                return Err(MempoolError::Conflict { input, with });
+            }
+        }
+        let rank = Rank {
+            shortfall: u64::MAX - rate(&transaction),
+            sequence: self.sequence,
+        };
+        let worse = self.worse_than(rank, transaction.bytes()).ok_or(MempoolError::Full)?;
+        let dropped = worse.iter().filter_map(|txid| self.remove(txid)).collect();
+        self.sequence += 1;
+        self.bytes += transaction.bytes();
+        self.ranks.insert(txid, rank);
+        for input in &transaction.transaction().body.inputs {
+            self.spends.insert(*input, txid);
+        }
+        self.by_rank.insert(rank, transaction);
+        Ok(dropped)
+    }
+
+    /// What has to go so that `bytes` more fit: the fewest that pay less than `rank`, or `None` if they are not enough.
+    fn worse_than(&self, rank: Rank, bytes: u64) -> Option<Vec<Txid>> {
+        let mut excess = (self.bytes + bytes).saturating_sub(self.bytes_max);
+        let mut worse = Vec::new();
+        for (other, waiting) in self.by_rank.iter().rev() {
+            if excess == 0 {
+                break;
+            }
+            if other.shortfall <= rank.shortfall {
+                return None;
+            }
+            excess = excess.saturating_sub(waiting.bytes());
+            worse.push(waiting.txid());
+        }
+        (excess == 0).then_some(worse)
+    }
+
+    /// Takes a transaction out.
+    pub fn remove(&mut self, txid: &Txid) -> Option<CheckedTransaction> {
+        let rank = self.ranks.remove(txid)?;
+        let transaction = self.by_rank.remove(&rank)?;
+        self.bytes -= transaction.bytes();
+        for input in &transaction.transaction().body.inputs {
+            self.spends.remove(input);
+        }
+        Some(transaction)
+    }
+
+    /// Takes out whatever spends one of these outputs: they are spent now. Returns it.
+    pub fn remove_spenders<'a>(
+        &mut self,
+        outpoints: impl IntoIterator<Item = &'a OutPoint>,
+    ) -> Vec<CheckedTransaction> {
+        outpoints
+            .into_iter()
+            .filter_map(|outpoint| {
+                let txid = self.spender(outpoint)?;
+                self.remove(&txid)
+            })
+            .collect()
+    }
+}
+
+fn rate(transaction: &CheckedTransaction) -> u64 {
+    let scaled = u128::from(transaction.fee().to_sat()) << 20;
+    u64::try_from(scaled / u128::from(transaction.cost().max(1))).unwrap_or(u64::MAX)
+}
