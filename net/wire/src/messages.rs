@@ -20,7 +20,7 @@ pub use ledger::{
 pub use open::{OpenAccept, OpenPropose};
 pub use pay::{Pay, PayAnswer, StoredAnswer};
 pub use receipt::{Answer, EntryShape, Receipt, ReceiptEntry, ReceiptWriter};
-pub use sync::{ChannelStatus, FreshReceipt, HeldLock, HeldState, LeafLists, Refresh, Sync, SyncAnswer, SyncLeaf};
+pub use sync::{ChannelStatus, FreshReceipt, HeldLock, HeldState, Refresh, Sync, SyncAnswer, SyncLeaf};
 
 use crate::frame::{BodyTooLong, Header, VERSION, write_message};
 use crate::{Kind, Reader, WireError};

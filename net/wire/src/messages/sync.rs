@@ -7,7 +7,7 @@
 //!          signed header 248, receipt entry, if flag bit 1
 //! lock     c of the adding state 8 | the adding operation 136
 //! leaf     credits u32 | outcomes u32 | flags u32 | 0 × 4 | private 216 | public 96 | credits × 80 | outcomes × 96
-//!          final terms 96 if flag bit 1                                      flag bit 0: the lists are still held
+//!          final terms 96 if flag bit 2                            flag bits 0, 1: credits, outcomes are still held
 //! ```
 
 use tidegate_types::{
@@ -103,15 +103,6 @@ fixed_struct!(HeldLock {
     add: [u8; ADD_LEN]
 });
 
-/// What the roots of a leaf stand for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub struct LeafLists<'a> {
-    /// Under the credited root, in order.
-    pub credits: &'a [[u8; CREDIT_LEN]],
-    /// Under the outcomes root, in order.
-    pub outcomes: &'a [[u8; OUTCOME_LEN]],
-}
-
 /// A leaf without its path: its place in the chain of digests authenticates it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SyncLeaf<'a> {
@@ -119,8 +110,10 @@ pub struct SyncLeaf<'a> {
     pub private: &'a [u8; LEAF_PRIVATE_LEN],
     /// The public part.
     pub public: &'a [u8; LEAF_PUBLIC_LEN],
-    /// Credits and outcomes in order, if the hub still holds them.
-    pub lists: Option<LeafLists<'a>>,
+    /// Under the credited root in order, if the hub still holds them; it does for every leaf that waits for an ack.
+    pub credits: Option<&'a [[u8; CREDIT_LEN]]>,
+    /// Under the outcomes root in order, if the hub still holds them.
+    pub outcomes: Option<&'a [[u8; OUTCOME_LEN]]>,
     /// What a final leaf promises.
     pub final_terms: Option<&'a [u8; FINAL_TERMS_LEN]>,
 }
@@ -130,10 +123,10 @@ impl<'a> Item<'a> for SyncLeaf<'a> {
 
     fn read_item(r: &mut Reader<'a>) -> Result<Self, WireError> {
         let (credits, outcomes) = (u32::read(r)?, u32::read(r)?);
-        let flags = r.flags(0b11)?;
+        let flags = r.flags(0b111)?;
         r.pad(4)?;
-        let held = flags & 1 != 0;
-        if !held && (credits, outcomes) != (0, 0) {
+        let held = |bit| flags & bit != 0;
+        if (!held(1) && credits != 0) || (!held(2) && outcomes != 0) {
             return Err(DecodeError::NonZeroPadding.into());
         }
         let (private, public) = (r.view()?, r.view()?);
@@ -142,16 +135,26 @@ impl<'a> Item<'a> for SyncLeaf<'a> {
         Ok(Self {
             private,
             public,
-            lists: held.then_some(LeafLists { credits, outcomes }),
-            final_terms: (flags & 2 != 0).then(|| r.view()).transpose()?,
+            credits: held(1).then_some(credits),
+            outcomes: held(2).then_some(outcomes),
+            final_terms: held(4).then(|| r.view()).transpose()?,
         })
     }
 
     fn put_item(&self, out: &mut Vec<u8>) {
-        let LeafLists { credits, outcomes } = self.lists.unwrap_or_default();
+        let (credits, outcomes) = (self.credits.unwrap_or_default(), self.outcomes.unwrap_or_default());
+        let bits = [
+            self.credits.is_some(),
+            self.outcomes.is_some(),
+            self.final_terms.is_some(),
+        ];
         out.count(credits.len(), "credits", MAX_CREDITS);
         out.count(outcomes.len(), "outcomes", MAX_OUTCOMES);
-        out.put(&(u32::from(self.lists.is_some()) | u32::from(self.final_terms.is_some()) << 1));
+        out.put(
+            &(0..)
+                .zip(bits)
+                .fold(0_u32, |flags, (at, bit)| flags | u32::from(bit) << at),
+        );
         out.pad(4);
         out.list(self.private);
         out.list(self.public);

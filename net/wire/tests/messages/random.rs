@@ -38,10 +38,8 @@ impl Leaf {
         SyncLeaf {
             private: &self.private,
             public: &self.public,
-            lists: (self.index & 1 == 0).then_some(LeafLists {
-                credits: &self.credits,
-                outcomes: &self.outcomes,
-            }),
+            credits: (self.index & 1 == 0).then_some(&self.credits),
+            outcomes: (self.index & 2 == 0).then_some(&self.outcomes),
             final_terms: self.terms.as_ref(),
         }
     }

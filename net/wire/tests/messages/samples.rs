@@ -292,14 +292,13 @@ fn syncs(samples: &mut Vec<Sample>) {
     let held = SyncLeaf {
         private: &PRIVATE,
         public: &PUBLIC,
-        lists: Some(LeafLists {
-            credits: &CREDITS,
-            outcomes: &OUTCOMES,
-        }),
+        credits: Some(&CREDITS),
+        outcomes: Some(&OUTCOMES),
         final_terms: Some(&TERMS),
     };
     let bare = SyncLeaf {
-        lists: None,
+        credits: None,
+        outcomes: None,
         final_terms: None,
         ..held
     };
