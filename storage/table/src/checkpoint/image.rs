@@ -1,0 +1,143 @@
+//! One image of one region: its files, and reading them with every sum checked.
+
+use std::{
+    ops::Range,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use tidegate_disk::{Disk, DiskError, DiskFile, OpenMode};
+
+use super::{CheckpointError, Problem, superblock::Entry};
+use crate::{PAGE_BYTES, Region, pages::pages_of};
+
+/// Pages that are read or written by one call at most: 1 MiB.
+pub(super) const RUN_PAGES: usize = 256;
+
+pub(super) fn pages_file(dir: &Path, image: usize, region: &str) -> PathBuf {
+    dir.join(format!("image-{}-{region}.pages", ["a", "b"][image]))
+}
+
+pub(super) fn sums_file(dir: &Path, image: usize, region: &str) -> PathBuf {
+    dir.join(format!("image-{}-{region}.sums", ["a", "b"][image]))
+}
+
+/// The bytes of a list of sums.
+pub(super) fn sums_bytes(sums: &[u32]) -> Vec<u8> {
+    sums.iter().flat_map(|sum| sum.to_le_bytes()).collect()
+}
+
+/// Where pages go that are read.
+pub(super) enum Target<'a> {
+    /// Into the region they belong to.
+    Region(&'a mut Region),
+    /// Nowhere: they are only checked.
+    Scratch(Vec<u8>),
+}
+
+impl Target<'_> {
+    fn pages(&mut self, range: Range<usize>) -> &mut [u8] {
+        match self {
+            Self::Region(region) => region.load_pages(range),
+            Self::Scratch(bytes) => {
+                bytes.resize(range.len() * PAGE_BYTES, 0);
+                bytes
+            }
+        }
+    }
+}
+
+/// Where problems go: an error stops the reading, `Ok` goes on.
+pub(super) type OnProblem<'a> = &'a mut dyn FnMut(Problem) -> Result<(), CheckpointError>;
+
+/// Reads and checks all pages of a region and returns their sums.
+pub(super) fn read(
+    disk: &dyn Disk,
+    dir: &Path,
+    image: usize,
+    entry: &Entry,
+    mut target: Target<'_>,
+    on_problem: OnProblem<'_>,
+) -> Result<Vec<u32>, CheckpointError> {
+    let pages = pages_of(entry.slot_bytes * entry.slots);
+    let Some(sums) = read_sums(disk, dir, image, entry, pages, on_problem)? else {
+        return Ok(Vec::new());
+    };
+    let path = pages_file(dir, image, &entry.name);
+    let Some(file) = open_whole(disk, &path, &entry.name, pages * PAGE_BYTES, on_problem)? else {
+        return Ok(sums);
+    };
+    for start in (0..pages).step_by(RUN_PAGES) {
+        let range = start..pages.min(start + RUN_PAGES);
+        let bytes = target.pages(range.clone());
+        file.read_at((start * PAGE_BYTES) as u64, bytes)
+            .map_err(CheckpointError::Read)?;
+        for (page, bytes) in range.zip(bytes.chunks_exact(PAGE_BYTES)) {
+            if crc32c::crc32c(bytes) != sums[page] {
+                let (file, region, offset) = (path.clone(), entry.name.clone(), (page * PAGE_BYTES) as u64);
+                on_problem(Problem::Page {
+                    file,
+                    region,
+                    page,
+                    offset,
+                })?;
+            }
+        }
+    }
+    Ok(sums)
+}
+
+fn read_sums(
+    disk: &dyn Disk,
+    dir: &Path,
+    image: usize,
+    entry: &Entry,
+    pages: usize,
+    on_problem: OnProblem<'_>,
+) -> Result<Option<Vec<u32>>, CheckpointError> {
+    let path = sums_file(dir, image, &entry.name);
+    let Some(file) = open_whole(disk, &path, &entry.name, pages * size_of::<u32>(), on_problem)? else {
+        return Ok(None);
+    };
+    let mut bytes = vec![0; pages * size_of::<u32>()];
+    file.read_at(0, &mut bytes).map_err(CheckpointError::Read)?;
+    if crc32c::crc32c(&bytes) != entry.sums_crc {
+        on_problem(Problem::Sums {
+            file: path,
+            region: entry.name.clone(),
+        })?;
+        return Ok(None);
+    }
+    let (words, _) = bytes.as_chunks::<4>();
+    Ok(Some(words.iter().map(|word| u32::from_le_bytes(*word)).collect()))
+}
+
+/// Opens a file for reading that must have `needed` bytes.
+fn open_whole(
+    disk: &dyn Disk,
+    path: &Path,
+    region: &str,
+    needed: usize,
+    on_problem: OnProblem<'_>,
+) -> Result<Option<Arc<dyn DiskFile>>, CheckpointError> {
+    let needed = needed as u64;
+    let file = match disk.open(path, OpenMode::Read) {
+        Ok(file) => Some(file),
+        Err(DiskError::NotFound { .. }) => None,
+        Err(other) => return Err(CheckpointError::Read(other)),
+    };
+    let offset = file
+        .as_ref()
+        .map_or(Ok(0), |file| file.len())
+        .map_err(CheckpointError::Read)?;
+    if file.is_none() || offset < needed {
+        on_problem(Problem::Short {
+            file: path.to_owned(),
+            region: region.to_owned(),
+            offset,
+            needed,
+        })?;
+        return Ok(None);
+    }
+    Ok(file)
+}
