@@ -10,7 +10,7 @@
 //! The public part is all that a payer's proof of payment shows of its payee's channel.
 
 use tidegate_crypto::hash::{Domain, hash};
-use tidegate_crypto::merkle::{self, LockTree};
+use tidegate_crypto::merkle::{self, LockTree, TreeKind};
 use tidegate_types::{
     Amount, ChannelId, DecodeError, Digest, Fixed, Height, HubCounter, LockId, PaymentId, Reader, Writer, fixed_struct,
 };
@@ -213,14 +213,14 @@ pub fn credit_salt(secret: &[u8; 32], lock: &LockId) -> [u8; 16] {
 /// The credited root of a leaf: zero for none, else a Merkle root in the order given.
 #[must_use]
 pub fn credited_root(credits: &[Credit]) -> Digest {
-    list_root(&credits.iter().map(Credit::entry).collect::<Vec<_>>())
+    list_root(merkle::LIST, &credits.iter().map(Credit::entry).collect::<Vec<_>>())
 }
 
 /// The root of a short list: zero when it is empty.
-pub(crate) fn list_root(entries: &[Digest]) -> Digest {
+pub(crate) fn list_root(kind: TreeKind, entries: &[Digest]) -> Digest {
     if entries.is_empty() {
         Digest::ZERO
     } else {
-        merkle::root(merkle::LIST, entries)
+        merkle::root(kind, entries)
     }
 }

@@ -5,6 +5,7 @@
 //! ```
 
 use tidegate_crypto::hash::{Domain, hash};
+use tidegate_crypto::merkle;
 use tidegate_types::{ClientCounter, DecodeError, Digest, Fixed, LockId, LockSlot, Reader, Writer, fixed_struct};
 
 use crate::leaf::{list_root, lock_entry};
@@ -236,13 +237,14 @@ impl Outcome {
 /// The outcomes root of a leaf: zero for none, else a Merkle root in the order given.
 #[must_use]
 pub fn outcomes_root(outcomes: &[Outcome]) -> Digest {
-    list_root(&outcomes.iter().map(Outcome::entry).collect::<Vec<_>>())
+    list_root(merkle::OUTCOMES, &outcomes.iter().map(Outcome::entry).collect::<Vec<_>>())
 }
 
 /// The failed root of a leaf: zero for none, else a Merkle root over the failed outcomes in the order given.
 #[must_use]
 pub fn failed_root(outcomes: &[Outcome]) -> Digest {
     list_root(
+        merkle::LIST,
         &outcomes
             .iter()
             .filter(|o| o.is_failed())

@@ -1,0 +1,146 @@
+//! Acknowledgements: by an `Ack`, or by the leaf that a state names (rules 9 and 12).
+
+use tidegate_channel::{LeafRef, RefuseReason};
+use tidegate_types::{Fixed, Height};
+
+use super::Engine;
+use crate::executed::Answer;
+use crate::input::AckInput;
+use crate::record::{ACTIVE, ChannelRecord, FIRM, WAITING};
+use crate::slots::{Link, Slots};
+
+impl<S: Slots> Engine<S> {
+    /// Takes an ack. An old one is known already; a late one is refused, and its credits stay unfirm.
+    pub(super) fn ack(&mut self, input: u32, message: &AckInput) -> Result<(), RefuseReason> {
+        let ack = &message.ack;
+        let slot = self.channel(&ack.channel).ok_or(RefuseReason::NotOffered)?;
+        let record = *self.record(slot);
+        if record.status != ACTIVE {
+            return Err(RefuseReason::Closing);
+        }
+        if ack.leaf.counter.get() <= record.acked_h {
+            return Err(RefuseReason::StaleCounter);
+        }
+        let link = self.find_leaf(&record, ack.leaf).ok_or(RefuseReason::UnknownLeaf)?;
+        if !self.in_time(link) {
+            return Err(RefuseReason::AckOverdue);
+        }
+        self.acknowledge(slot, link);
+        let record = self.record_mut(slot);
+        record.ack_message_h = ack.leaf.counter.get();
+        record.ack_message_digest = *ack.leaf.digest.as_bytes();
+        record.ack_message_signature = *message.signature.as_bytes();
+        let touch = self.touched(slot);
+        touch.answers.push(Answer { input, counter: tidegate_types::ClientCounter::ZERO });
+        Ok(())
+    }
+
+    /// True if an ack of this leaf counts: its batch's height is at most the leaf's `ack_by`, or nothing waits in it.
+    fn in_time(&self, leaf: Link) -> bool {
+        let ack_by = self.store.leaves.at(leaf).ack_by;
+        ack_by == 0 || self.store.meta().height <= ack_by
+    }
+
+    /// Takes the leaf, and every one before it, as acknowledged: what waits there becomes firm, if it is in time.
+    pub(super) fn acknowledge(&mut self, slot: u32, newest: Link) {
+        let counter = self.store.leaves.at(newest).h;
+        if counter <= self.record(slot).acked_h {
+            return;
+        }
+        self.touch(slot);
+        let in_time = self.in_time(newest);
+        let (mut sum, mut count) = (0, 0);
+        let mut link = self.record(slot).leaf_oldest;
+        while link != 0 && self.store.leaves.at(link).h <= counter {
+            if in_time {
+                let (s, c) = self.firm_leaf(link);
+                (sum, count) = (sum + s, count + c);
+            }
+            self.drop_body(link);
+            link = self.store.leaves.at(link).next;
+        }
+        let record = self.record_mut(slot);
+        record.acked_h = counter;
+        record.firm += sum;
+        record.unfirm -= sum;
+        record.unfirm_count -= count;
+        if count > 0 {
+            self.refresh_ack_by(slot);
+            self.touched(slot).leaf = true;
+        }
+    }
+
+    /// The credits of a leaf that wait become firm; their sum and number.
+    fn firm_leaf(&mut self, leaf: Link) -> (u64, u32) {
+        let leaf = *self.store.leaves.at(leaf);
+        if leaf.body == 0 {
+            return (0, 0);
+        }
+        let body = self.store.bodies.at_mut(leaf.body);
+        let (sum, count) = (body.waiting, body.waiting_count);
+        (body.waiting, body.waiting_count) = (0, 0);
+        let mut link = if count == 0 { 0 } else { leaf.credits };
+        while link != 0 {
+            let credit = self.store.credits.at(link);
+            let (next, waiting) = (credit.next, credit.fate == WAITING);
+            if waiting {
+                self.decide(link, FIRM);
+            }
+            link = next;
+        }
+        (sum, count)
+    }
+
+    /// Frees the private part of an acknowledged leaf, unless credits in it still wait.
+    fn drop_body(&mut self, leaf: Link) {
+        let body = self.store.leaves.at(leaf).body;
+        if body != 0 && self.store.bodies.at(body).waiting_count == 0 {
+            let mut allocation = self.store.meta().bodies;
+            self.store.bodies.give(&mut allocation, body);
+            self.store.meta_mut().bodies = allocation;
+            self.store.leaves.at_mut(leaf).body = 0;
+        }
+    }
+
+    /// The record of one of the channel's last 64 leaves.
+    pub(super) fn find_leaf(&self, record: &ChannelRecord, leaf: LeafRef) -> Option<Link> {
+        let counter = leaf.counter.get();
+        if counter > record.h || record.h - counter >= super::UNACKED_MAX {
+            return None;
+        }
+        let mut link = record.leaf_oldest;
+        while link != 0 {
+            let found = self.store.leaves.at(link);
+            if found.h == counter {
+                return (found.digest == *leaf.digest.as_bytes()).then_some(link);
+            }
+            link = found.next;
+        }
+        None
+    }
+
+    /// The header height of a leaf that is held.
+    pub(super) fn leaf_height(&self, leaf: Link) -> Height {
+        Height::new(self.store.leaves.at(leaf).height)
+    }
+
+    /// A leaf for its own sake: its receipt shows the channel's state afresh.
+    pub(super) fn refresh(&mut self, input: u32, channel: &tidegate_types::ChannelId) -> Result<(), RefuseReason> {
+        let slot = self.channel(channel).ok_or(RefuseReason::NotOffered)?;
+        let record = *self.record(slot);
+        if record.status != ACTIVE {
+            return Err(RefuseReason::Closing);
+        }
+        // Leaves that nobody acknowledges must not push out those that an ack or a proof may name.
+        if record.unacked() + 1 >= u64::from(super::LEAVES_KEPT) {
+            return Err(RefuseReason::AckOverdue);
+        }
+        let touch = self.touched(slot);
+        touch.leaf = true;
+        touch.answers.push(Answer { input, counter: record.c() });
+        Ok(())
+    }
+}
+
+/// The width of an ack in the log, so that the layout above stays what it says.
+const _: () = assert!(AckInput::LEN == 136);

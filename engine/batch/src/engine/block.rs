@@ -1,0 +1,79 @@
+//! Final blocks: channels that open and settle, and the height that everything is judged by.
+
+use tidegate_channel::{ChannelTerms, opening_leaf, opening_state, leaf_digest};
+use tidegate_types::{ChannelId, Fixed, OutPoint};
+
+use super::Engine;
+use crate::input::BlockInput;
+use crate::record::{ACTIVE, ChannelRecord, SETTLED, TermsRecord};
+use crate::slots::{Link, Slots};
+
+impl<S: Slots> Engine<S> {
+    /// Takes a final block. One that is not above the newest is ignored: the caller feeds them again after a restart.
+    pub(super) fn block(&mut self, block: &BlockInput) {
+        let meta = self.store.meta_mut();
+        let first = meta.block_hash == [0; 32];
+        if block.height.get() <= meta.height && !first {
+            return;
+        }
+        meta.height = block.height.get();
+        meta.block_hash = *block.hash.as_bytes();
+        for (terms, funding) in &block.opened {
+            self.open_channel(terms, *funding);
+        }
+        for channel in &block.closed {
+            self.settle_channel(channel);
+        }
+    }
+
+    /// A channel becomes active. Its terms were checked by the ledger, which holds its output now.
+    fn open_channel(&mut self, terms: &ChannelTerms, funding: OutPoint) {
+        let id = terms.channel_id(&funding);
+        if self.index.contains_key(&id) {
+            return;
+        }
+        let slot = self.store.meta().channels;
+        let (private, public) = opening_leaf(id);
+        let digest = leaf_digest(&private.digest(), &public.digest());
+        let mut encoded = [0; ChannelTerms::LEN];
+        terms.encode_into(&mut encoded);
+        *self.store.terms.get_mut(slot) = TermsRecord {
+            terms: encoded,
+            funding_txid: *funding.txid.as_bytes(),
+            funding_vout: funding.vout,
+            reserved: 0,
+        };
+        *self.record_mut(slot) = ChannelRecord {
+            id: *id.as_bytes(),
+            state_digest: *opening_state(id).digest().as_bytes(),
+            leaf_digest: *digest.as_bytes(),
+            ack_digest: *digest.as_bytes(),
+            status: ACTIVE,
+            ..bytemuck::Zeroable::zeroed()
+        };
+        self.store.meta_mut().channels = slot + 1;
+        self.index.insert(id, slot);
+    }
+
+    /// The ledger has paid both sides: the channel's records go, its name and last digests stay.
+    fn settle_channel(&mut self, channel: &ChannelId) {
+        let Some(slot) = self.channel(channel) else { return };
+        let record = *self.record(slot);
+        if record.status == SETTLED {
+            return;
+        }
+        self.free_leaves(record.leaf_oldest);
+        let mut answers = self.store.meta().answers;
+        let mut link: Link = record.answer_oldest;
+        while link != 0 {
+            let next = self.store.answers.at(link).next;
+            self.store.answers.give(&mut answers, link);
+            link = next;
+        }
+        self.store.meta_mut().answers = answers;
+        let record = self.record_mut(slot);
+        record.status = SETTLED;
+        (record.leaf_oldest, record.leaf_newest, record.leaf_count) = (0, 0, 0);
+        (record.answer_oldest, record.answer_newest) = (0, 0);
+    }
+}

@@ -1,0 +1,95 @@
+//! The end of a channel's life in the hub: the final leaf of a cooperative close (rule 23), and what is remembered of
+//! closed payments (rule 5).
+
+use tidegate_channel::{FinalTerms, RefuseReason, client_balance, hub_balance};
+use tidegate_types::{ClientCounter, OutPoint, Txid};
+
+use super::{ANSWERS_KEPT, Engine};
+use crate::executed::Answer;
+use crate::input::CloseInput;
+use crate::record::{ACTIVE, ANSWERS_PER_PAGE, AnswerRecord, ClosedPayment, FROZEN};
+use crate::slots::Slots;
+
+impl<S: Slots> Engine<S> {
+    /// Freezes a channel without open locks, with the payouts of its balances in its last leaf.
+    ///
+    /// Open locks and unacknowledged credits are refused: the client first settles, drops and acks.
+    pub(super) fn close(&mut self, input: u32, close: &CloseInput) -> Result<(), RefuseReason> {
+        let slot = self.channel(&close.channel).ok_or(RefuseReason::NotOffered)?;
+        if self.record(slot).status != ACTIVE {
+            return Err(RefuseReason::Closing);
+        }
+        self.touch(slot);
+        let record = *self.record(slot);
+        let credited_now = !self.touched(slot).credits.is_empty();
+        if record.out_locks != 0 || record.in_locks != 0 || record.unfirm != 0 || credited_now {
+            return Err(RefuseReason::BadOperation);
+        }
+        let terms = self.terms_of(slot);
+        let sums = record.sums();
+        let client = client_balance(&terms, &sums).map_err(|_| RefuseReason::InsufficientBalance)?;
+        let hub_payout = hub_balance(&terms, &sums).map_err(|_| RefuseReason::InsufficientBalance)?;
+        let client_payout = client.sub(close.fee).map_err(|_| RefuseReason::InsufficientBalance)?;
+        let successor = OutPoint { txid: Txid::ZERO, vout: 0 };
+        let record = self.record_mut(slot);
+        record.status = FROZEN;
+        record.closing_fee = close.fee.to_sat();
+        let touch = self.touched(slot);
+        touch.leaf = true;
+        touch.terms = Some(FinalTerms { channel: close.channel, client_payout, hub_payout, fee: close.fee, successor });
+        touch.answers.push(Answer { input, counter: ClientCounter::ZERO });
+        Ok(())
+    }
+
+    /// Remembers a closed payment for the next accepted counters.
+    pub(super) fn remember(&mut self, slot: u32, payment: ClosedPayment) {
+        let newest = self.record(slot).answer_newest;
+        if newest != 0 {
+            let page = self.store.answers.at_mut(newest);
+            if (page.end as usize) < ANSWERS_PER_PAGE {
+                page.payments[page.end as usize] = payment;
+                page.end += 1;
+                return;
+            }
+        }
+        let mut page = AnswerRecord { end: 1, ..bytemuck::Zeroable::zeroed() };
+        page.payments[0] = payment;
+        let mut allocation = self.store.meta().answers;
+        let link = self.store.answers.take(&mut allocation, page);
+        self.store.meta_mut().answers = allocation;
+        if newest == 0 {
+            self.record_mut(slot).answer_oldest = link;
+        } else {
+            self.store.answers.at_mut(newest).next = link;
+        }
+        self.record_mut(slot).answer_newest = link;
+    }
+
+    /// Forgets the payments that were closed more than 64 accepted counters before `counter`.
+    ///
+    /// Counters may skip, so this keeps an id at most as long as the rule asks, counted in numbers; see `engine/README.md`.
+    pub(super) fn expire_answers(&mut self, slot: u32, counter: u64) {
+        loop {
+            let oldest = self.record(slot).answer_oldest;
+            if oldest == 0 {
+                return;
+            }
+            let page = self.store.answers.at_mut(oldest);
+            while page.first < page.end && page.payments[page.first as usize].c + ANSWERS_KEPT < counter {
+                page.first += 1;
+            }
+            if page.first < page.end {
+                return;
+            }
+            let next = page.next;
+            let mut allocation = self.store.meta().answers;
+            self.store.answers.give(&mut allocation, oldest);
+            self.store.meta_mut().answers = allocation;
+            let record = self.record_mut(slot);
+            record.answer_oldest = next;
+            if next == 0 {
+                record.answer_newest = 0;
+            }
+        }
+    }
+}

@@ -1,0 +1,329 @@
+//! The engine: the state of all channels, and what a batch does to it.
+
+mod ack;
+mod block;
+mod close;
+mod pay;
+mod seal;
+mod touch;
+
+use hashbrown::HashMap;
+use tidegate_channel::RefuseReason;
+use tidegate_crypto::merkle;
+use tidegate_types::{Amount, BatchNumber, ChannelId, Digest, Fixed, Height, KeyBytes, LedgerId, UnixMillis};
+
+use crate::executed::{Executed, Refusal};
+use crate::input::{Input, PayInput};
+use crate::policy::{Policy, PolicyError};
+use crate::record::{ACTIVE, ChannelRecord};
+use crate::slots::{Slots, SlotsFull};
+use crate::store::{Need, Store};
+use touch::Touches;
+
+/// How many of a channel's leaves the hub can name: the last 64 (section 3), and as many again for leaves that only
+/// refresh or firm, which come even when 64 wait for an ack.
+pub(crate) const LEAVES_KEPT: u32 = 128;
+/// Beyond this many unacknowledged leaves a channel neither pays nor is paid (rule 12).
+pub(crate) const UNACKED_MAX: u64 = 64;
+/// A closed payment's id is known for this many accepted counters (rule 5).
+pub(crate) const ANSWERS_KEPT: u64 = 64;
+
+/// The state of all channels of one hub.
+#[derive(Debug)]
+pub struct Engine<S> {
+    pub(crate) store: Store<S>,
+    policy: Policy,
+    salt_secret: [u8; 32],
+    index: HashMap<ChannelId, u32, foldhash::fast::RandomState>,
+    touches: Touches,
+    outcome_log: Vec<u8>,
+    page_scratch: Box<pay::PageScratch>,
+}
+
+/// Why an engine cannot be created, opened, or executed a batch on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum EngineError {
+    /// The tables hold the state of an engine already.
+    #[error("the tables are in use")]
+    InUse,
+    /// The tables hold no engine's state.
+    #[error("the tables are empty")]
+    Vacant,
+    /// A table is full; nothing has changed.
+    #[error("{0}")]
+    Full(#[from] SlotsFull),
+    /// The policy cannot be kept.
+    #[error("{0}")]
+    Policy(#[from] PolicyError),
+}
+
+/// What must not change between two openings of one state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Opened {
+    /// The hub's key.
+    pub hub: KeyBytes,
+    /// The ledger.
+    pub ledger: LedgerId,
+    /// The newest batch.
+    pub batch: BatchNumber,
+    /// Digest of its header.
+    pub header_digest: Digest,
+    /// The newest final block that the state knows.
+    pub height: Height,
+    /// When the newest batch was sealed.
+    pub time: UnixMillis,
+    /// How many channels there are, settled ones included.
+    pub channels: u32,
+}
+
+/// What a first look at a state says, before anything is spent on its signature.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Screen {
+    /// Worth a verification; the channel's number.
+    Verify(u32),
+    /// Refused already.
+    Refuse(u32, RefuseReason),
+    /// Known: the stored answer stands.
+    Known(u32),
+    /// No such channel.
+    UnknownChannel,
+}
+
+impl<S: Slots> Engine<S> {
+    /// A new engine without channels in empty tables.
+    ///
+    /// # Errors
+    /// [`EngineError::InUse`], [`EngineError::Full`], [`EngineError::Policy`].
+    pub fn create(
+        mut store: Store<S>,
+        hub: KeyBytes,
+        ledger: LedgerId,
+        policy: Policy,
+        salt_secret: [u8; 32],
+    ) -> Result<Self, EngineError> {
+        policy.check()?;
+        store.meta.reserve(0, 1)?;
+        if !store.is_vacant() {
+            return Err(EngineError::InUse);
+        }
+        let meta = store.meta_mut();
+        meta.hub = *hub.as_bytes();
+        meta.ledger = *ledger.as_bytes();
+        meta.salt_secret = salt_secret;
+        policy.encode_into(&mut meta.policy);
+        Self::open(store)
+    }
+
+    /// The engine whose state lies in the tables.
+    ///
+    /// # Errors
+    /// [`EngineError::Vacant`].
+    pub fn open(store: Store<S>) -> Result<Self, EngineError> {
+        if store.is_vacant() {
+            return Err(EngineError::Vacant);
+        }
+        let meta = *store.meta();
+        let channels = (0..meta.channels).map(|slot| (store.channels.get(slot).id(), slot));
+        Ok(Self {
+            policy: Policy::decode(&meta.policy).expect("the policy is encoded by this engine"),
+            salt_secret: meta.salt_secret,
+            index: channels.collect(),
+            touches: Touches::default(),
+            outcome_log: Vec::new(),
+            page_scratch: Box::default(),
+            store,
+        })
+    }
+
+    /// What the state says of itself.
+    #[must_use]
+    pub fn opened(&self) -> Opened {
+        let meta = self.store.meta();
+        Opened {
+            hub: meta.hub(),
+            ledger: meta.ledger(),
+            batch: meta.batch(),
+            header_digest: Digest::from_bytes(meta.header_digest),
+            height: meta.height(),
+            time: meta.time(),
+            channels: meta.channels,
+        }
+    }
+
+    /// The terms of business in force.
+    #[must_use]
+    pub const fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// The number of a channel.
+    #[must_use]
+    pub fn channel(&self, id: &ChannelId) -> Option<u32> {
+        self.index.get(id).copied()
+    }
+
+    /// The tables, for a checkpoint.
+    #[must_use]
+    pub const fn store(&self) -> &Store<S> {
+        &self.store
+    }
+
+    /// The tables, to be written by a checkpoint, which leaves their contents alone.
+    #[must_use]
+    pub const fn store_mut(&mut self) -> &mut Store<S> {
+        &mut self.store
+    }
+
+    /// A first look at a state: its counter and its channel, against the state that all batches so far have led to.
+    #[must_use]
+    pub fn screen(&self, pay: &PayInput) -> Screen {
+        let Some(slot) = self.channel(&pay.state.channel) else { return Screen::UnknownChannel };
+        let channel = self.store.channels.get(slot);
+        let (new, known) = (pay.state.counter, channel.c());
+        if new < known {
+            Screen::Refuse(slot, RefuseReason::StaleCounter)
+        } else if new == known {
+            let same = channel.state_digest == *pay.state.digest().as_bytes();
+            if same { Screen::Known(slot) } else { Screen::Refuse(slot, RefuseReason::Conflict) }
+        } else if channel.status != ACTIVE {
+            Screen::Refuse(slot, RefuseReason::Closing)
+        } else {
+            Screen::Verify(slot)
+        }
+    }
+
+    /// Executes one batch: `inputs` in their order, sealed at `time`. The result replaces what `out` held.
+    ///
+    /// Signatures of states and acks have been checked. The state has changed when this returns; the caller makes the
+    /// inputs and the header durable before it shows anything of it.
+    ///
+    /// # Errors
+    /// [`EngineError::Full`]; nothing has changed then.
+    ///
+    /// # Panics
+    /// At 2³² inputs, or if the state contradicts itself.
+    pub fn execute(&mut self, time: UnixMillis, inputs: &[Input], out: &mut Executed) -> Result<(), EngineError> {
+        self.store.reserve(need(inputs))?;
+        self.touches.begin(self.store.meta().channels as usize + opened_count(inputs));
+        self.outcome_log.clear();
+        out.refusals.clear();
+        for (index, input) in inputs.iter().enumerate() {
+            let index = u32::try_from(index).expect("a batch has fewer than 2³² inputs");
+            self.execute_one(index, input, out);
+        }
+        self.seal(time, out);
+        Ok(())
+    }
+
+    fn execute_one(&mut self, index: u32, input: &Input, out: &mut Executed) {
+        let (channel, result) = match input {
+            Input::Pay(pay) => (Some(pay.state.channel), self.pay(index, pay)),
+            Input::Ack(ack) => (Some(ack.ack.channel), self.ack(index, ack).map(|()| true)),
+            Input::Block(block) => {
+                self.block(block);
+                (None, Ok(true))
+            }
+            Input::Close(close) => (Some(close.channel), self.close(index, close).map(|()| true)),
+            Input::Refresh(channel) => (Some(*channel), self.refresh(index, channel).map(|()| true)),
+            Input::Policy(policy) => {
+                self.set_policy(policy);
+                (None, Ok(true))
+            }
+        };
+        let (code, reason) = match result {
+            Ok(true) => return self.log_outcome(index, 0),
+            Ok(false) => (255, None),
+            Err(reason) => (reason.code(), Some(reason)),
+        };
+        self.log_outcome(index, code);
+        let slot = channel.and_then(|id| self.channel(&id));
+        let record = slot.map(|slot| *self.store.channels.get(slot));
+        let (counter, leaf) = record.map_or_else(Default::default, |r| (r.c(), r.h()));
+        out.refusals.push(Refusal { input: index, reason, counter, leaf });
+    }
+
+    /// Notes an input's outcome under the header's outcome digest. What became of each lock is under the leaves.
+    fn log_outcome(&mut self, index: u32, code: u8) {
+        self.outcome_log.extend_from_slice(&index.to_le_bytes());
+        self.outcome_log.extend_from_slice(&u32::from(code).to_le_bytes());
+    }
+
+    fn set_policy(&mut self, policy: &Policy) {
+        if policy.check().is_ok() {
+            self.policy = *policy;
+            policy.encode_into(&mut self.store.meta_mut().policy);
+        }
+    }
+
+    /// A digest of the state of all channels: equal states, equal digest. Blocks without channel events do not change it.
+    ///
+    /// Costs a hash per channel; for shutdown, `verify` and status pages.
+    #[must_use]
+    pub fn state_root(&self) -> Digest {
+        let leaves: Vec<Digest> = (0..self.store.meta().channels).map(|slot| state_leaf(self.store.channels.get(slot))).collect();
+        merkle::state_root(&leaves)
+    }
+
+    /// The sum of all channels that are not settled, and that of their capacities: equal if value is conserved.
+    #[must_use]
+    pub fn value(&self) -> (u128, u128) {
+        let open = (0..self.store.meta().channels).filter_map(|slot| self.view(slot));
+        let open = open.filter(|view| !view.is_settled());
+        open.fold((0, 0), |(held, capacity), view| (held + view.value(), capacity + u128::from(view.terms.capacity.to_sat())))
+    }
+
+    pub(crate) fn record(&self, slot: u32) -> &ChannelRecord {
+        self.store.channels.get(slot)
+    }
+
+    pub(crate) fn record_mut(&mut self, slot: u32) -> &mut ChannelRecord {
+        self.store.channels.get_mut(slot)
+    }
+}
+
+fn state_leaf(channel: &ChannelRecord) -> Digest {
+    let mut bytes = [0; 192];
+    let parts: [&[u8]; 9] = [
+        &channel.id,
+        &channel.state_digest,
+        &channel.leaf_digest,
+        &channel.ack_message_digest,
+        &channel.c.to_le_bytes(),
+        &channel.h.to_le_bytes(),
+        &channel.acked_h.to_le_bytes(),
+        &channel.status.to_le_bytes(),
+        &channel.ack_h.to_le_bytes(),
+    ];
+    let mut at = 0;
+    for part in parts {
+        bytes[at..at + part.len()].copy_from_slice(part);
+        at += part.len();
+    }
+    tidegate_crypto::hash::hash(tidegate_crypto::hash::Domain::StateLeaf, &bytes)
+}
+
+fn opened_count(inputs: &[Input]) -> usize {
+    inputs.iter().map(|input| if let Input::Block(block) = input { block.opened.len() } else { 0 }).sum()
+}
+
+/// The most that `inputs` can add to each table.
+fn need(inputs: &[Input]) -> Need {
+    inputs.iter().fold(Need::default(), |mut need, input| {
+        match input {
+            Input::Pay(pay) => {
+                need.operations += pay.operations.len();
+                need.adds += pay.operations.len();
+                need.channels_touched += 1 + pay.operations.len();
+            }
+            Input::Ack(_) | Input::Close(_) | Input::Refresh(_) => need.channels_touched += 1,
+            Input::Block(block) => need.channels += block.opened.len(),
+            Input::Policy(_) => {}
+        }
+        need
+    })
+}
+
+/// Both are amounts that the state holds, so they are in range; their sum is checked.
+pub(crate) fn sum(a: u64, b: Amount) -> Option<u64> {
+    crate::store::amount(a).add(b).ok().map(Amount::to_sat)
+}

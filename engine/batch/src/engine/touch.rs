@@ -1,0 +1,205 @@
+//! The channels that a batch touches: what each will say in its leaf, and the room that it had when the batch began.
+
+use tidegate_channel::{ChannelTerms, Credit, FinalTerms, HalfSums, Outcome, hub_balance};
+use tidegate_types::{Amount, Digest, Fixed, Height};
+
+use super::Engine;
+use crate::executed::Answer;
+use crate::record::{ChannelRecord, VOID, WAITING};
+use crate::slots::{Link, Slots};
+use crate::store::amount;
+
+/// One touched channel.
+#[derive(Debug, Default)]
+pub(crate) struct Touch {
+    pub(crate) slot: u32,
+    /// What the hub could still promise when the batch began, less what the batch has promised since.
+    pub(crate) room: Amount,
+    pub(crate) credits: Vec<Credit>,
+    /// The payer's lock record of each credit.
+    pub(crate) credit_locks: Vec<Link>,
+    pub(crate) outcomes: Vec<Outcome>,
+    pub(crate) answers: Vec<Answer>,
+    pub(crate) terms: Option<FinalTerms>,
+    /// True if the batch holds a leaf of this channel; a first look alone makes none.
+    pub(crate) leaf: bool,
+}
+
+/// All touched channels of a batch, in the order of their first touch. Memory is used again by the next batch.
+#[derive(Debug, Default)]
+pub(crate) struct Touches {
+    list: Vec<Touch>,
+    count: usize,
+    /// By channel: the batch's generation and the index in `list`.
+    at: Vec<(u32, u32)>,
+    generation: u32,
+}
+
+impl Touches {
+    pub(crate) fn begin(&mut self, channels: usize) {
+        self.count = 0;
+        self.at.resize(channels.max(self.at.len()), (0, 0));
+        self.generation = self.generation.wrapping_add(1);
+        if self.generation == 0 {
+            self.at.fill((0, 0));
+            self.generation = 1;
+        }
+    }
+
+    fn find(&self, slot: u32) -> Option<usize> {
+        let (generation, index) = self.at[slot as usize];
+        (generation == self.generation).then_some(index as usize)
+    }
+
+    fn add(&mut self, slot: u32, room: Amount) -> usize {
+        if self.count == self.list.len() {
+            self.list.push(Touch::default());
+        }
+        let index = self.count;
+        self.count += 1;
+        let touch = &mut self.list[index];
+        touch.slot = slot;
+        touch.room = room;
+        touch.credits.clear();
+        touch.credit_locks.clear();
+        touch.outcomes.clear();
+        touch.answers.clear();
+        touch.terms = None;
+        touch.leaf = false;
+        self.at[slot as usize] = (self.generation, u32::try_from(index).expect("fewer touches than channels"));
+        index
+    }
+
+    pub(crate) fn get_mut(&mut self, index: usize) -> &mut Touch {
+        &mut self.list[index]
+    }
+
+    pub(crate) const fn len(&self) -> usize {
+        self.count
+    }
+}
+
+impl ChannelRecord {
+    pub(crate) fn sums(&self) -> HalfSums {
+        HalfSums {
+            firm_credit: amount(self.firm),
+            unfirm_credit: amount(self.unfirm),
+            debit: amount(self.debit),
+            out_locks: amount(self.out_locks),
+            in_locks: amount(self.in_locks),
+        }
+    }
+}
+
+impl<S: Slots> Engine<S> {
+    pub(crate) fn terms_of(&self, slot: u32) -> ChannelTerms {
+        self.store.terms.get(slot).terms()
+    }
+
+    /// The touch of a channel; the first one voids its expired credits and notes its room.
+    pub(crate) fn touch(&mut self, slot: u32) -> usize {
+        if let Some(index) = self.touches.find(slot) {
+            return index;
+        }
+        let voided = self.void_expired(slot);
+        let terms = self.terms_of(slot);
+        let balance = hub_balance(&terms, &self.record(slot).sums()).expect("every batch leaves the hub balance in range");
+        let room = balance.sub(terms.hub_reserve).unwrap_or(Amount::ZERO);
+        let index = self.touches.add(slot, room);
+        self.touches.get_mut(index).leaf = voided;
+        index
+    }
+
+    pub(crate) fn touched(&mut self, slot: u32) -> &mut Touch {
+        let index = self.touch(slot);
+        self.touches.get_mut(index)
+    }
+
+    /// Credits whose lock expired below the present height without an ack are void: they leave U (section 3).
+    fn void_expired(&mut self, slot: u32) -> bool {
+        let height = self.store.meta().height;
+        if self.record(slot).unfirm == 0 {
+            return false;
+        }
+        let mut voided = (0_u64, 0_u32);
+        let mut link = self.record(slot).leaf_oldest;
+        while link != 0 {
+            let leaf = *self.store.leaves.at(link);
+            if leaf.body != 0 {
+                let body = *self.store.bodies.at(leaf.body);
+                if body.waiting_count > 0 && body.expiry_min < height {
+                    let (sum, count) = self.void_leaf(leaf.credits, leaf.body, height);
+                    voided = (voided.0 + sum, voided.1 + count);
+                }
+            }
+            link = leaf.next;
+        }
+        let record = self.record_mut(slot);
+        record.unfirm -= voided.0;
+        record.unfirm_count -= voided.1;
+        if voided.1 > 0 {
+            self.refresh_ack_by(slot);
+        }
+        voided.1 > 0
+    }
+
+    fn void_leaf(&mut self, credits: Link, body: Link, height: u32) -> (u64, u32) {
+        let (mut sum, mut count, mut lowest) = (0, 0, u32::MAX);
+        let mut link = credits;
+        while link != 0 {
+            let record = self.store.credits.at(link);
+            let (next, waiting) = (record.next, record.fate == WAITING);
+            let credit = Credit::decode(&record.credit).expect("credits are encoded by this engine");
+            if waiting && credit.expiry < Height::new(height) {
+                self.decide(link, VOID);
+                sum += credit.amount.to_sat();
+                count += 1;
+            } else if waiting {
+                lowest = lowest.min(credit.expiry.get());
+            }
+            link = next;
+        }
+        let body = self.store.bodies.at_mut(body);
+        body.waiting -= sum;
+        body.waiting_count -= count;
+        body.expiry_min = lowest;
+        (sum, count)
+    }
+
+    /// Decides the fate of a credit, and tells the payer's lock of it, if that lock is still open.
+    pub(crate) fn decide(&mut self, credit: Link, fate: u32) {
+        let record = self.store.credits.at_mut(credit);
+        record.fate = fate;
+        let (lock, id) = (record.lock, record.credit);
+        let lock = self.store.locks.at_mut(lock);
+        if lock.id == id[..32] {
+            lock.fate = u8::try_from(fate).expect("fates are small");
+        }
+    }
+
+    /// `ack_by` anew from the credits that wait.
+    pub(crate) fn refresh_ack_by(&mut self, slot: u32) {
+        let mut lowest = None;
+        let mut link = self.record(slot).leaf_oldest;
+        while link != 0 {
+            let leaf = self.store.leaves.at(link);
+            if leaf.body != 0 {
+                let body = self.store.bodies.at(leaf.body);
+                if body.waiting_count > 0 {
+                    lowest = Some(lowest.map_or(body.expiry_min, |l: u32| l.min(body.expiry_min)));
+                }
+            }
+            link = leaf.next;
+        }
+        let ack_by = lowest.map_or(Height::ZERO, |expiry| self.policy.ack_by(Height::new(expiry)));
+        self.record_mut(slot).ack_by = ack_by.get();
+    }
+
+    /// The digest of the open out-locks of a channel.
+    pub(crate) fn locks_root(&self, slot: u32) -> Digest {
+        match self.record(slot).page {
+            0 => tidegate_crypto::merkle::LockTree::empty().root(),
+            link => self.store.pages.at(link).tree.root(),
+        }
+    }
+}

@@ -1,0 +1,241 @@
+//! What changes the state: the inputs of a batch, and their form in the log.
+//!
+//! ```text
+//! each   kind 1 | 0 × 3 | length 4 | body
+//! pay    client state 160 | signature 64 | operations …          kind 1
+//! ack    ack 72 | signature 64                                    kind 2
+//! block  height 4 | opened count 4 | closed count 4 | 0 × 4 | hash 32
+//!        opened: terms 240 | outpoint 36 | 0 × 4                  kind 3
+//!        closed: channel 32
+//! close  channel 32 | fee 8                                       kind 4
+//! fresh  channel 32                                               kind 5
+//! policy 40 bytes                                                 kind 6
+//! ```
+
+use tidegate_channel::{Ack, ChannelTerms, ClientState, Operation, OperationsError, decode_operations};
+use tidegate_types::{Age, Amount, ChannelId, DecodeError, Digest, Fixed, Height, OutPoint, Reader, SignatureBytes, fixed_struct};
+
+use crate::Policy;
+
+/// A payer's next state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PayInput {
+    /// The state.
+    pub state: ClientState,
+    /// The client's signature over it, checked by the caller.
+    pub signature: SignatureBytes,
+    /// The operations that lead to it.
+    pub operations: Vec<Operation>,
+    /// The operations as they came.
+    pub encoded: Vec<u8>,
+}
+
+/// A client's ack of a leaf.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AckInput {
+    /// What is acknowledged.
+    pub ack: Ack,
+    /// The client's signature over it, checked by the caller.
+    pub signature: SignatureBytes,
+}
+fixed_struct!(AckInput { ack: Ack, signature: SignatureBytes });
+
+/// A final block of the ledger, as far as channels are concerned.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BlockInput {
+    /// Its height.
+    pub height: Height,
+    /// Its hash.
+    pub hash: Digest,
+    /// The channels of this hub that it opens.
+    pub opened: Vec<(ChannelTerms, OutPoint)>,
+    /// The channels of this hub that it settles.
+    pub closed: Vec<ChannelId>,
+}
+
+/// A client's wish to close its channel, paying this ledger fee.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CloseInput {
+    /// The channel.
+    pub channel: ChannelId,
+    /// The closing transaction's fee, out of the client's balance.
+    pub fee: Amount,
+}
+fixed_struct!(CloseInput { channel: ChannelId, fee: Amount });
+
+/// One input of a batch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Input {
+    /// A payer's next state.
+    Pay(PayInput),
+    /// A client's ack.
+    Ack(AckInput),
+    /// A final block.
+    Block(BlockInput),
+    /// A request to close.
+    Close(CloseInput),
+    /// A request for a leaf with a fresh receipt.
+    Refresh(ChannelId),
+    /// New terms of business.
+    Policy(Policy),
+}
+
+/// Why bytes are no input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InputError {
+    /// A value does not decode.
+    #[error("an input does not decode: {0}")]
+    Decode(#[from] DecodeError),
+    /// The operations of a state do not decode.
+    #[error("{0}")]
+    Operations(#[from] OperationsError),
+}
+
+impl PayInput {
+    /// Reads a state, its signature and its operations, in the form of the message and of the log.
+    ///
+    /// # Errors
+    /// [`InputError`].
+    pub fn decode(bytes: &[u8]) -> Result<Self, InputError> {
+        let mut r = Reader::new(bytes);
+        let state = ClientState::read(&mut r)?;
+        let signature = SignatureBytes::read(&mut r)?;
+        let encoded = r.bytes(r.remaining())?;
+        let mut operations = Vec::new();
+        decode_operations(encoded, &mut operations)?;
+        Ok(Self { state, signature, operations, encoded: encoded.to_vec() })
+    }
+
+    fn append_to(&self, out: &mut Vec<u8>) {
+        self.state.append_to(out);
+        self.signature.append_to(out);
+        out.extend_from_slice(&self.encoded);
+    }
+}
+
+#[derive(Clone, Copy)]
+struct BlockHead {
+    height: Height,
+    opened: u32,
+    closed: u32,
+    hash: Digest,
+}
+fixed_struct!(BlockHead { height: Height, opened: u32, closed: u32, pad 4, hash: Digest });
+
+struct OpenedEntry {
+    terms: ChannelTerms,
+    funding: OutPoint,
+}
+fixed_struct!(OpenedEntry { terms: ChannelTerms, funding: OutPoint, pad 4 });
+
+impl BlockInput {
+    fn append_to(&self, out: &mut Vec<u8>) {
+        let count = |n: usize| u32::try_from(n).expect("a block holds fewer than 2³² events");
+        let (opened, closed) = (count(self.opened.len()), count(self.closed.len()));
+        BlockHead { height: self.height, opened, closed, hash: self.hash }.append_to(out);
+        for (terms, funding) in &self.opened {
+            OpenedEntry { terms: *terms, funding: *funding }.append_to(out);
+        }
+        for channel in &self.closed {
+            channel.append_to(out);
+        }
+    }
+
+    fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+        let mut r = Reader::new(bytes);
+        let head = BlockHead::read(&mut r)?;
+        // Counted against the bytes that are there before anything is allocated.
+        let need = u64::from(head.opened) * OpenedEntry::LEN as u64 + u64::from(head.closed) * ChannelId::LEN as u64;
+        if need != r.remaining() as u64 {
+            return Err(DecodeError::OutOfRange { field: "block events" });
+        }
+        let opened = (0..head.opened).map(|_| OpenedEntry::read(&mut r).map(|e| (e.terms, e.funding)));
+        let opened = opened.collect::<Result<Vec<_>, _>>()?;
+        let closed = (0..head.closed).map(|_| ChannelId::read(&mut r)).collect::<Result<Vec<_>, _>>()?;
+        Ok(Self { height: head.height, hash: head.hash, opened, closed })
+    }
+}
+
+struct PolicyEntry {
+    margin: Age,
+    ack_interval: Age,
+    max_lock: Age,
+    fee_ppm: u32,
+    min_amount: Amount,
+    fee_base: Amount,
+    max_unfirm_credits: u32,
+}
+fixed_struct!(PolicyEntry {
+    margin: Age, ack_interval: Age, max_lock: Age, fee_ppm: u32, min_amount: Amount, fee_base: Amount, max_unfirm_credits: u32, pad 4,
+});
+
+impl Fixed for Policy {
+    const LEN: usize = PolicyEntry::LEN;
+
+    fn write(&self, w: &mut tidegate_types::Writer<'_>) {
+        let Self { margin, ack_interval, max_lock, min_amount, fee_base, fee_ppm, max_unfirm_credits } = *self;
+        PolicyEntry { margin, ack_interval, max_lock, fee_ppm, min_amount, fee_base, max_unfirm_credits }.write(w);
+    }
+
+    fn read(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let PolicyEntry { margin, ack_interval, max_lock, fee_ppm, min_amount, fee_base, max_unfirm_credits } = PolicyEntry::read(r)?;
+        Ok(Self { margin, ack_interval, max_lock, min_amount, fee_base, fee_ppm, max_unfirm_credits })
+    }
+}
+
+#[derive(Clone, Copy)]
+struct EntryHead {
+    kind: u8,
+    length: u32,
+}
+fixed_struct!(EntryHead { kind: u8, pad 3, length: u32 });
+
+impl Input {
+    const fn kind(&self) -> u8 {
+        match self {
+            Self::Pay(_) => 1,
+            Self::Ack(_) => 2,
+            Self::Block(_) => 3,
+            Self::Close(_) => 4,
+            Self::Refresh(_) => 5,
+            Self::Policy(_) => 6,
+        }
+    }
+
+    /// Appends the input in the form of the log.
+    ///
+    /// # Panics
+    /// If a body exceeds 4 GiB, which no message can.
+    pub fn append_to(&self, out: &mut Vec<u8>) {
+        let start = out.len();
+        out.resize(start + EntryHead::LEN, 0);
+        match self {
+            Self::Pay(pay) => pay.append_to(out),
+            Self::Ack(ack) => ack.append_to(out),
+            Self::Block(block) => block.append_to(out),
+            Self::Close(close) => close.append_to(out),
+            Self::Refresh(channel) => channel.append_to(out),
+            Self::Policy(policy) => policy.append_to(out),
+        }
+        let length = u32::try_from(out.len() - start - EntryHead::LEN).expect("a body is far below 4 GiB");
+        EntryHead { kind: self.kind(), length }.encode_into(&mut out[start..start + EntryHead::LEN]);
+    }
+
+    /// Reads one input from the front of `r`.
+    ///
+    /// # Errors
+    /// [`InputError`].
+    pub fn read(r: &mut Reader<'_>) -> Result<Self, InputError> {
+        let head = EntryHead::read(r)?;
+        let body = r.bytes(head.length as usize)?;
+        Ok(match head.kind {
+            1 => Self::Pay(PayInput::decode(body)?),
+            2 => Self::Ack(AckInput::decode(body)?),
+            3 => Self::Block(BlockInput::decode(body)?),
+            4 => Self::Close(CloseInput::decode(body)?),
+            5 => Self::Refresh(ChannelId::decode(body)?),
+            6 => Self::Policy(Policy::decode(body)?),
+            other => return Err(DecodeError::UnknownValue { field: "input", value: other.into() }.into()),
+        })
+    }
+}

@@ -1,0 +1,326 @@
+//! What can be asked of the state: one channel, its leaves for a client that comes back, the proof of a payment.
+//!
+//! Answers are of the newest executed batch; the caller lets them out only when that batch is durable.
+
+use tidegate_channel::{
+    Ack, ChannelTerms, ClientState, Condition, Credit, FinalTerms, HalfSums, LeafPrivate, LeafPublic, LeafRef, Lock, OpOutcome,
+    client_balance, hub_balance,
+};
+use tidegate_crypto::merkle::{self, Tree};
+use tidegate_types::{
+    Amount, BatchNumber, ChannelId, ClientCounter, Digest, Fixed, HubCounter, KeyBytes, LockId, LockSlot, OutPoint, PaymentId,
+    SignatureBytes,
+};
+
+use crate::Engine;
+use crate::record::{ACTIVE, FROZEN, FIRM, LockRecord, VOID};
+use crate::slots::Slots;
+use crate::store::{amount, digest};
+
+/// One channel as the hub has it.
+#[derive(Clone, Debug)]
+pub struct ChannelView {
+    /// Its name.
+    pub id: ChannelId,
+    /// Its funding output.
+    pub funding: OutPoint,
+    /// Its terms.
+    pub terms: ChannelTerms,
+    /// `ACTIVE`, `CLOSING` (the final leaf is made) or `SETTLED`.
+    pub status: &'static str,
+    /// The newest accepted state.
+    pub state: ClientState,
+    /// The client's signature over it; zero for `C(0)`.
+    pub signature: SignatureBytes,
+    /// The newest leaf.
+    pub leaf: LeafRef,
+    /// The newest leaf that the client has acknowledged.
+    pub acked: HubCounter,
+    /// The newest ack message with its signature, if there was one.
+    pub ack: Option<(Ack, SignatureBytes)>,
+    /// The sums of both halves.
+    pub sums: HalfSums,
+    /// The client's balance: spendable and reserve.
+    pub client_balance: Amount,
+    /// The hub's balance.
+    pub hub_balance: Amount,
+    /// The open out-locks.
+    pub locks: Vec<LockView>,
+}
+
+impl ChannelView {
+    /// True once the ledger has paid both sides.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        self.status == "SETTLED"
+    }
+
+    /// All that the channel holds, part by part: equal to its capacity if nothing was made or lost.
+    #[must_use]
+    pub fn value(&self) -> u128 {
+        let parts = [self.client_balance, self.hub_balance, self.sums.unfirm_credit, self.sums.out_locks, self.sums.in_locks];
+        parts.iter().map(|part| u128::from(part.to_sat())).sum()
+    }
+}
+
+/// One open lock of a payer.
+#[derive(Clone, Copy, Debug)]
+pub struct LockView {
+    /// Where.
+    pub slot: LockSlot,
+    /// Its name.
+    pub id: LockId,
+    /// The counter of the state that added it.
+    pub counter: ClientCounter,
+    /// What it holds.
+    pub lock: Lock,
+    /// What became of it.
+    pub outcome: OpOutcome,
+    /// What became of the payee's credit: `waiting`, `firm` or `void`.
+    pub credit: &'static str,
+}
+
+/// A leaf that its client has not acknowledged.
+#[derive(Clone, Debug)]
+pub struct StoredLeaf {
+    /// The private part.
+    pub private: LeafPrivate,
+    /// The public part.
+    pub public: LeafPublic,
+    /// Its credits.
+    pub credits: Vec<Credit>,
+}
+
+/// The links of a proof of payment: one per leaf from the crediting one up to the acknowledged one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProofLink {
+    /// The digest of the leaf's private part.
+    pub private: Digest,
+    /// Its public part.
+    pub public: LeafPublic,
+}
+
+/// Proof for a payer that its payee holds the credit (rule 12).
+#[derive(Clone, Debug)]
+pub struct PaymentProof {
+    /// The payee's key.
+    pub payee: KeyBytes,
+    /// The payee's ack of the last link's leaf.
+    pub ack: Ack,
+    /// The payee's signature over it.
+    pub signature: SignatureBytes,
+    /// The lock's salt under the credited root.
+    pub salt: [u8; 16],
+    /// The lock's place under the credited root.
+    pub index: u32,
+    /// How many entries stand there.
+    pub count: u32,
+    /// The path to the credited root of the first link.
+    pub path: Vec<Digest>,
+    /// The links, from the crediting leaf on.
+    pub links: Vec<ProofLink>,
+}
+
+impl<S: Slots> Engine<S> {
+    /// The channel of this number.
+    #[must_use]
+    pub fn view(&self, slot: u32) -> Option<ChannelView> {
+        if slot >= self.store.meta().channels {
+            return None;
+        }
+        let record = self.record(slot);
+        let (terms, sums) = (self.terms_of(slot), record.sums());
+        let state = ClientState {
+            channel: record.id(),
+            counter: record.c(),
+            debit: amount(record.debit),
+            locks_sum: amount(record.out_locks),
+            locks_root: self.locks_root(slot),
+            ack: LeafRef {
+                counter: HubCounter::new(record.ack_h),
+                digest: if record.c == 0 { Digest::ZERO } else { digest(&record.ack_digest) },
+            },
+            operations: digest(&record.operations),
+        };
+        let message = Ack {
+            channel: record.id(),
+            leaf: LeafRef { counter: HubCounter::new(record.ack_message_h), digest: digest(&record.ack_message_digest) },
+        };
+        let balance = "every batch leaves both balances in range";
+        Some(ChannelView {
+            id: record.id(),
+            funding: self.store.terms.get(slot).funding(),
+            status: match record.status {
+                ACTIVE => "ACTIVE",
+                FROZEN => "CLOSING",
+                _ => "SETTLED",
+            },
+            state,
+            signature: SignatureBytes::from_bytes(record.state_signature),
+            leaf: LeafRef { counter: record.h(), digest: digest(&record.leaf_digest) },
+            acked: HubCounter::new(record.acked_h),
+            ack: (record.ack_message_h > 0).then(|| (message, SignatureBytes::from_bytes(record.ack_message_signature))),
+            sums,
+            client_balance: client_balance(&terms, &sums).expect(balance),
+            hub_balance: hub_balance(&terms, &sums).expect(balance),
+            locks: self.locks_of(slot),
+            terms,
+        })
+    }
+
+    /// The key, the delegate and the activity of a channel: what routing needs.
+    #[must_use]
+    pub fn parties(&self, slot: u32) -> (KeyBytes, KeyBytes, bool) {
+        let terms = self.terms_of(slot);
+        (terms.client, terms.delegate, self.record(slot).status == ACTIVE)
+    }
+
+    fn locks_of(&self, slot: u32) -> Vec<LockView> {
+        let page = match self.record(slot).page {
+            0 => return Vec::new(),
+            link => self.store.pages.at(link),
+        };
+        let open = (0..64_u8).filter_map(LockSlot::new).filter(|slot| page.open & (1 << slot.index()) != 0);
+        open.map(|slot| self.store.locks.at(page.locks[slot.index()]).view(slot)).collect()
+    }
+
+    /// The leaves above `above` that the client has not acknowledged, oldest first, at most 64.
+    #[must_use]
+    pub fn leaves_above(&self, slot: u32, above: HubCounter) -> Vec<StoredLeaf> {
+        let mut leaves = Vec::new();
+        let (mut link, mut previous) = (self.record(slot).leaf_oldest, Digest::ZERO);
+        while link != 0 {
+            let leaf = self.store.leaves.at(link);
+            if leaf.h > above.get() && leaf.body != 0 {
+                let body = self.store.bodies.at(leaf.body);
+                let private = LeafPrivate::decode(&body.private).expect("leaves are encoded by this engine");
+                leaves.push(StoredLeaf { private, public: leaf.public(previous), credits: self.credits_from(leaf.credits) });
+            }
+            previous = digest(&leaf.digest);
+            link = leaf.next;
+        }
+        let skip = leaves.len().saturating_sub(64);
+        leaves.split_off(skip)
+    }
+
+    fn credits_from(&self, first: u32) -> Vec<Credit> {
+        let mut credits = Vec::new();
+        let mut link = first;
+        while link != 0 {
+            let record = self.store.credits.at(link);
+            credits.push(Credit::decode(&record.credit).expect("credits are encoded by this engine"));
+            link = record.next;
+        }
+        credits
+    }
+
+    /// What the hub remembers of a channel's closed payments: id, outcome and the counter of the closing.
+    #[must_use]
+    pub fn answers(&self, slot: u32) -> Vec<(PaymentId, OpOutcome, ClientCounter)> {
+        let mut answers = Vec::new();
+        let mut link = self.record(slot).answer_oldest;
+        while link != 0 {
+            let page = self.store.answers.at(link);
+            answers.extend(page.payments[page.first as usize..page.end as usize].iter().map(|closed| {
+                let outcome = OpOutcome::decode(&closed.outcome).expect("outcomes are encoded by this engine");
+                (PaymentId::from_bytes(closed.payment_id), outcome, ClientCounter::new(closed.c))
+            }));
+            link = page.next;
+        }
+        answers
+    }
+
+    /// The proof that the payee of an open lock holds its credit, once the payee has acknowledged it by an `Ack`.
+    #[must_use]
+    pub fn payment_proof(&self, payer: u32, lock: &LockId) -> Option<PaymentProof> {
+        let page = match self.record(payer).page {
+            0 => return None,
+            link => self.store.pages.at(link),
+        };
+        let found = page.locks.iter().filter(|&&link| link != 0).map(|&link| self.store.locks.at(link)).find(|l| l.id() == *lock)?;
+        let payee = found.payee_link.checked_sub(1)?;
+        let record = self.record(payee);
+        if found.credited_h > record.ack_message_h {
+            return None;
+        }
+        let (credits, links) = self.links(payee, found.credited_h, record.ack_message_h)?;
+        let entries: Vec<Digest> = credits.iter().map(Credit::entry).collect();
+        let index = credits.iter().position(|credit| credit.lock == *lock)?;
+        let tree = Tree::build(merkle::LIST, &entries);
+        let index = u32::try_from(index).ok()?;
+        let counter = HubCounter::new(record.ack_message_h);
+        Some(PaymentProof {
+            payee: self.terms_of(payee).client,
+            ack: Ack { channel: record.id(), leaf: LeafRef { counter, digest: digest(&record.ack_message_digest) } },
+            signature: SignatureBytes::from_bytes(record.ack_message_signature),
+            salt: credits[index as usize].salt,
+            index,
+            count: tree.count(),
+            path: tree.path(index).collect(),
+            links,
+        })
+    }
+
+    /// The credits of leaf `from`, and the links from it up to leaf `to`.
+    fn links(&self, slot: u32, from: u64, to: u64) -> Option<(Vec<Credit>, Vec<ProofLink>)> {
+        let (mut credits, mut links) = (None, Vec::new());
+        let (mut link, mut previous) = (self.record(slot).leaf_oldest, Digest::ZERO);
+        while link != 0 {
+            let leaf = self.store.leaves.at(link);
+            if leaf.h == from {
+                credits = Some(self.credits_from(leaf.credits));
+            }
+            if (from..=to).contains(&leaf.h) {
+                links.push(ProofLink { private: digest(&leaf.private_digest), public: leaf.public(previous) });
+            }
+            previous = digest(&leaf.digest);
+            link = leaf.next;
+        }
+        // The first leaf held does not know the one before it; a proof from it would not check.
+        let whole = links.first().is_some_and(|first| from == 1 || !first.public.previous.is_zero());
+        credits.filter(|_| whole).map(|credits| (credits, links))
+    }
+
+    /// How a closing channel ends.
+    #[must_use]
+    pub fn final_terms(&self, slot: u32) -> Option<FinalTerms> {
+        let view = self.view(slot).filter(|view| view.status == "CLOSING")?;
+        let fee = amount(self.record(slot).closing_fee);
+        let client_payout = view.client_balance.sub(fee).expect("checked when the channel was frozen");
+        let successor = OutPoint { txid: tidegate_types::Txid::ZERO, vout: 0 };
+        Some(FinalTerms { channel: view.id, client_payout, hub_payout: view.hub_balance, fee, successor })
+    }
+
+    /// The number of the newest batch, and the digest of its header.
+    #[must_use]
+    pub fn newest(&self) -> (BatchNumber, Digest) {
+        let meta = self.store.meta();
+        (meta.batch(), digest(&meta.header_digest))
+    }
+}
+
+impl crate::record::LeafRecord {
+    fn public(&self, previous: Digest) -> LeafPublic {
+        LeafPublic { previous, credited_root: digest(&self.credited_root), failed_root: digest(&self.failed_root) }
+    }
+}
+
+impl LockRecord {
+    fn view(&self, slot: LockSlot) -> LockView {
+        let lock = Lock {
+            payment_id: PaymentId::from_bytes(self.payment_id),
+            amount: amount(self.amount),
+            fee: amount(self.fee),
+            payee: KeyBytes::from_bytes(self.payee),
+            payee_channel: ChannelId::from_bytes(self.payee_channel),
+            expiry: self.expiry(),
+            condition: if self.condition == 1 { Condition::Ack } else { Condition::Hash(self.hash) },
+        };
+        let credit = match u32::from(self.fate) {
+            FIRM => "firm",
+            VOID => "void",
+            _ => "waiting",
+        };
+        LockView { slot, id: self.id(), counter: ClientCounter::new(self.c), lock, outcome: self.outcome(), credit }
+    }
+}

@@ -1,0 +1,232 @@
+//! The records of the state, as they lie in the tables and in a checkpoint.
+//!
+//! Each is a `Pod` of whole words. Links are indices plus one into the table of the linked record. Lists: a channel's
+//! last leaves (oldest first, each with its credits), its open locks (by slot, through its lock page), and its answers
+//! (pages of closed payment ids, oldest first).
+
+use bytemuck::{Pod, Zeroable};
+use tidegate_crypto::merkle::LockTree;
+
+use crate::slots::{Allocation, Link, Linked};
+
+/// A channel can be paid and pay.
+pub(crate) const ACTIVE: u32 = 1;
+/// The final leaf has been made; nothing moves any more.
+pub(crate) const FROZEN: u32 = 2;
+/// The ledger has paid both sides.
+pub(crate) const SETTLED: u32 = 3;
+
+/// What the whole state starts from.
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[repr(C)]
+pub(crate) struct MetaRecord {
+    pub(crate) hub: [u8; 32],
+    pub(crate) ledger: [u8; 32],
+    pub(crate) header_digest: [u8; 32],
+    pub(crate) block_hash: [u8; 32],
+    pub(crate) batch: u64,
+    pub(crate) time: u64,
+    pub(crate) height: u32,
+    pub(crate) channels: u32,
+    pub(crate) pages: Allocation,
+    pub(crate) locks: Allocation,
+    pub(crate) leaves: Allocation,
+    pub(crate) bodies: Allocation,
+    pub(crate) credits: Allocation,
+    pub(crate) answers: Allocation,
+    pub(crate) policy: [u8; 40],
+    pub(crate) salt_secret: [u8; 32],
+    /// The newest header, for whoever asks after a restart.
+    pub(crate) header: [u8; 184],
+}
+
+/// What changes with each payment.
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[repr(C)]
+pub(crate) struct ChannelRecord {
+    pub(crate) id: [u8; 32],
+    // The client's half.
+    pub(crate) c: u64,
+    pub(crate) debit: u64,
+    pub(crate) out_locks: u64,
+    pub(crate) state_digest: [u8; 32],
+    pub(crate) operations: [u8; 32],
+    pub(crate) state_signature: [u8; 64],
+    pub(crate) ack_h: u64,
+    pub(crate) ack_digest: [u8; 32],
+    /// K of the leaf that the state acknowledges.
+    pub(crate) ack_firm: u64,
+    // The client's newest `Ack`.
+    pub(crate) acked_h: u64,
+    pub(crate) ack_message_h: u64,
+    pub(crate) ack_message_digest: [u8; 32],
+    pub(crate) ack_message_signature: [u8; 64],
+    // The hub's half.
+    pub(crate) h: u64,
+    pub(crate) firm: u64,
+    pub(crate) unfirm: u64,
+    pub(crate) in_locks: u64,
+    /// The fee that a closing channel's final terms name.
+    pub(crate) closing_fee: u64,
+    pub(crate) leaf_digest: [u8; 32],
+    pub(crate) ack_by: u32,
+    pub(crate) leaf_height: u32,
+    // Links.
+    pub(crate) status: u32,
+    pub(crate) page: Link,
+    pub(crate) leaf_oldest: Link,
+    pub(crate) leaf_newest: Link,
+    pub(crate) leaf_count: u32,
+    pub(crate) unfirm_count: u32,
+    pub(crate) answer_oldest: Link,
+    pub(crate) answer_newest: Link,
+}
+
+/// What a channel was opened with.
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[repr(C)]
+pub(crate) struct TermsRecord {
+    pub(crate) terms: [u8; 240],
+    pub(crate) funding_txid: [u8; 32],
+    pub(crate) funding_vout: u32,
+    pub(crate) reserved: u32,
+}
+
+/// The open locks of a channel by slot, with their tree.
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[repr(C)]
+pub(crate) struct PageRecord {
+    pub(crate) tree: LockTree,
+    pub(crate) locks: [Link; 64],
+    /// The first four bytes of each lock's payment id.
+    pub(crate) prints: [u32; 64],
+    /// One bit per open lock.
+    pub(crate) open: u64,
+    pub(crate) next: Link,
+    pub(crate) reserved: u32,
+}
+
+/// One open lock of a payer.
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[repr(C)]
+pub(crate) struct LockRecord {
+    pub(crate) id: [u8; 32],
+    pub(crate) payment_id: [u8; 16],
+    pub(crate) payee: [u8; 32],
+    pub(crate) payee_channel: [u8; 32],
+    pub(crate) hash: [u8; 32],
+    pub(crate) amount: u64,
+    pub(crate) fee: u64,
+    /// Counter of the adding state.
+    pub(crate) c: u64,
+    /// Batch in which it was added.
+    pub(crate) batch: u64,
+    /// The payee's leaf that credits it.
+    pub(crate) credited_h: u64,
+    /// The payee's channel, plus one.
+    pub(crate) payee_link: Link,
+    pub(crate) expiry: u32,
+    /// The outcome as two bytes, and the condition.
+    pub(crate) outcome: [u8; 2],
+    pub(crate) condition: u8,
+    /// What became of the payee's credit: [`WAITING`], [`FIRM`] or [`VOID`].
+    pub(crate) fate: u8,
+    pub(crate) next: Link,
+}
+
+/// One of a channel's last leaves: what proofs and acknowledgements name.
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[repr(C)]
+pub(crate) struct LeafRecord {
+    pub(crate) digest: [u8; 32],
+    pub(crate) private_digest: [u8; 32],
+    pub(crate) credited_root: [u8; 32],
+    pub(crate) failed_root: [u8; 32],
+    pub(crate) h: u64,
+    /// K as of this leaf.
+    pub(crate) firm: u64,
+    pub(crate) credits: Link,
+    /// The whole private part, until the leaf is acknowledged.
+    pub(crate) body: Link,
+    pub(crate) next: Link,
+    /// `ack_by` as of this leaf; zero if nothing waited.
+    pub(crate) ack_by: u32,
+    /// The ledger height of its batch.
+    pub(crate) height: u32,
+    pub(crate) reserved: u32,
+}
+
+/// The rest of a leaf that its client has not acknowledged.
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[repr(C)]
+pub(crate) struct BodyRecord {
+    pub(crate) private: [u8; 216],
+    /// Credits of this leaf that are neither firm nor void.
+    pub(crate) waiting: u64,
+    pub(crate) waiting_count: u32,
+    /// The lowest expiry among them.
+    pub(crate) expiry_min: u32,
+    pub(crate) next: Link,
+    pub(crate) reserved: u32,
+}
+
+/// One credit of a leaf.
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[repr(C)]
+pub(crate) struct CreditRecord {
+    pub(crate) credit: [u8; 80],
+    pub(crate) next: Link,
+    /// The payer's lock record, if it still holds that lock.
+    pub(crate) lock: Link,
+    /// [`WAITING`], [`FIRM`] or [`VOID`].
+    pub(crate) fate: u32,
+    pub(crate) reserved: u32,
+}
+
+/// No ack was taken yet.
+pub(crate) const WAITING: u32 = 0;
+/// An ack was taken in time: the payment is owed.
+pub(crate) const FIRM: u32 = 1;
+/// The lock expired without one.
+pub(crate) const VOID: u32 = 2;
+
+/// How many closed payments one page remembers.
+pub(crate) const ANSWERS_PER_PAGE: usize = 15;
+
+/// One closed payment.
+#[derive(Clone, Copy, Debug, Default, Pod, Zeroable)]
+#[repr(C)]
+pub(crate) struct ClosedPayment {
+    pub(crate) payment_id: [u8; 16],
+    /// The first bytes of a hash of payee, amount and condition.
+    pub(crate) content: [u8; 6],
+    pub(crate) outcome: [u8; 2],
+    /// The counter at which it was closed.
+    pub(crate) c: u64,
+}
+
+/// Closed payments of a channel, in the order of their closing.
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[repr(C)]
+pub(crate) struct AnswerRecord {
+    pub(crate) payments: [ClosedPayment; ANSWERS_PER_PAGE],
+    pub(crate) first: u32,
+    pub(crate) end: u32,
+    pub(crate) next: Link,
+    pub(crate) reserved: [u32; 5],
+}
+
+macro_rules! linked {
+    ($($record:ty),*) => {$(
+        impl Linked for $record {
+            fn next(&self) -> Link {
+                self.next
+            }
+
+            fn set_next(&mut self, next: Link) {
+                self.next = next;
+            }
+        }
+    )*};
+}
+linked!(PageRecord, LockRecord, LeafRecord, BodyRecord, CreditRecord, AnswerRecord);

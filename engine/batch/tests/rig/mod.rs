@@ -1,0 +1,184 @@
+//! A hub without I/O and its clients: the engine, and a wallet for each channel that checks every leaf.
+#![allow(dead_code, reason = "each test file uses its part")]
+
+use tidegate_batch::{AckInput, BlockInput, CloseInput, Engine, Executed, Input, PayInput, Policy, Store, TABLES, VecSlots};
+use tidegate_channel::wallet::{LeafView, SettleOn, Wallet};
+use tidegate_channel::{ChannelTerms, Condition, Lock, Operation, encode_operations};
+use tidegate_crypto::keys::SecretKey;
+use tidegate_types::{
+    Age, Amount, ChannelId, Digest, Height, KeyBytes, LedgerId, OutPoint, PaymentId, SignatureBytes, Txid, UnixMillis,
+};
+
+pub(crate) const MARGIN: u32 = 2;
+pub(crate) const CAPACITY: u64 = 1_000_000;
+
+pub(crate) fn sat(n: u64) -> Amount {
+    Amount::from_sat(n).expect("test amounts are small")
+}
+
+pub(crate) struct Client {
+    pub(crate) key: SecretKey,
+    pub(crate) id: ChannelId,
+    pub(crate) wallet: Wallet,
+}
+
+pub(crate) struct Rig {
+    pub(crate) engine: Engine<VecSlots>,
+    pub(crate) hub: SecretKey,
+    pub(crate) ledger: LedgerId,
+    pub(crate) clients: Vec<Client>,
+    pub(crate) out: Executed,
+    pub(crate) height: u32,
+    pub(crate) now: u64,
+    pub(crate) next_payment: u64,
+    /// Every input of every batch, for a replay.
+    pub(crate) history: Vec<Vec<Input>>,
+}
+
+pub(crate) fn policy() -> Policy {
+    Policy {
+        margin: Age::new(MARGIN),
+        ack_interval: Age::new(1),
+        max_lock: Age::new(100),
+        min_amount: sat(1),
+        fee_base: sat(0),
+        fee_ppm: 0,
+        max_unfirm_credits: 1000,
+    }
+}
+
+pub(crate) fn tables() -> Store<VecSlots> {
+    Store::new(TABLES.map(|table| VecSlots::new(table.slot_bytes, 1 << 20)))
+}
+
+pub(crate) fn terms(client: &SecretKey, hub: &SecretKey, nonce: u32) -> ChannelTerms {
+    ChannelTerms {
+        client: client.public().bytes(),
+        hub: hub.public().bytes(),
+        client_payout: client.public().bytes(),
+        hub_payout: hub.public().bytes(),
+        emergency: KeyBytes::ZERO,
+        delegate: KeyBytes::ZERO,
+        capacity: sat(CAPACITY),
+        opening_share: sat(CAPACITY / 2),
+        client_reserve: sat(1000),
+        hub_reserve: sat(1000),
+        dispute_window: Age::new(144),
+        evidence_grace: Age::new(6),
+        expiry: Height::new(1_000_000),
+        nonce,
+    }
+}
+
+impl Rig {
+    pub(crate) fn new(clients: u32) -> Self {
+        let hub = SecretKey::from_seed([7; 32]);
+        let ledger = LedgerId::from_bytes([9; 32]);
+        let engine = Engine::create(tables(), hub.public().bytes(), ledger, policy(), [3; 32]).expect("empty tables");
+        let mut rig = Self {
+            engine,
+            hub,
+            ledger,
+            clients: Vec::new(),
+            out: Executed::default(),
+            height: 0,
+            now: 1_000,
+            next_payment: 1,
+            history: Vec::new(),
+        };
+        let mut opened = Vec::new();
+        for n in 0..clients {
+            let mut seed = [1; 32];
+            seed[..4].copy_from_slice(&n.to_le_bytes());
+            let key = SecretKey::from_seed(seed);
+            let terms = terms(&key, &rig.hub, n);
+            let funding = OutPoint { txid: Txid::from_bytes([5; 32]), vout: n };
+            let id = terms.channel_id(&funding);
+            let wallet = Wallet::new(id, terms, Age::new(MARGIN), SettleOn::Delivered);
+            rig.clients.push(Client { key, id, wallet });
+            opened.push((terms, funding));
+        }
+        let block = BlockInput { height: Height::new(1), hash: Digest::from_bytes([1; 32]), opened, closed: Vec::new() };
+        rig.height = 1;
+        rig.batch(vec![Input::Block(block)]);
+        rig
+    }
+
+    /// Executes a batch; every client checks its leaf.
+    pub(crate) fn batch(&mut self, inputs: Vec<Input>) {
+        self.now += 10;
+        self.engine.execute(UnixMillis::new(self.now), &inputs, &mut self.out).expect("the tables are large");
+        let signed = self.out.header.sign(&self.ledger, &self.hub);
+        signed.verify(&self.ledger, &self.hub.public()).expect("the hub's own signature");
+        for (index, leaf) in self.out.leaves().iter().enumerate() {
+            let view =
+                LeafView { private: &leaf.private, public: &leaf.public, credits: &leaf.credits, outcomes: Some(&leaf.outcomes) };
+            let index = u32::try_from(index).expect("few leaves");
+            let path: Vec<Digest> = self.out.tree.path(index).collect();
+            signed.check_path(&view.digest(), index, &path).expect("the leaf is in the tree");
+            assert_eq!(leaf.private.height, self.out.header.height);
+            let client = self.clients.iter_mut().find(|c| c.id == leaf.private.channel).expect("a known channel");
+            client.wallet.accept(view).expect("an honest hub's leaf follows from the one before");
+        }
+        self.history.push(inputs);
+        let (held, capacity) = self.engine.value();
+        assert_eq!(held, capacity, "value is conserved");
+    }
+
+    pub(crate) fn mine(&mut self, blocks: u32) -> Input {
+        self.height += blocks;
+        let hash = Digest::from_bytes([u8::try_from(self.height % 251).expect("a byte") + 1; 32]);
+        Input::Block(BlockInput { height: Height::new(self.height), hash, opened: Vec::new(), closed: Vec::new() })
+    }
+
+    pub(crate) fn lock(&mut self, payee: usize, amount: u64) -> Lock {
+        let mut payment_id = [0; 16];
+        payment_id[..8].copy_from_slice(&self.next_payment.to_le_bytes());
+        self.next_payment += 1;
+        Lock {
+            payment_id: PaymentId::from_bytes(payment_id),
+            amount: sat(amount),
+            fee: sat(0),
+            payee: self.clients[payee].key.public().bytes(),
+            payee_channel: self.clients[payee].id,
+            expiry: Height::new(self.height + 50),
+            condition: Condition::Ack,
+        }
+    }
+
+    pub(crate) fn sign(&self, payer: usize, state: tidegate_channel::ClientState, operations: Vec<Operation>) -> Input {
+        let mut encoded = Vec::new();
+        encode_operations(&operations, &mut encoded);
+        let signature = state.sign(&self.ledger, &self.clients[payer].key);
+        Input::Pay(PayInput { state, signature, operations, encoded })
+    }
+
+    pub(crate) fn pay(&mut self, payer: usize, locks: &[Lock]) -> Input {
+        let height = Height::new(self.height);
+        let (state, operations) = self.clients[payer].wallet.pay(locks, height).expect("the test's payers can pay");
+        self.sign(payer, state, operations)
+    }
+
+    pub(crate) fn ack(&mut self, client: usize) -> Input {
+        let ack = self.clients[client].wallet.ack(Height::new(self.height)).expect("something to acknowledge");
+        let signature = ack.sign(&self.ledger, &self.clients[client].key);
+        Input::Ack(AckInput { ack, signature })
+    }
+
+    pub(crate) fn close(&self, client: usize, fee: u64) -> Input {
+        Input::Close(CloseInput { channel: self.clients[client].id, fee: sat(fee) })
+    }
+
+    pub(crate) fn view(&self, client: usize) -> tidegate_batch::ChannelView {
+        let slot = self.engine.channel(&self.clients[client].id).expect("an open channel");
+        self.engine.view(slot).expect("an open channel")
+    }
+
+    /// The reason of the only refusal of the last batch.
+    pub(crate) fn refusal(&self) -> Option<tidegate_channel::RefuseReason> {
+        assert!(self.out.refusals.len() <= 1);
+        self.out.refusals.first().and_then(|refusal| refusal.reason)
+    }
+}
+
+pub(crate) const NO_SIGNATURE: SignatureBytes = SignatureBytes::ZERO;
