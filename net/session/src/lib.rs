@@ -27,4 +27,6 @@ pub use frame::{FrameLength, PLAIN_MAX, SEALED_MAX};
 pub use identity::{IdentityError, Role};
 pub use noise::{NoiseKey, NoiseSecret};
 pub use rekey::RekeyLimits;
-pub use session::{Event, Session};
+pub use session::{Event, Frames, Session};
+/// The identities that a configuration is made of.
+pub use tidegate_crypto::keys::{PublicKey, SecretKey};

@@ -37,6 +37,15 @@ pub enum Event {
     },
 }
 
+/// How many frames each direction has carried.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Frames {
+    /// Frames opened.
+    pub received: u64,
+    /// Frames sealed.
+    pub sent: u64,
+}
+
 /// One end of one session. It owns no socket, no clock and no buffer: bytes and the time are arguments.
 #[derive(Debug)]
 pub struct Session {
@@ -307,6 +316,15 @@ impl Session {
     #[must_use]
     pub const fn is_ready(&self) -> bool {
         matches!(self.phase, Phase::Ready(_))
+    }
+
+    /// Frames opened and frames sealed since the handshake, the proofs included.
+    #[must_use]
+    pub fn frames(&self) -> Frames {
+        match &self.phase {
+            Phase::Identify(transport, _) | Phase::Ready(transport) => transport.frames(),
+            Phase::Handshake(_) | Phase::Failed => Frames::default(),
+        }
     }
 
     /// The credit of the receiving direction.

@@ -8,6 +8,7 @@ use crate::buffer::Buffer;
 use crate::error::{SendError, SessionError};
 use crate::frame::{PLAIN_MAX, PREFIX_LEN, TAG_LEN, prefix};
 use crate::rekey::{KeyUse, RekeyLimits};
+use crate::session::Frames;
 
 /// The two directions of a session.
 pub(crate) struct Transport {
@@ -24,6 +25,14 @@ impl Transport {
             limits,
             sent: KeyUse::default(),
             received: KeyUse::default(),
+        }
+    }
+
+    /// Noise numbers the frames of each direction from zero, and a new key does not start over.
+    pub(crate) fn frames(&self) -> Frames {
+        Frames {
+            received: self.noise.receiving_nonce(),
+            sent: self.noise.sending_nonce(),
         }
     }
 

@@ -1,0 +1,590 @@
+//! The loop.
+
+use std::collections::VecDeque;
+use std::io::{self, ErrorKind};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use mio::net::TcpStream;
+use mio::{Events, Interest, Poll, Token, Waker};
+use tidegate_session::{Buffer, ClientConfig, Millis, ServerConfig, Session};
+
+use crate::config::Config;
+use crate::connection::{Connection, Context, Next, Scratch};
+use crate::handler::{CloseReason, Handler};
+use crate::id::ConnId;
+use crate::listener::{self, Accepted, Listener, SpareDescriptor};
+use crate::outbox::{Directory, Outbox};
+use crate::sender::{Command, Commands, Sender, command_queue};
+use crate::stats::Stats;
+use crate::wheel::Wheel;
+
+/// Events taken from the kernel at once.
+const EVENTS_MAX: usize = 1024;
+/// Milliseconds until accepting is tried again when nothing could be accepted.
+const ACCEPT_RETRY_MILLIS: u64 = 100;
+
+const WAKE: Token = Token(usize::MAX);
+/// Listeners count down from here. Connections use their id, whose slot is far below.
+const FIRST_LISTENER: usize = usize::MAX - 1;
+const _: () = assert!(usize::BITS == 64, "a token holds a whole connection id");
+
+/// Why a reactor could not be made, or has ended by itself.
+#[derive(Debug, thiserror::Error)]
+pub enum ReactorError {
+    /// The kernel gave no poll, waker or descriptor.
+    #[error("the event loop cannot be set up: {0}")]
+    Setup(#[source] io::Error),
+    /// Waiting for events failed.
+    #[error("waiting for events failed: {0}")]
+    Poll(#[source] io::Error),
+    /// The address cannot be listened on.
+    #[error("{address} cannot be listened on: {source}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// As many connections as [`Config::connections_max`] exist.
+    #[error("there is no room for another connection")]
+    NoRoom,
+}
+
+/// A single-threaded event loop over encrypted connections.
+pub struct Reactor {
+    config: Config,
+    poll: Poll,
+    events: Events,
+    clock: Instant,
+    now: Millis,
+    stats: Arc<Stats>,
+    directory: Directory,
+    scratch: Scratch,
+    connections: Vec<Option<Connection>>,
+    listeners: Vec<Listener>,
+    spare: SpareDescriptor,
+    accept_after: Option<Millis>,
+    /// Connections that have something to do without another event, in the order of their turns.
+    ready: VecDeque<ConnId>,
+    wheel: Wheel,
+    fired: Vec<usize>,
+    next_tick: Option<Millis>,
+    sender: Sender,
+    commands: Commands,
+    half_open: usize,
+    open: usize,
+    /// Set by a stop: when it ends at the latest.
+    stop_at: Option<Millis>,
+}
+
+impl Reactor {
+    /// A reactor without connections.
+    ///
+    /// # Errors
+    /// [`ReactorError::Setup`].
+    pub fn new(config: Config) -> Result<Self, ReactorError> {
+        let poll = Poll::new().map_err(ReactorError::Setup)?;
+        let waker = Waker::new(poll.registry(), WAKE).map_err(ReactorError::Setup)?;
+        let (sender, commands) = command_queue(config.commands_max, waker);
+        let now = Millis::new(0);
+        Ok(Self {
+            directory: Directory::new(config.connections_max, config.send_bytes_max),
+            next_tick: config.tick_millis.map(|millis| now.after(millis)),
+            config,
+            poll,
+            events: Events::with_capacity(EVENTS_MAX),
+            clock: Instant::now(),
+            now,
+            stats: Arc::default(),
+            scratch: Scratch::default(),
+            connections: Vec::new(),
+            listeners: Vec::new(),
+            spare: SpareDescriptor::new().map_err(ReactorError::Setup)?,
+            accept_after: None,
+            ready: VecDeque::new(),
+            wheel: Wheel::new(now),
+            fired: Vec::new(),
+            sender,
+            commands,
+            half_open: 0,
+            open: 0,
+            stop_at: None,
+        })
+    }
+
+    /// Listens on `address` (port 0 for any) and answers as `session` says. Returns the address that it got.
+    ///
+    /// # Errors
+    /// [`ReactorError::Listen`].
+    pub fn listen(&mut self, address: SocketAddr, session: Arc<ServerConfig>) -> Result<SocketAddr, ReactorError> {
+        let fail = |source| ReactorError::Listen { address, source };
+        let mut listener = Listener::bind(address, session, &self.config).map_err(fail)?;
+        let token = Token(FIRST_LISTENER - self.listeners.len());
+        self.poll
+            .registry()
+            .register(&mut listener.socket, token, Interest::READABLE)
+            .map_err(fail)?;
+        let local = listener.socket.local_addr().map_err(fail)?;
+        self.listeners.push(listener);
+        Ok(local)
+    }
+
+    /// Begins a connection; it is made once [`Reactor::run`] runs, which tells how it went.
+    ///
+    /// # Errors
+    /// [`ReactorError::NoRoom`].
+    pub fn connect(&mut self, address: SocketAddr, config: Arc<ClientConfig>) -> Result<ConnId, ReactorError> {
+        self.outbox().connect(address, config).ok_or(ReactorError::NoRoom)
+    }
+
+    /// The way in for other threads.
+    #[must_use]
+    pub fn sender(&self) -> Sender {
+        self.sender.clone()
+    }
+
+    /// The counters.
+    #[must_use]
+    pub fn stats(&self) -> Arc<Stats> {
+        Arc::clone(&self.stats)
+    }
+
+    /// Runs on this thread until [`Sender::stop`].
+    ///
+    /// # Errors
+    /// [`ReactorError::Poll`].
+    pub fn run(mut self, handler: &mut impl Handler) -> Result<(), ReactorError> {
+        loop {
+            self.wait()?;
+            self.take_events(handler);
+            self.take_commands(handler);
+            self.take_turns(handler);
+            self.accept(handler);
+            handler.on_turn_end(&mut self.outbox());
+            self.tick(handler);
+            self.begin_connects(handler);
+            self.settle(handler);
+            self.expire(handler);
+            if self.is_stopped(handler) {
+                return Ok(());
+            }
+        }
+    }
+
+    const fn outbox(&mut self) -> Outbox<'_> {
+        Outbox {
+            directory: &mut self.directory,
+            now: self.now,
+        }
+    }
+
+    /// Sleeps until something can be done, and takes the time.
+    fn wait(&mut self) -> Result<(), ReactorError> {
+        let timeout = self.timeout_millis().map(Duration::from_millis);
+        self.stats.turns.add(1);
+        self.stats.syscalls.add(1);
+        match self.poll.poll(&mut self.events, timeout) {
+            Err(error) if error.kind() != ErrorKind::Interrupted => return Err(ReactorError::Poll(error)),
+            _ => {}
+        }
+        let millis = u64::try_from(self.clock.elapsed().as_millis()).expect("a process runs less than 2^64 ms");
+        self.now = Millis::new(millis);
+        Ok(())
+    }
+
+    fn timeout_millis(&self) -> Option<u64> {
+        let accepting = self.accept_after.is_none() && self.listeners.iter().any(|listener| listener.pending);
+        if accepting || !self.ready.is_empty() || !self.commands.is_empty() || self.directory.has_work() {
+            return Some(0);
+        }
+        let deadlines = [self.next_tick, self.accept_after, self.stop_at];
+        let waits = deadlines.into_iter().flatten().map(|deadline| deadline.since(self.now));
+        // One more, since the clock is cut to whole milliseconds: else the last part of one is spent in empty turns.
+        waits.chain(self.wheel.wait(self.now)).min().map(|millis| millis + 1)
+    }
+
+    fn take_events(&mut self, handler: &mut impl Handler) {
+        let events = core::mem::replace(&mut self.events, Events::with_capacity(0));
+        for event in &events {
+            match event.token() {
+                WAKE => self.commands.notice_wake(),
+                Token(number) if FIRST_LISTENER - number < self.listeners.len() => {
+                    self.listeners[FIRST_LISTENER - number].pending = true;
+                }
+                Token(number) => self.take_event(ConnId::from_u64(number as u64), event, handler),
+            }
+        }
+        self.events = events;
+    }
+
+    fn take_event(&mut self, id: ConnId, event: &mio::event::Event, handler: &mut impl Handler) {
+        let Some(conn) = find(&mut self.connections, id) else {
+            return;
+        };
+        conn.readable |= event.is_readable() || event.is_read_closed() || event.is_error();
+        conn.end_announced |= event.is_read_closed() || event.is_error();
+        if event.is_writable() || event.is_error() {
+            conn.writable = true;
+            if let Err(reason) = conn.finish_connect() {
+                self.kill(id, reason, handler);
+                return;
+            }
+            self.directory.touch(id);
+        }
+        self.enlist(id);
+    }
+
+    fn take_commands(&mut self, handler: &mut impl Handler) {
+        let mut wake = false;
+        // What is in the queue now has its turn now; what comes meanwhile waits for the peers' turns.
+        for _ in 0..self.config.commands_max {
+            match self.commands.next() {
+                // A peer that is gone, or that does not read, gets nothing; the loop closes the latter.
+                Some(Command::Send(id, plaintext)) => {
+                    let _ = self.directory.append_vec(id, plaintext);
+                }
+                Some(Command::Close(id)) => self.directory.close(id),
+                Some(Command::Wake) => wake = true,
+                Some(Command::Stop(drain_millis)) => self.begin_stop(drain_millis),
+                None => break,
+            }
+        }
+        if wake {
+            handler.on_wake(&mut self.outbox());
+        }
+    }
+
+    /// One turn for each connection that is ready now.
+    fn take_turns(&mut self, handler: &mut impl Handler) {
+        if core::mem::take(&mut self.directory.resumed_all) {
+            self.enlist_all();
+        }
+        for _ in 0..self.ready.len() {
+            let Some(id) = self.ready.pop_front() else { break };
+            self.take_turn(id, handler);
+        }
+    }
+
+    fn take_turn(&mut self, id: ConnId, handler: &mut impl Handler) {
+        let Some(conn) = find(&mut self.connections, id) else {
+            return;
+        };
+        conn.listed = false;
+        let was_ready = conn.is_ready();
+        let closing = self.directory.is_closing(id);
+        let mut cx = Context {
+            now: self.now,
+            config: &self.config,
+            stats: &self.stats,
+            directory: &mut self.directory,
+            scratch: &mut self.scratch,
+        };
+        let next = if closing {
+            Ok(Next::Wait)
+        } else {
+            conn.read_turn(&mut cx, handler)
+        };
+        let became_ready = !was_ready && conn.is_ready();
+        if closing || (conn.writable && conn.has_output(&self.directory)) {
+            self.directory.touch(id);
+        }
+        if became_ready {
+            self.note_ready(id);
+        }
+        self.follow(id, next, handler);
+    }
+
+    fn note_ready(&mut self, id: ConnId) {
+        let Some(conn) = find(&mut self.connections, id) else {
+            return;
+        };
+        conn.was_ready = true;
+        if conn.incoming {
+            self.half_open -= 1;
+            self.stats.half_open.set(self.half_open as u64);
+        }
+        match self.config.idle_millis {
+            Some(idle) => self.wheel.arm(id.slot(), self.now.after(idle)),
+            None => self.wheel.disarm(id.slot()),
+        }
+    }
+
+    fn accept(&mut self, handler: &mut impl Handler) {
+        if self.accept_after.is_some_and(|after| self.now < after) {
+            return;
+        }
+        self.accept_after = None;
+        let mut left = self.config.turn_accepts;
+        for index in 0..self.listeners.len() {
+            while left > 0 && self.listeners[index].pending {
+                left -= 1;
+                self.stats.syscalls.add(1);
+                match self.listeners[index].accept(&mut self.spare) {
+                    Accepted::Stream(stream) => self.take_in(index, stream, handler),
+                    Accepted::Refused => self.stats.refused.add(1),
+                    Accepted::Empty => {}
+                    Accepted::Exhausted => {
+                        self.accept_after = Some(self.now.after(ACCEPT_RETRY_MILLIS));
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Keeps a connection that was accepted, if there is room; else it is closed by being dropped.
+    fn take_in(&mut self, index: usize, stream: TcpStream, handler: &mut impl Handler) {
+        let config = Arc::clone(&self.listeners[index].session);
+        let room = self.half_open < self.config.half_open_max;
+        let session = Session::server(config, self.now).ok().filter(|_| room);
+        let (Some(session), Some(id)) = (session, self.directory.allocate().filter(|_| room)) else {
+            self.stats.refused.add(1);
+            return;
+        };
+        self.stats.accepted.add(1);
+        self.half_open += 1;
+        self.stats.half_open.set(self.half_open as u64);
+        let cx = self.context();
+        let conn = Connection::new(id, stream, session, &cx);
+        self.insert(conn, handler);
+    }
+
+    fn begin_connects(&mut self, handler: &mut impl Handler) {
+        for (id, address, config) in core::mem::take(&mut self.directory.connects) {
+            let mut first = Buffer::new();
+            let begun = Session::client(config, self.now, &mut first)
+                .map_err(CloseReason::Session)
+                .and_then(|session| {
+                    let stream = listener::connect(address, &self.config).map_err(CloseReason::Connect)?;
+                    Ok((session, stream))
+                });
+            match begun {
+                Ok((session, stream)) => {
+                    let cx = self.context();
+                    let conn = Connection::outgoing(id, stream, session, first, &cx);
+                    self.insert(conn, handler);
+                }
+                Err(reason) => self.report_closed(id, &reason, handler),
+            }
+        }
+    }
+
+    fn insert(&mut self, mut conn: Connection, handler: &mut impl Handler) {
+        let id = conn.id;
+        let token = Token(usize::try_from(id.as_u64()).expect("64 bits, asserted above"));
+        let registered =
+            self.poll
+                .registry()
+                .register(conn.socket_mut(), token, Interest::READABLE | Interest::WRITABLE);
+        if let Some(deadline) = conn.session_mut().deadline() {
+            self.wheel.arm(id.slot(), deadline);
+        }
+        if self.connections.len() <= id.slot() {
+            self.connections.resize_with(id.slot() + 1, || None);
+        }
+        self.connections[id.slot()] = Some(conn);
+        self.open += 1;
+        self.stats.connections.set(self.open as u64);
+        if let Err(error) = registered {
+            self.kill(id, CloseReason::Socket(error), handler);
+        }
+    }
+
+    /// Does what was asked for during the turns: writes, closes, resumes. What a handler asks for when it hears of a closed
+    /// connection is done too.
+    fn settle(&mut self, handler: &mut impl Handler) {
+        // A connection that is touched again while it is settled has its next turn in the next round.
+        let mut touched = self.directory.take_touched();
+        while let Some(id) = touched.pop() {
+            let next = self.settle_one(id);
+            self.follow(id, next, handler);
+        }
+        self.directory.return_touched(touched);
+    }
+
+    fn settle_one(&mut self, id: ConnId) -> Result<Next, CloseReason> {
+        let Some(conn) = find(&mut self.connections, id) else {
+            return Ok(Next::Wait);
+        };
+        let asked = self.directory.settling(id);
+        if asked.overflow {
+            return Err(CloseReason::SendQueueFull);
+        }
+        if asked.closing && !core::mem::replace(&mut conn.close_armed, true) {
+            let stop = self.stop_at.map_or(0, |at| at.since(self.now));
+            let millis = self.config.close_millis.max(stop);
+            self.wheel.arm(id.slot(), self.now.after(millis));
+        }
+        let mut cx = Context {
+            now: self.now,
+            config: &self.config,
+            stats: &self.stats,
+            directory: &mut self.directory,
+            scratch: &mut self.scratch,
+        };
+        let written = conn.write_turn(&mut cx)?;
+        if asked.closing && !conn.has_output(cx.directory) {
+            return conn.close_turn(&mut cx);
+        }
+        let input = conn.has_input() && !cx.directory.holds_back(id);
+        Ok(if input { Next::Again } else { written })
+    }
+
+    /// Closes what is past its deadline.
+    fn expire(&mut self, handler: &mut impl Handler) {
+        let mut fired = core::mem::take(&mut self.fired);
+        self.wheel.advance(self.now, &mut fired);
+        for slot in fired.drain(..) {
+            self.expire_one(slot, handler);
+        }
+        self.fired = fired;
+    }
+
+    fn expire_one(&mut self, slot: usize, handler: &mut impl Handler) {
+        let Some(conn) = self.connections.get_mut(slot).and_then(Option::as_mut) else {
+            return;
+        };
+        let id = conn.id;
+        if self.directory.is_closing(id) {
+            self.kill(id, CloseReason::Closed, handler);
+            return;
+        }
+        if let Err(error) = conn.session_mut().check_deadline(self.now) {
+            self.kill(id, CloseReason::Session(error), handler);
+            return;
+        }
+        if let Some(deadline) = conn.session_mut().deadline() {
+            self.wheel.arm(slot, deadline);
+            return;
+        }
+        let Some(idle) = self.config.idle_millis else { return };
+        if self.directory.is_paused(id) {
+            self.wheel.arm(slot, self.now.after(idle));
+        } else if conn.last_active.after(idle) <= self.now {
+            self.kill(id, CloseReason::Idle, handler);
+        } else {
+            self.wheel.arm(slot, conn.last_active.after(idle));
+        }
+    }
+
+    fn tick(&mut self, handler: &mut impl Handler) {
+        let (Some(due), Some(millis)) = (self.next_tick, self.config.tick_millis) else {
+            return;
+        };
+        if self.now >= due {
+            self.next_tick = Some(self.now.after(millis));
+            let now = self.now;
+            handler.on_tick(now, &mut self.outbox());
+        }
+    }
+
+    fn begin_stop(&mut self, drain_millis: u64) {
+        if self.stop_at.is_some() {
+            return;
+        }
+        self.stop_at = Some(self.now.after(drain_millis));
+        self.listeners.clear();
+        for conn in self.connections.iter().flatten() {
+            self.directory.close(conn.id);
+        }
+    }
+
+    /// True once nothing is left to be sent, or the time for it is over.
+    fn is_stopped(&mut self, handler: &mut impl Handler) -> bool {
+        let Some(stop_at) = self.stop_at else { return false };
+        let left: Vec<ConnId> = self.connections.iter().flatten().map(|conn| conn.id).collect();
+        if left.is_empty() {
+            return true;
+        }
+        if self.now < stop_at {
+            // Connections that were begun after the stop must go too.
+            left.iter().for_each(|&id| self.directory.close_once(id));
+            return false;
+        }
+        for id in left {
+            self.kill(id, CloseReason::Stopped, handler);
+        }
+        true
+    }
+
+    /// What comes of a turn.
+    fn follow(&mut self, id: ConnId, next: Result<Next, CloseReason>, handler: &mut impl Handler) {
+        match next {
+            Ok(Next::Again) => self.enlist(id),
+            Ok(Next::Wait) => {}
+            Err(reason) => self.kill(id, reason, handler),
+        }
+    }
+
+    fn enlist(&mut self, id: ConnId) {
+        if let Some(conn) = find(&mut self.connections, id)
+            && !core::mem::replace(&mut conn.listed, true)
+        {
+            self.ready.push_back(id);
+        }
+    }
+
+    fn enlist_all(&mut self) {
+        for conn in self.connections.iter_mut().flatten().filter(|conn| conn.has_input()) {
+            if !core::mem::replace(&mut conn.listed, true) {
+                self.ready.push_back(conn.id);
+            }
+        }
+    }
+
+    /// Ends a connection now, whatever it still has to send.
+    fn kill(&mut self, id: ConnId, reason: CloseReason, handler: &mut impl Handler) {
+        let Some(slot) = self.connections.get_mut(id.slot()) else {
+            return;
+        };
+        let Some(mut conn) = slot.take_if(|conn| conn.id == id) else {
+            return;
+        };
+        // Closing the descriptor would do; this reports nothing, and keeps mio's own bookkeeping right.
+        let _ = self.poll.registry().deregister(conn.socket_mut());
+        if conn.incoming && !conn.was_ready {
+            self.half_open -= 1;
+            self.stats.half_open.set(self.half_open as u64);
+        }
+        self.open -= 1;
+        self.stats.connections.set(self.open as u64);
+        drop(conn);
+        let stopped = self.stop_at.is_some() && matches!(reason, CloseReason::Closed);
+        let reason = if stopped { CloseReason::Stopped } else { reason };
+        self.report_closed(id, &reason, handler);
+    }
+
+    fn report_closed(&mut self, id: ConnId, reason: &CloseReason, handler: &mut impl Handler) {
+        self.wheel.disarm(id.slot());
+        self.directory.release(id);
+        self.stats.closed.add(1);
+        tracing::debug!(?id, %reason, "connection closed");
+        handler.on_closed(id, reason, &mut self.outbox());
+    }
+
+    fn context(&mut self) -> Context<'_> {
+        Context {
+            now: self.now,
+            config: &self.config,
+            stats: &self.stats,
+            directory: &mut self.directory,
+            scratch: &mut self.scratch,
+        }
+    }
+}
+
+impl std::fmt::Debug for Reactor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Reactor")
+            .field("listeners", &self.listeners.len())
+            .field("connections", &self.open)
+            .field("stats", &self.stats)
+            .finish_non_exhaustive()
+    }
+}
+
+fn find(connections: &mut [Option<Connection>], id: ConnId) -> Option<&mut Connection> {
+    connections.get_mut(id.slot())?.as_mut().filter(|conn| conn.id == id)
+}

@@ -1,0 +1,347 @@
+//! The reactor over loopback: what peers do, good and bad, and what comes of it.
+
+mod support;
+
+use std::io::{Read as _, Write as _};
+use std::net::{Shutdown, TcpStream};
+use std::sync::mpsc;
+use std::time::Duration;
+
+use support::*;
+use tidegate_reactor::{CloseReason, Config, ConnId, Handler, Outbox, Reactor};
+use tidegate_session::{Millis, PublicKey, SecretKey};
+use tidegate_wire::frame::{Header, write_message};
+
+/// Sends numbered messages over each of its connections and checks that they come back in order.
+struct Chatter {
+    per_connection: u64,
+    next: Vec<u64>,
+    finished: usize,
+    done: mpsc::Sender<()>,
+}
+
+const WINDOW: u64 = 100;
+
+impl Chatter {
+    fn say(&self, conn: ConnId, number: u64, out: &mut Outbox<'_>) {
+        if number < self.per_connection {
+            let body = [number.to_le_bytes(); 25];
+            out.message(conn, ECHO, number, |to| to.extend_from_slice(body.as_flattened()))
+                .unwrap();
+        }
+    }
+}
+
+impl Handler for Chatter {
+    fn on_ready(&mut self, conn: ConnId, peer: &PublicKey, out: &mut Outbox<'_>) {
+        assert_eq!(*peer, SecretKey::from_seed([22; 32]).public());
+        (0..WINDOW).for_each(|number| self.say(conn, number, out));
+    }
+
+    fn on_message(&mut self, conn: ConnId, header: Header, body: &[u8], out: &mut Outbox<'_>) {
+        let number = self.next[conn.slot()];
+        assert_eq!(
+            (header.request, body),
+            (number, [number.to_le_bytes(); 25].as_flattened())
+        );
+        self.next[conn.slot()] += 1;
+        self.say(conn, number + WINDOW, out);
+        if number + 1 == self.per_connection {
+            out.close(conn);
+        }
+    }
+
+    fn on_closed(&mut self, _: ConnId, reason: &CloseReason, _: &mut Outbox<'_>) {
+        assert!(matches!(reason, CloseReason::Closed), "{reason}");
+        self.finished += 1;
+        if self.finished == self.next.len() {
+            self.done.send(()).unwrap();
+        }
+    }
+}
+
+fn echo_over(connections: usize, per_connection: u64) {
+    let hub = Hub::start(Config::default(), 5_000);
+    let mut reactor = Reactor::new(Config::default()).unwrap();
+    for _ in 0..connections {
+        reactor.connect(hub.address, client_config(1)).unwrap();
+    }
+    let (done, wait) = mpsc::channel();
+    let mut chatter = Chatter {
+        per_connection,
+        next: vec![0; connections],
+        finished: 0,
+        done,
+    };
+    let sender = reactor.sender();
+    let thread = std::thread::spawn(move || {
+        reactor.run(&mut chatter).unwrap();
+        chatter.next
+    });
+    wait.recv_timeout(PATIENCE).unwrap();
+    sender.stop(0).unwrap();
+    assert_eq!(thread.join().unwrap(), vec![per_connection; connections]);
+    let messages = connections as u64 * per_connection;
+    assert_eq!(hub.stats.messages_in.get(), messages);
+    assert!(hub.stats.frames_out.get() < messages / 2, "answers share frames");
+    assert!(hub.stats.syscalls.get() < messages, "answers share writes");
+    hub.stop();
+}
+
+#[test]
+fn ten_thousand_messages_come_back_over_one_connection() {
+    echo_over(1, 10_000);
+}
+
+#[test]
+fn ten_thousand_messages_come_back_over_fifty_connections() {
+    echo_over(50, 200);
+}
+
+#[test]
+fn a_peer_that_never_reads_is_closed_at_its_bound_while_others_go_on() {
+    let config = Config {
+        send_bytes_max: 1 << 20,
+        socket_send_bytes: 64 * 1024,
+        ..Config::default()
+    };
+    let hub = Hub::start(config, 5_000);
+    let mut good = Blocking::connect(hub.address, 1);
+    let mut bad = Blocking::connect(hub.address, 2);
+    let (good_id, bad_id) = (hub.ready().0, hub.ready().0);
+    let requests: Vec<&[u8]> = vec![b"more"; 400];
+    bad.send(FLOOD, &requests);
+    for _ in 0..50 {
+        good.send(ECHO, &[b"still here"]);
+        assert_eq!(good.receive().unwrap().1, b"still here");
+    }
+    let (id, reason) = hub.closed();
+    assert!(matches!(reason, CloseReason::SendQueueFull), "{reason}");
+    assert_eq!(id, bad_id);
+    good.send(ECHO, &[b"and now"]);
+    assert_eq!(good.receive().unwrap().1, b"and now");
+    assert_ne!(good_id, bad_id);
+    hub.stop();
+}
+
+#[test]
+fn a_connection_that_ends_inside_a_message_is_truncated() {
+    let hub = Hub::start(Config::default(), 5_000);
+    let mut whole = Blocking::connect(hub.address, 1);
+    let frame = whole.sealed(SINK, &[b"a message of some length"]);
+    for cut in [1, 2, 10, frame.len() - 1] {
+        let mut client = Blocking::connect(hub.address, 1);
+        let frame = client.sealed(SINK, &[b"a message of some length"]);
+        client.stream.write_all(&frame[..cut]).unwrap();
+        drop(client);
+        let (_, reason) = hub.closed();
+        assert!(matches!(reason, CloseReason::Truncated), "cut at {cut}: {reason}");
+    }
+    // A whole frame with half a message in it.
+    let mut client = Blocking::connect(hub.address, 1);
+    let mut plain = Vec::new();
+    write_message(&mut plain, SINK, 1, |to| to.extend_from_slice(&[1; 100])).unwrap();
+    let mut out = tidegate_session::Buffer::new();
+    client.session.send(&plain[..50], &mut out).unwrap();
+    client.stream.write_all(out.bytes()).unwrap();
+    drop(client);
+    assert!(matches!(hub.closed().1, CloseReason::Truncated));
+    hub.stop();
+}
+
+#[test]
+fn a_peer_that_has_said_all_still_gets_its_answers() {
+    let hub = Hub::start(Config::default(), 5_000);
+    let mut client = Blocking::connect(hub.address, 1);
+    let bodies: Vec<&[u8]> = vec![b"a question"; 1000];
+    client.send(ECHO, &bodies);
+    client.stream.shutdown(Shutdown::Write).unwrap();
+    for number in 0..1000 {
+        let (header, body) = client.receive().unwrap();
+        assert_eq!((header.request, &body[..]), (number, &b"a question"[..]));
+    }
+    assert!(client.receive().is_none());
+    assert!(matches!(hub.closed().1, CloseReason::Closed));
+    hub.stop();
+}
+
+#[test]
+fn a_stale_id_never_reaches_the_next_connection() {
+    let hub = Hub::start(Config::default(), 5_000);
+    let first = Blocking::connect(hub.address, 1);
+    let (old, _) = hub.ready();
+    drop(first);
+    assert_eq!(hub.closed().0, old);
+    let mut second = Blocking::connect(hub.address, 2);
+    let (new, peer) = hub.ready();
+    assert_eq!(peer, SecretKey::from_seed([2; 32]).public());
+    assert_eq!(old.slot(), new.slot());
+    assert_ne!(old, new);
+    let message = |body: &[u8]| {
+        let mut plain = Vec::new();
+        write_message(&mut plain, SINK, 0, |to| to.extend_from_slice(body)).unwrap();
+        plain
+    };
+    hub.sender.send(old, message(b"for the first")).unwrap();
+    hub.sender.close(old).unwrap();
+    hub.sender.send(new, message(b"for the second")).unwrap();
+    assert_eq!(second.receive().unwrap().1, b"for the second");
+    hub.stop();
+}
+
+#[test]
+fn an_idle_loop_sleeps() {
+    let hub = Hub::start(Config::default(), 5_000);
+    let mut clients: Vec<Blocking> = (0..20).map(|number| Blocking::connect(hub.address, number)).collect();
+    clients[7].send(ECHO, &[b"one"]);
+    clients[7].receive().unwrap();
+    let before = hub.stats.turns.get();
+    std::thread::sleep(Duration::from_millis(500));
+    let turns = hub.stats.turns.get() - before;
+    assert!(turns <= 30, "{turns} turns in half a second of nothing");
+    hub.stop();
+}
+
+#[test]
+fn whoever_is_not_known_in_time_is_closed() {
+    let hub = Hub::start(Config::default(), 200);
+    let mut silent = TcpStream::connect(hub.address).unwrap();
+    let mut slow = TcpStream::connect(hub.address).unwrap();
+    // The right length, then nothing of it: neither silent nor known.
+    slow.write_all(&[96, 0, 7]).unwrap();
+    for _ in 0..2 {
+        let (_, reason) = hub.closed();
+        assert!(reason.to_string().contains("longer than 200 ms"), "{reason}");
+    }
+    assert_eq!(silent.read(&mut [0; 1]).unwrap_or(0), 0);
+    assert_eq!(hub.stats.half_open.get(), 0);
+    hub.stop();
+}
+
+#[test]
+fn garbage_closes_the_connection_with_a_reason() {
+    let hub = Hub::start(Config::default(), 5_000);
+    let cases: [&[u8]; 4] = [b"GET / HTTP/1.1\r\n\r\n", &[0; 64], &[0xff; 64], &[96, 0]];
+    for bytes in cases {
+        let mut stream = TcpStream::connect(hub.address).unwrap();
+        stream.write_all(bytes).unwrap();
+        stream.write_all(&[0x55; 200]).unwrap();
+        let (_, reason) = hub.closed();
+        assert!(matches!(reason, CloseReason::Socket(_)), "{reason}");
+        assert!(
+            reason.to_string().contains("a frame of") || reason.to_string().contains("handshake failed"),
+            "{reason}"
+        );
+    }
+    // Garbage behind a handshake, and sealed garbage.
+    let mut client = Blocking::connect(hub.address, 1);
+    client.stream.write_all(&[0x55; 30_000]).unwrap();
+    let (_, reason) = hub.closed();
+    assert!(reason.to_string().contains("a frame"), "{reason}");
+    let mut client = Blocking::connect(hub.address, 1);
+    let mut out = tidegate_session::Buffer::new();
+    client.session.send(&[0xff; 100], &mut out).unwrap();
+    client.stream.write_all(out.bytes()).unwrap();
+    assert!(matches!(hub.closed().1, CloseReason::Message(_)));
+    hub.stop();
+}
+
+#[test]
+fn there_is_room_for_so_many_and_no_more() {
+    let config = Config {
+        connections_max: 3,
+        ..Config::default()
+    };
+    let hub = Hub::start(config, 5_000);
+    let mut clients: Vec<Blocking> = (0..3).map(|number| Blocking::connect(hub.address, number)).collect();
+    let mut fourth = TcpStream::connect(hub.address).unwrap();
+    assert_eq!(fourth.read(&mut [0; 1]).unwrap_or(0), 0);
+    assert_eq!(hub.stats.refused.get(), 1);
+    clients.pop();
+    hub.closed();
+    Blocking::connect(hub.address, 9);
+    hub.stop();
+}
+
+#[test]
+fn a_stop_sends_what_waits() {
+    let hub = Hub::start(Config::default(), 5_000);
+    let mut client = Blocking::connect(hub.address, 1);
+    let (conn, _) = hub.ready();
+    let mut plain = Vec::new();
+    for request in 0..1000 {
+        write_message(&mut plain, SINK, request, |to| to.extend_from_slice(&[3; 1000])).unwrap();
+    }
+    hub.sender.send(conn, plain).unwrap();
+    let sender = hub.sender.clone();
+    let stopping = std::thread::spawn(move || hub.stop());
+    for request in 0..1000 {
+        assert_eq!(client.receive().unwrap().0.request, request);
+    }
+    assert!(client.receive().is_none());
+    drop(client);
+    stopping.join().unwrap();
+    assert!(sender.wake().is_err());
+}
+
+/// Refuses to take more than `most` messages until it is woken.
+struct Reluctant {
+    most: usize,
+    taken: mpsc::Sender<usize>,
+    count: usize,
+}
+
+impl Handler for Reluctant {
+    fn on_ready(&mut self, _: ConnId, _: &PublicKey, _: &mut Outbox<'_>) {}
+
+    fn on_message(&mut self, _: ConnId, _: Header, _: &[u8], out: &mut Outbox<'_>) {
+        assert!(!out.is_paused_all(), "nothing is delivered during a pause");
+        self.count += 1;
+        if self.count.is_multiple_of(self.most) {
+            out.pause_all();
+            self.taken.send(self.count).unwrap();
+        }
+    }
+
+    fn on_closed(&mut self, _: ConnId, _: &CloseReason, _: &mut Outbox<'_>) {}
+
+    fn on_wake(&mut self, out: &mut Outbox<'_>) {
+        out.resume_all();
+    }
+
+    fn on_tick(&mut self, _: Millis, out: &mut Outbox<'_>) {
+        assert!(!out.is_paused_all() || self.count.is_multiple_of(self.most));
+    }
+}
+
+#[test]
+fn a_pause_holds_everything_back_and_loses_nothing() {
+    let mut reactor = Reactor::new(Config {
+        tick_millis: Some(5),
+        ..Config::default()
+    })
+    .unwrap();
+    let address = reactor.listen(ANYWHERE, server_config(5_000)).unwrap();
+    let (taken, wait) = mpsc::channel();
+    let (sender, stats) = (reactor.sender(), reactor.stats());
+    let mut handler = Reluctant {
+        most: 70,
+        taken,
+        count: 0,
+    };
+    let thread = std::thread::spawn(move || reactor.run(&mut handler).unwrap());
+    let mut client = Blocking::connect(address, 1);
+    // More than a turn's bytes, in messages of which many share a frame.
+    let bodies: Vec<&[u8]> = vec![&[9; 500]; 700];
+    client.send(SINK, &bodies);
+    for round in 1..=10 {
+        assert_eq!(wait.recv_timeout(PATIENCE).unwrap(), round * 70);
+        let before = stats.turns.get();
+        std::thread::sleep(Duration::from_millis(30));
+        assert!(stats.turns.get() - before < 30, "a pause is no reason to spin");
+        assert_eq!(stats.messages_in.get(), round as u64 * 70);
+        sender.wake().unwrap();
+    }
+    sender.stop(0).unwrap();
+    thread.join().unwrap();
+}
