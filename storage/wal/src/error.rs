@@ -35,7 +35,7 @@ pub enum LogError {
     Damaged {
         /// The segment's file.
         file: PathBuf,
-        /// Where the record should begin, in bytes.
+        /// Where the record begins, in bytes, or, when its header is gone too, the end of the record before it.
         offset: u64,
         /// The record that should be there.
         lsn: Lsn,

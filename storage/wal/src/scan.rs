@@ -71,6 +71,8 @@ pub(crate) struct Leftover {
     /// Index of the segment.
     pub(crate) at: usize,
     pub(crate) offset: u64,
+    /// The number in its header, which need not be whole.
+    claims: Lsn,
 }
 
 /// The last record that was read.
@@ -239,25 +241,18 @@ impl Scan {
     /// Judges the place where the chain stops: a torn tail is returned with its leftovers, damage refused.
     pub(crate) fn judge_end(&mut self) -> Result<(Tail, Vec<Leftover>), LogError> {
         let (expected, place) = (self.expected(), self.place());
-        let file = place.file(&self.dir);
-        let damaged = |witness| LogError::Damaged {
-            file: file.clone(),
-            offset: place.offset,
-            lsn: expected,
-            witness,
-        };
+        let leftovers = self.leftovers()?;
         if expected < self.from {
             // A checkpoint is taken of durable records only, so the log had them.
-            return Err(damaged(self.from.before()));
+            return Err(self.damaged(expected, self.from.before(), &leftovers));
         }
-        let leftovers = self.leftovers()?;
         for left in &leftovers {
             let Some(later) = self.probe(left.at, left.offset)? else {
                 continue;
             };
             // It says that the bad record was durable, or it stands where only a later record may.
             if later.synced() >= expected || later.lsn() <= expected {
-                return Err(damaged(later.lsn()));
+                return Err(self.damaged(expected, later.lsn(), &leftovers));
             }
         }
         Ok((
@@ -268,6 +263,24 @@ impl Scan {
             },
             leftovers,
         ))
+    }
+
+    /// Names record `lsn`, which cannot be read: where its header still stands, else directly behind the record before.
+    fn damaged(&self, lsn: Lsn, witness: Lsn, leftovers: &[Leftover]) -> LogError {
+        let header = leftovers.iter().find(|left| left.claims == lsn);
+        let place = header.map_or(self.place(), |left| {
+            let segment = self.segments[left.at].number;
+            Place {
+                segment,
+                offset: left.offset,
+            }
+        });
+        LogError::Damaged {
+            file: place.file(&self.dir),
+            offset: place.offset,
+            lsn,
+            witness,
+        }
     }
 
     /// Every page behind the end of the chain that begins like a record.
@@ -283,10 +296,12 @@ impl Scan {
                     .read_at(offset, &mut chunk[..bytes])
                     .map_err(LogError::Read)?;
                 for (page, bytes) in (0_u64..).zip(chunk[..bytes].chunks(PAGE_BYTES)) {
-                    if Header::read(bytes, self.identity, segment.number).is_some() {
+                    if let Some(header) = Header::read(bytes, self.identity, segment.number) {
+                        let offset = offset + page * PAGE_BYTES as u64;
                         found.push(Leftover {
                             at,
-                            offset: offset + page * PAGE_BYTES as u64,
+                            offset,
+                            claims: header.lsn(),
                         });
                     }
                 }
