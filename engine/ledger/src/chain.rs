@@ -234,6 +234,12 @@ impl<S: UtxoStore> Chain<S> {
         utxo_root(&self.tree.top(), self.store.len(), self.supply.unspent)
     }
 
+    /// True if `tree`, which the caller built over all unspent outputs anew, has the root that follows from the blocks.
+    #[must_use]
+    pub fn commits_to(&mut self, tree: &mut UtxoTree) -> bool {
+        self.tree.top() == tree.top()
+    }
+
     /// Checks a transaction against the present state.
     ///
     /// # Errors

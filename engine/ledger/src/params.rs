@@ -117,7 +117,7 @@ impl Default for LedgerParams {
             fee_per_1000_cost: Amount::from_sat(100).expect("100 satoshi are in range"),
             block_cost_max: 16_000_000,
             transaction_bytes_max: 128 << 10,
-            block_bytes_max: 16 << 20,
+            block_bytes_max: 4 << 20,
             block_interval_ms: 500,
             finality_depth: Age::ZERO,
             dispute_window_min: Age::new(144),
