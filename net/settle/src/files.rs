@@ -1,0 +1,146 @@
+//! The node's files: made once, read at open.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use tidegate_disk::{Disk, DiskError, OpenMode};
+use tidegate_ledger::{Block, LedgerParams};
+use tidegate_types::{DecodeError, Fixed, LedgerId, fixed_struct};
+use tidegate_wal::{LogConfig, LogReader, Lsn, PAGE_BYTES};
+
+use crate::{OpenError, QueryError};
+
+pub(crate) const GENESIS_FILE: &str = "genesis";
+pub(crate) const NODE_FILE: &str = "node";
+const NODE_FILE_NEW: &str = "node.new";
+const MAGIC: [u8; 8] = *b"TGNODE01";
+const RECORD_BLOCK: u8 = 1;
+
+/// The content of the node's file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct NodeFile {
+    magic: [u8; 8],
+    pub(crate) log_identity: u64,
+    pub(crate) ledger: LedgerId,
+}
+fixed_struct!(NodeFile {
+    magic: [u8; 8],
+    log_identity: u64,
+    ledger: LedgerId
+});
+
+impl NodeFile {
+    pub(crate) const fn new(log_identity: u64, ledger: LedgerId) -> Self {
+        Self {
+            magic: MAGIC,
+            log_identity,
+            ledger,
+        }
+    }
+
+    /// Writes the file under another name first: once it has its own, the node is complete.
+    pub(crate) fn write(&self, disk: &dyn Disk, dir: &Path) -> Result<(), DiskError> {
+        let mut bytes = self.to_vec();
+        crc32c::crc32c(&bytes).append_to(&mut bytes);
+        write_file(disk, &dir.join(NODE_FILE_NEW), &bytes)?;
+        disk.rename(&dir.join(NODE_FILE_NEW), &dir.join(NODE_FILE))?;
+        disk.sync_dir(dir)
+    }
+
+    pub(crate) fn read(disk: &dyn Disk, dir: &Path) -> Result<Self, OpenError> {
+        let file = dir.join(NODE_FILE);
+        if !disk.exists(&file)? {
+            return Err(OpenError::NoNode { dir: dir.to_owned() });
+        }
+        let bytes = read_file(disk, &file)?;
+        let content = bytes.split_last_chunk::<4>().and_then(|(content, crc)| {
+            (crc32c::crc32c(content).to_le_bytes() == *crc).then(|| Self::decode(content).ok())?
+        });
+        match content {
+            Some(content) if content.magic == MAGIC => Ok(content),
+            _ => Err(OpenError::DamagedNode { file }),
+        }
+    }
+}
+
+/// Writes a new file and makes its bytes durable.
+pub(crate) fn write_file(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> Result<(), DiskError> {
+    let file = disk.open(path, OpenMode::CreateNew)?;
+    file.write_at(0, bytes)?;
+    file.sync_data()
+}
+
+pub(crate) fn read_file(disk: &dyn Disk, path: &Path) -> Result<Vec<u8>, DiskError> {
+    let file = disk.open(path, OpenMode::Read)?;
+    let len = usize::try_from(file.len()?).expect("files of a node fit the address space");
+    let mut bytes = vec![0; len];
+    file.read_at(0, &mut bytes)?;
+    Ok(bytes)
+}
+
+/// Removes what an interrupted creation left: without the node's file nothing in the folder was promised to anyone.
+pub(crate) fn remove_leftovers(disk: &dyn Disk, dir: &Path) -> Result<(), DiskError> {
+    for name in disk.list(dir)? {
+        let is_log = name.starts_with("log-");
+        if is_log || name == GENESIS_FILE || name == NODE_FILE_NEW {
+            disk.remove(&dir.join(name))?;
+        }
+    }
+    disk.sync_dir(dir)
+}
+
+/// The log of a node: its segments hold two of the largest blocks at least.
+pub(crate) fn log_config(identity: u64, params: &LedgerParams) -> LogConfig {
+    let block = u64::from(params.block_bytes_max) + PAGE_BYTES as u64;
+    LogConfig {
+        segment_bytes: (2 * block).next_power_of_two().max(1 << 20),
+        ..LogConfig::new(identity)
+    }
+}
+
+/// The record of a block.
+pub(crate) fn record(block: &Block) -> Vec<u8> {
+    let mut record = vec![RECORD_BLOCK];
+    record.extend(block.encode());
+    record
+}
+
+/// The block of a record.
+pub(crate) fn block_of(record: &[u8]) -> Result<Block, DecodeError> {
+    match record.split_first() {
+        Some((&RECORD_BLOCK, block)) => Block::decode(block),
+        Some((&other, _)) => Err(DecodeError::UnknownValue {
+            field: "record",
+            value: other.into(),
+        }),
+        None => Err(DecodeError::Truncated),
+    }
+}
+
+/// The blocks of a node's log from the first, read back from the disk one at a time.
+#[derive(Debug)]
+pub struct Blocks {
+    reader: LogReader,
+}
+
+impl Blocks {
+    pub(crate) fn open(disk: &Arc<dyn Disk>, dir: &Path, identity: u64) -> Result<Self, QueryError> {
+        let reader = LogReader::open(&**disk, dir, identity, Lsn::FIRST)?;
+        Ok(Self { reader })
+    }
+
+    /// The next block, or `None` after the last.
+    ///
+    /// # Errors
+    /// [`QueryError`].
+    pub fn next_block(&mut self) -> Result<Option<Block>, QueryError> {
+        let Some(record) = self.reader.next_record()? else {
+            return Ok(None);
+        };
+        let height = record.lsn.get();
+        match block_of(record.payload) {
+            Ok(block) => Ok(Some(block)),
+            Err(error) => Err(QueryError::Record { height, error }),
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! Lookup tables: outputs by key, channels by name, transactions by txid. Rebuilt at open.
+
+use std::collections::BTreeSet;
+
+use hashbrown::HashMap;
+use tidegate_ledger::{Condition, Utxo};
+use tidegate_types::{ChannelId, Height, KeyBytes, OutPoint, Txid};
+
+/// What queries look up. Never iterated over, so its order shows nowhere.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Index {
+    by_key: HashMap<KeyBytes, BTreeSet<OutPoint>>,
+    channels: HashMap<ChannelId, OutPoint>,
+    transactions: HashMap<Txid, Height>,
+}
+
+impl Index {
+    pub(crate) fn add(&mut self, outpoint: &OutPoint, utxo: &Utxo) {
+        match &utxo.output.condition {
+            Condition::Key(key) => {
+                self.by_key.entry(*key).or_default().insert(*outpoint);
+            }
+            Condition::Channel(terms) => {
+                self.channels.insert(terms.channel_id(outpoint), *outpoint);
+            }
+        }
+    }
+
+    pub(crate) fn remove(&mut self, outpoint: &OutPoint, utxo: &Utxo) {
+        match &utxo.output.condition {
+            Condition::Key(key) => {
+                if let Some(outpoints) = self.by_key.get_mut(key) {
+                    outpoints.remove(outpoint);
+                    if outpoints.is_empty() {
+                        self.by_key.remove(key);
+                    }
+                }
+            }
+            Condition::Channel(terms) => {
+                self.channels.remove(&terms.channel_id(outpoint));
+            }
+        }
+    }
+
+    pub(crate) fn confirm(&mut self, txid: Txid, height: Height) {
+        self.transactions.insert(txid, height);
+    }
+
+    pub(crate) fn outpoints_of(&self, key: &KeyBytes) -> impl Iterator<Item = &OutPoint> {
+        self.by_key.get(key).into_iter().flatten()
+    }
+
+    pub(crate) fn channel(&self, channel: &ChannelId) -> Option<&OutPoint> {
+        self.channels.get(channel)
+    }
+
+    pub(crate) fn height_of(&self, txid: &Txid) -> Option<Height> {
+        self.transactions.get(txid).copied()
+    }
+
+    /// True if both find the same outputs.
+    pub(crate) fn finds_the_same(&self, other: &Self) -> bool {
+        self.by_key == other.by_key && self.channels == other.channels
+    }
+}

@@ -1,0 +1,413 @@
+//! The node itself.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tidegate_channel::ChannelTerms;
+use tidegate_crypto::keys::SecretKey;
+use tidegate_disk::{DirLock, Disk};
+use tidegate_ledger::{
+    Applied, Block, Chain, Genesis, LedgerParams, MAX_OUTPUTS, Mempool, Sealed, Solo, Supply, Tip, Transaction, Trust,
+    Utxo, UtxoStore, UtxoTree,
+};
+use tidegate_types::{ChannelId, Digest, Height, KeyBytes, LedgerId, OutPoint, Txid, UnixMillis};
+use tidegate_wal::{Log, LogError, Lsn};
+
+use crate::files::{
+    GENESIS_FILE, NODE_FILE, NodeFile, block_of, log_config, read_file, record, remove_leftovers, write_file,
+};
+use crate::index::Index;
+use crate::{AuditError, Blocks, CreateError, OpenError, QueryError, SubmitError, TableStore, TickError};
+
+/// How a node behaves. Nothing here is a rule of the ledger.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NodeOptions {
+    /// A tick makes a block at once when a transaction waits, instead of at the next interval.
+    pub mine_on_submit: bool,
+    /// Memory for waiting transactions, in bytes of their encodings.
+    pub mempool_bytes: u64,
+    /// Address space for this many unspent outputs, 427 to 854 bytes each; raised to twice those of the genesis.
+    pub utxos_max: usize,
+}
+
+impl Default for NodeOptions {
+    fn default() -> Self {
+        Self {
+            mine_on_submit: false,
+            mempool_bytes: 32 << 20,
+            utxos_max: 1 << 20,
+        }
+    }
+}
+
+/// What became of a transaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TransactionStatus {
+    /// Neither in a block nor waiting: never sent, refused, or dropped.
+    Unknown,
+    /// Waits for a block.
+    Waiting,
+    /// Stands in a block.
+    InBlock {
+        /// Its height.
+        height: Height,
+        /// Whether it is final.
+        is_final: bool,
+    },
+}
+
+/// What an audit counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Audit {
+    /// Unspent outputs.
+    pub outputs: u64,
+    /// Open channels.
+    pub channels: u64,
+    /// Where all money is.
+    pub supply: Supply,
+    /// The newest block, which commits to all of it.
+    pub tip: Tip,
+}
+
+/// A settlement node over one folder. See the crate's documentation.
+#[derive(Debug)]
+pub struct Node {
+    disk: Arc<dyn Disk>,
+    dir: PathBuf,
+    file: NodeFile,
+    log: Log,
+    chain: Chain<TableStore>,
+    mempool: Mempool,
+    index: Index,
+    solo: Option<Solo>,
+    options: NodeOptions,
+    utxos_max: usize,
+    poisoned: bool,
+    _lock: DirLock,
+}
+
+impl Node {
+    /// Makes a node in the folder `dir`, which may not hold one. `log_identity` is random and shown to nobody.
+    ///
+    /// # Errors
+    /// [`CreateError`]. What an interrupted call leaves is no node; calling again starts over.
+    pub fn create(
+        disk: &Arc<dyn Disk>,
+        dir: &Path,
+        genesis: &[u8],
+        log_identity: u64,
+    ) -> Result<LedgerId, CreateError> {
+        let parsed = Genesis::parse(genesis)?;
+        parsed.check()?;
+        disk.create_dir_all(dir)?;
+        let _lock = disk.lock_dir(dir)?;
+        if disk.exists(&dir.join(NODE_FILE))? {
+            return Err(CreateError::Exists { dir: dir.to_owned() });
+        }
+        remove_leftovers(&**disk, dir)?;
+        write_file(&**disk, &dir.join(GENESIS_FILE), genesis)?;
+        let config = log_config(log_identity, &parsed.header().params);
+        Log::create(Arc::clone(disk), dir, config, Lsn::FIRST)?;
+        NodeFile::new(log_identity, parsed.ledger()).write(&**disk, dir)?;
+        Ok(parsed.ledger())
+    }
+
+    /// Opens the node in `dir`: builds the ledger from its genesis and applies the blocks of its log. With `key`, the
+    /// validator's, it makes blocks; without, it only answers.
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    pub fn open(
+        disk: &Arc<dyn Disk>,
+        dir: &Path,
+        key: Option<SecretKey>,
+        options: NodeOptions,
+    ) -> Result<Self, OpenError> {
+        let file = NodeFile::read(&**disk, dir)?;
+        let lock = disk.lock_dir(dir)?;
+        let bytes = read_file(&**disk, &dir.join(GENESIS_FILE))?;
+        let genesis = Genesis::parse(&bytes)?;
+        if genesis.ledger() != file.ledger {
+            return Err(OpenError::OtherGenesis {
+                file: dir.join(GENESIS_FILE),
+            });
+        }
+        let utxos_max = options.utxos_max.max(2 * genesis.count() as usize);
+        let store = TableStore::new(utxos_max, file.log_identity.rotate_left(32))?;
+        let mut index = Index::default();
+        // The ledger's name is a hash of every byte, and `create` checked them all.
+        let mut chain = Chain::from_genesis(&genesis, Trust::OwnRecords, store, |o, u| index.add(o, u))?;
+        let config = log_config(file.log_identity, chain.params());
+        let log = replay(
+            Log::open(Arc::clone(disk), dir, config, Lsn::FIRST)?,
+            &mut chain,
+            &mut index,
+        )?;
+        tracing::info!(height = %chain.tip().height, outputs = chain.store().len(), "settlement node is open");
+        Ok(Self {
+            disk: Arc::clone(disk),
+            dir: dir.to_owned(),
+            file,
+            log,
+            chain,
+            mempool: Mempool::new(options.mempool_bytes),
+            index,
+            solo: key.map(Solo::new),
+            options,
+            utxos_max,
+            poisoned: false,
+            _lock: lock,
+        })
+    }
+
+    /// Checks a transaction and takes it into the mempool.
+    ///
+    /// # Errors
+    /// [`SubmitError`].
+    pub fn submit(&mut self, transaction: Transaction) -> Result<Txid, SubmitError> {
+        if self.poisoned {
+            return Err(SubmitError::Poisoned);
+        }
+        let waiting = (self.mempool.len() + 1) as u64 * MAX_OUTPUTS as u64;
+        if self.chain.store().len() + waiting > self.utxos_max as u64 {
+            return Err(SubmitError::TableFull);
+        }
+        let checked = self.chain.check(transaction)?;
+        let txid = checked.txid();
+        let dropped = self.mempool.insert(checked)?;
+        for other in dropped {
+            tracing::warn!(txid = %other.txid(), "dropped from the full mempool for a higher fee");
+        }
+        Ok(txid)
+    }
+
+    /// The time of the next block if no transaction comes.
+    #[must_use]
+    pub fn next_block_at(&self) -> UnixMillis {
+        let interval = self.chain.params().block_interval_ms.into();
+        self.chain.tip().time.checked_add(interval).unwrap_or(UnixMillis::MAX)
+    }
+
+    /// Makes the next block if it is due at `now`, and makes it durable. `None` if none is due.
+    ///
+    /// # Errors
+    /// [`TickError`].
+    pub fn tick(&mut self, now: UnixMillis) -> Result<Option<Sealed>, TickError> {
+        let on_demand = self.options.mine_on_submit && !self.mempool.is_empty();
+        if on_demand || now >= self.next_block_at() {
+            self.seal(now).map(Some)
+        } else {
+            Ok(None)
+        }
+    }
+
+    /// Makes the next block now, due or not, and makes it durable.
+    ///
+    /// # Errors
+    /// [`TickError`].
+    pub fn seal(&mut self, now: UnixMillis) -> Result<Sealed, TickError> {
+        if self.poisoned {
+            return Err(TickError::Poisoned);
+        }
+        let solo = self.solo.as_ref().ok_or(TickError::NoKey)?;
+        // Room is made sure of before the chain moves: a block that is sealed is written.
+        match self.log.segments().prepare() {
+            Ok(()) => {}
+            Err(error @ LogError::NoSpace(_)) => return Err(TickError::NoSpace(error)),
+            Err(error) => return Err(self.poison(error)),
+        }
+        let sealed = solo.seal(&mut self.chain, &mut self.mempool, now)?;
+        if let Err(error) = self.log.append_sync(&[&record(&sealed.block)]) {
+            return Err(self.poison(error));
+        }
+        note(&mut self.index, &sealed.block, &sealed.applied);
+        Ok(sealed)
+    }
+
+    /// True after a failed write or sync: what the node holds in memory may not be durable, so its answers are worth
+    /// nothing. The caller ends the process, or opens the node anew.
+    #[must_use]
+    pub const fn is_poisoned(&self) -> bool {
+        self.poisoned
+    }
+
+    /// What is durable is unknown from here on: nothing more is made, taken or told.
+    fn poison(&mut self, error: LogError) -> TickError {
+        self.poisoned = true;
+        tracing::error!(%error, "the ledger's log failed; the settlement node stops");
+        TickError::Log(error)
+    }
+
+    /// The ledger's name.
+    #[must_use]
+    pub const fn ledger(&self) -> LedgerId {
+        self.chain.ledger()
+    }
+
+    /// The ledger's constants.
+    #[must_use]
+    pub const fn params(&self) -> &LedgerParams {
+        self.chain.params()
+    }
+
+    /// The newest block.
+    #[must_use]
+    pub const fn tip(&self) -> Tip {
+        self.chain.tip()
+    }
+
+    /// Where all money is.
+    #[must_use]
+    pub const fn supply(&self) -> Supply {
+        self.chain.supply()
+    }
+
+    /// How many channels are open.
+    #[must_use]
+    pub const fn open_channels(&self) -> u64 {
+        self.chain.open_channels()
+    }
+
+    /// One value for the whole state: the hash of the newest block, which commits to the unspent outputs.
+    #[must_use]
+    pub const fn state_digest(&self) -> Digest {
+        self.chain.tip().hash
+    }
+
+    /// The unspent output at `outpoint`.
+    #[must_use]
+    pub fn utxo(&self, outpoint: &OutPoint) -> Option<Utxo> {
+        self.chain.store().get(outpoint)
+    }
+
+    /// The unspent `Key` outputs of `key`, ordered by outpoint. Some may be spent by waiting transactions; see
+    /// [`Node::spender`].
+    #[must_use]
+    pub fn utxos_of(&self, key: &KeyBytes) -> Vec<(OutPoint, Utxo)> {
+        let outpoints = self.index.outpoints_of(key);
+        outpoints.filter_map(|o| Some((*o, self.utxo(o)?))).collect()
+    }
+
+    /// The waiting transaction that spends an output, if one does.
+    #[must_use]
+    pub fn spender(&self, outpoint: &OutPoint) -> Option<Txid> {
+        self.mempool.spender(outpoint)
+    }
+
+    /// The funding output of an open channel.
+    #[must_use]
+    pub fn channel_output(&self, channel: &ChannelId) -> Option<(OutPoint, Utxo)> {
+        let outpoint = *self.index.channel(channel)?;
+        Some((outpoint, self.utxo(&outpoint)?))
+    }
+
+    /// All open channels, in no particular order.
+    pub fn channels(&self) -> impl Iterator<Item = (ChannelId, OutPoint, ChannelTerms)> {
+        self.outputs().filter_map(|(outpoint, utxo)| {
+            let (channel, terms) = utxo.channel(&outpoint)?;
+            Some((channel, outpoint, *terms))
+        })
+    }
+
+    /// What became of a transaction.
+    #[must_use]
+    pub fn transaction_status(&self, txid: &Txid) -> TransactionStatus {
+        if let Some(height) = self.index.height_of(txid) {
+            let is_final = height <= self.tip().final_height;
+            return TransactionStatus::InBlock { height, is_final };
+        }
+        if self.mempool.contains(txid) {
+            TransactionStatus::Waiting
+        } else {
+            TransactionStatus::Unknown
+        }
+    }
+
+    /// How many transactions wait.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.mempool.len()
+    }
+
+    /// All unspent outputs, in no particular order.
+    pub fn outputs(&self) -> impl Iterator<Item = (OutPoint, Utxo)> {
+        self.chain.store().iter()
+    }
+
+    /// The blocks from the first above the genesis, read back from the disk.
+    ///
+    /// # Errors
+    /// [`QueryError`].
+    pub fn blocks(&self) -> Result<Blocks, QueryError> {
+        Blocks::open(&self.disk, &self.dir, self.file.log_identity)
+    }
+
+    /// Counts everything anew: sums, the tree over the unspent outputs, the lookup tables.
+    ///
+    /// # Errors
+    /// [`AuditError`], the first that applies.
+    pub fn audit(&mut self) -> Result<Audit, AuditError> {
+        let mut index = Index::default();
+        let mut tree = UtxoTree::new();
+        let (mut found, mut channels) = (0_u128, 0);
+        for (outpoint, utxo) in self.outputs() {
+            found += u128::from(utxo.output.amount.to_sat());
+            channels += u64::from(utxo.channel(&outpoint).is_some());
+            tree.occupy(&outpoint, &utxo);
+            index.add(&outpoint, &utxo);
+        }
+        let supply = self.supply();
+        if found != supply.unspent || found + supply.burned != supply.genesis {
+            return Err(AuditError::Sum {
+                found,
+                expected: supply.unspent,
+            });
+        }
+        if !self.chain.commits_to(&mut tree) {
+            return Err(AuditError::Root);
+        }
+        if channels != self.open_channels() || !self.index.finds_the_same(&index) {
+            return Err(AuditError::Index);
+        }
+        Ok(Audit {
+            outputs: self.chain.store().len(),
+            channels,
+            supply,
+            tip: self.tip(),
+        })
+    }
+}
+
+/// Applies every block of the log.
+fn replay(
+    mut replay: tidegate_wal::Replay,
+    chain: &mut Chain<TableStore>,
+    index: &mut Index,
+) -> Result<Log, OpenError> {
+    while let Some(record) = replay.next_record()? {
+        let height = u32::try_from(record.lsn.get()).map_err(|_| OpenError::TooLong)?;
+        let height = Height::new(height);
+        let block = block_of(record.payload).map_err(|error| OpenError::Record { height, error })?;
+        let applied = chain
+            .apply(&block, Trust::OwnRecords)
+            .map_err(|error| OpenError::Block { height, error })?;
+        note(index, &block, &applied);
+    }
+    Ok(replay.finish()?.0)
+}
+
+/// Takes a block over into the lookup tables.
+fn note(index: &mut Index, block: &Block, applied: &Applied) {
+    // An output that the block itself spends is in both lists: added first, it is gone at the end.
+    applied
+        .created
+        .iter()
+        .for_each(|(outpoint, utxo)| index.add(outpoint, utxo));
+    applied
+        .spent
+        .iter()
+        .for_each(|(outpoint, utxo)| index.remove(outpoint, utxo));
+    for transaction in &block.transactions {
+        index.confirm(transaction.txid(), applied.tip.height);
+    }
+}
