@@ -1,0 +1,96 @@
+//! The `bench-harness` program: lists suites, runs one, prints a table or JSON.
+//!
+//! Exit code 0 good, 1 a suite that failed, 2 the command line.
+
+use std::{fs, io, path::PathBuf, process::ExitCode};
+
+use clap::{Parser, Subcommand, builder::PossibleValuesParser};
+use tidegate_bench_harness::{
+    measure::Scale,
+    suites::{self, SuiteError},
+};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Benchmarks of the project's own parts.
+#[derive(Debug, Parser)]
+#[command(version, after_help = "Example: bench-harness run merkle --json merkle.json")]
+struct Arguments {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Lists the suites.
+    #[command(after_help = "Example: bench-harness list")]
+    List,
+    /// Runs a suite and prints its rows and ratios.
+    #[command(after_help = "Example: bench-harness run commit --dir /var/lib/tidegate --json commit.json")]
+    Run(Run),
+}
+
+#[derive(Debug, clap::Args)]
+struct Run {
+    /// The suite.
+    #[arg(value_parser = PossibleValuesParser::new(suites::ALL.iter().map(|suite| suite.name())))]
+    suite: String,
+    /// Writes the result as JSON to FILE, or instead of the table when FILE is left out.
+    #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "-")]
+    json: Option<PathBuf>,
+    /// Runs everything once on small data: shows that it works, measures nothing.
+    #[arg(long)]
+    tiny: bool,
+    /// Where files of the run go: a folder on the device to measure.
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    dir: PathBuf,
+}
+
+/// Why there is no result.
+#[derive(Debug, thiserror::Error)]
+enum RunError {
+    #[error("TG-9001: suite {suite}: {source}")]
+    Suite { suite: String, source: SuiteError },
+    #[error("TG-9002: {}: {source}: give --json a file that can be written", path.display())]
+    Write { path: PathBuf, source: io::Error },
+}
+
+fn main() -> ExitCode {
+    match Arguments::parse().verb {
+        Verb::List => {
+            for suite in suites::ALL {
+                println!("{:10} {}", suite.name(), suite.about());
+            }
+            ExitCode::SUCCESS
+        }
+        Verb::Run(arguments) => match run(&arguments) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                eprintln!("{error}");
+                ExitCode::FAILURE
+            }
+        },
+    }
+}
+
+fn run(arguments: &Run) -> Result<(), RunError> {
+    let suite = suites::find(&arguments.suite).expect("the parser takes only names of suites");
+    let scale = if arguments.tiny { Scale::Tiny } else { Scale::Full };
+    let report = suites::run(suite, scale, &arguments.dir, "mimalloc").map_err(|source| RunError::Suite {
+        suite: arguments.suite.clone(),
+        source,
+    })?;
+    match &arguments.json {
+        Some(path) if path.as_os_str() == "-" => println!("{}", report.to_json()),
+        Some(path) => {
+            fs::write(path, report.to_json() + "\n").map_err(|source| RunError::Write {
+                path: path.clone(),
+                source,
+            })?;
+            print!("{report}");
+        }
+        None => print!("{report}"),
+    }
+    Ok(())
+}

@@ -1,0 +1,273 @@
+//! How a row is measured: warm up once, repeat, take the median.
+//!
+//! One repetition of a fast operation runs it as often as fits [`REPETITION_TARGET`], so that the clock's own cost is
+//! lost in it. Machines here are noisy in one direction (something else ran), which a median of [`REPETITIONS`] bears.
+
+use std::time::{Duration, Instant};
+
+use crate::report::Row;
+
+/// How many repetitions a full run takes of each row.
+pub const REPETITIONS: usize = 11;
+
+/// How long one repetition of a full run takes at least.
+pub const REPETITION_TARGET: Duration = Duration::from_millis(20);
+
+/// How much is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scale {
+    /// Numbers worth reading.
+    Full,
+    /// Everything runs once or twice on small data: shows that it works, measures nothing.
+    Tiny,
+}
+
+impl Scale {
+    /// `full` or `tiny`, whichever this is.
+    #[must_use]
+    pub const fn pick(self, full: usize, tiny: usize) -> usize {
+        match self {
+            Self::Full => full,
+            Self::Tiny => tiny,
+        }
+    }
+}
+
+/// The unit of a row's value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unit {
+    /// Nanoseconds per operation.
+    Nanos,
+    /// Microseconds per operation.
+    Micros,
+}
+
+impl Unit {
+    /// As it stands in a row.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Nanos => "ns",
+            Self::Micros => "us",
+        }
+    }
+
+    fn of(self, seconds: f64) -> f64 {
+        match self {
+            Self::Nanos => seconds * 1e9,
+            Self::Micros => seconds * 1e6,
+        }
+    }
+}
+
+/// Collects the rows of a suite.
+#[derive(Debug)]
+pub struct Bench {
+    scale: Scale,
+    rows: Vec<Row>,
+    ratios: Vec<(String, f64)>,
+}
+
+impl Bench {
+    /// A collection without rows.
+    #[must_use]
+    pub const fn new(scale: Scale) -> Self {
+        Self {
+            scale,
+            rows: Vec::new(),
+            ratios: Vec::new(),
+        }
+    }
+
+    /// How much to measure.
+    #[must_use]
+    pub const fn scale(&self) -> Scale {
+        self.scale
+    }
+
+    /// Measures `work`, which does `operations` operations a call, and adds the row of one operation.
+    ///
+    /// `name` is `module::op/key=value`. Wrap what the compiler might leave out in [`std::hint::black_box`].
+    ///
+    /// # Panics
+    /// If `operations` is 0.
+    pub fn measure(&mut self, name: &str, unit: Unit, operations: usize, mut work: impl FnMut()) {
+        assert!(operations > 0, "{name}: a call does at least one operation");
+        let calls = self.calls_per_repetition(&mut work);
+        let count = self.scale.pick(REPETITIONS, 2);
+        let mut values: Vec<f64> = (0..count)
+            .map(|_| {
+                let begin = Instant::now();
+                (0..calls).for_each(|_| work());
+                unit.of(begin.elapsed().as_secs_f64()) / (calls as f64 * operations as f64)
+            })
+            .collect();
+        self.add(name, unit, &mut values);
+    }
+
+    /// Measures each of `count` calls on its own, for operations that wait for a device; the value is their median.
+    ///
+    /// # Errors
+    /// The first error of `work`; no row is added then.
+    ///
+    /// # Panics
+    /// If `count` is 0.
+    pub fn measure_each<E>(
+        &mut self,
+        name: &str,
+        unit: Unit,
+        count: usize,
+        mut work: impl FnMut() -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut values = Vec::with_capacity(count);
+        for _ in 0..count {
+            let begin = Instant::now();
+            work()?;
+            values.push(unit.of(begin.elapsed().as_secs_f64()));
+        }
+        self.add(name, unit, &mut values);
+        Ok(())
+    }
+
+    /// Adds the ratio of two rows measured before: how many times as long `slow` takes as `fast`.
+    ///
+    /// # Panics
+    /// If there is no such row: a suite names its own rows.
+    pub fn ratio(&mut self, name: &str, slow: &str, fast: &str) {
+        let value = |name: &str| {
+            let row = self.rows.iter().find(|row| row.name == name);
+            row.unwrap_or_else(|| panic!("a ratio over a row that was not measured: {name}"))
+                .value
+        };
+        let ratio = value(slow) / value(fast);
+        self.ratios.push((name.to_owned(), ratio));
+    }
+
+    /// The rows and ratios.
+    #[must_use]
+    pub fn finish(self) -> (Vec<Row>, Vec<(String, f64)>) {
+        (self.rows, self.ratios)
+    }
+
+    /// Warms up, and finds how many calls fill a repetition.
+    fn calls_per_repetition(&self, work: &mut impl FnMut()) -> usize {
+        work();
+        if self.scale == Scale::Tiny {
+            return 1;
+        }
+        let mut calls = 1;
+        loop {
+            let begin = Instant::now();
+            (0..calls).for_each(|_| work());
+            if begin.elapsed() >= REPETITION_TARGET {
+                return calls;
+            }
+            calls *= 2;
+        }
+    }
+
+    fn add(&mut self, name: &str, unit: Unit, values: &mut [f64]) {
+        let Spread { median, spread } = Spread::of(values);
+        self.rows.push(Row {
+            name: name.to_owned(),
+            system: "tidegate".to_owned(),
+            value: median,
+            unit: unit.name().to_owned(),
+            n: values.len() as u64,
+            spread,
+        });
+    }
+}
+
+/// The middle of some values and how far they lie apart.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Spread {
+    /// The middle value; the mean of the two middle ones of an even number.
+    pub median: f64,
+    /// (90 % quantile − 10 % quantile) / median.
+    pub spread: f64,
+}
+
+impl Spread {
+    /// Of values in any order, which are sorted.
+    ///
+    /// # Panics
+    /// Without values.
+    #[must_use]
+    pub fn of(values: &mut [f64]) -> Self {
+        assert!(!values.is_empty(), "a median of nothing");
+        values.sort_by(f64::total_cmp);
+        let last = values.len() - 1;
+        let median = f64::midpoint(values[last / 2], values[values.len() / 2]);
+        let (low, high) = (values[(last + 5) / 10], values[last - (last + 5) / 10]);
+        Self {
+            median,
+            spread: if median > 0.0 { (high - low) / median } else { 0.0 },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn median_and_spread_are_those_of_the_definition() {
+        let mut odd: Vec<f64> = (1..=11).rev().map(f64::from).collect();
+        assert_eq!(
+            Spread::of(&mut odd),
+            Spread {
+                median: 6.0,
+                spread: 8.0 / 6.0
+            }
+        );
+        assert_eq!(
+            Spread::of(&mut [4.0, 2.0]),
+            Spread {
+                median: 3.0,
+                spread: 2.0 / 3.0
+            }
+        );
+        assert_eq!(
+            Spread::of(&mut [5.0]),
+            Spread {
+                median: 5.0,
+                spread: 0.0
+            }
+        );
+    }
+
+    #[test]
+    fn one_outlier_moves_neither() {
+        let mut values = [1.0; 11];
+        values[3] = 1_000.0;
+        assert_eq!(
+            Spread::of(&mut values),
+            Spread {
+                median: 1.0,
+                spread: 0.0
+            }
+        );
+    }
+
+    #[test]
+    fn a_measured_time_is_that_of_one_operation() {
+        let mut bench = Bench::new(Scale::Tiny);
+        bench.measure("clock::sleep/us=2000", Unit::Micros, 2, || {
+            std::thread::sleep(Duration::from_micros(2_000))
+        });
+        bench.measure("clock::sleep/us=8000", Unit::Micros, 1, || {
+            std::thread::sleep(Duration::from_micros(8_000))
+        });
+        bench.ratio("long over short", "clock::sleep/us=8000", "clock::sleep/us=2000");
+        let (rows, ratios) = bench.finish();
+        assert!((1_000.0..8_000.0).contains(&rows[0].value), "{rows:?}");
+        assert!((2.0..40.0).contains(&ratios[0].1), "{ratios:?}");
+    }
+
+    #[test]
+    #[should_panic(expected = "not measured: gone")]
+    fn a_ratio_over_nothing_is_refused() {
+        Bench::new(Scale::Tiny).ratio("r", "gone", "gone");
+    }
+}

@@ -1,0 +1,112 @@
+//! Hashing and trees: one at a time, and as a batch does it, level by level across channels.
+
+use std::{hint::black_box, path::Path};
+
+use tidegate_crypto::{
+    hash::{Domain, hash, hash_many},
+    merkle::{LockChange, LockScratch, LockTree, RECEIPTS, Tree, update_lock_trees, verify_path},
+};
+use tidegate_types::{Digest, LockSlot};
+
+use super::{Suite, SuiteError};
+use crate::measure::{Bench, Unit};
+
+/// Hashes, lock trees, receipt trees.
+pub(super) struct Merkle;
+
+impl Suite for Merkle {
+    fn name(&self) -> &'static str {
+        "merkle"
+    }
+
+    fn about(&self) -> &'static str {
+        "hashes of 64 bytes, updates of lock trees, the receipt tree of a batch: singly and many at a time"
+    }
+
+    fn run(&self, bench: &mut Bench, _folder: &Path) -> Result<(), SuiteError> {
+        let count = bench.scale().pick(4_096, 64);
+        hashes(bench, count);
+        lock_trees(bench, count);
+        receipts(bench, count);
+        Ok(())
+    }
+}
+
+fn hashes(bench: &mut Bench, count: usize) {
+    let inputs: Vec<[u8; 64]> = (0..count).map(|i| [i.to_le_bytes()[0]; 64]).collect();
+    let mut out = vec![Digest::ZERO; count];
+    let single = "hash::hash/bytes=64";
+    bench.measure(single, Unit::Nanos, count, || {
+        for (input, out) in inputs.iter().zip(&mut out) {
+            *out = hash(Domain::StateLeaf, black_box(input));
+        }
+        black_box(&out);
+    });
+    let many = format!("hash::hash_many/bytes=64,count={count}");
+    bench.measure(&many, Unit::Nanos, count, || {
+        hash_many(Domain::StateLeaf, black_box(&inputs), &mut out);
+        black_box(&out);
+    });
+    bench.ratio("hash one / many at a time", single, &many);
+}
+
+fn lock_trees(bench: &mut Bench, count: usize) {
+    let mut trees = vec![LockTree::empty(); count];
+    let changes: Vec<LockChange> = (0..u32::try_from(count).expect("a small batch"))
+        .map(|tree| {
+            let slot = u8::try_from(tree as usize % LockSlot::COUNT)
+                .ok()
+                .and_then(LockSlot::new)
+                .expect("below 64");
+            LockChange {
+                tree,
+                slot,
+                group: [Digest::from_bytes([tree.to_le_bytes()[0]; 32]); 4],
+            }
+        })
+        .collect();
+    let single = "merkle::LockTree::update/slots=1";
+    bench.measure(single, Unit::Nanos, count, || {
+        for (tree, change) in trees.iter_mut().zip(&changes) {
+            tree.update(change.slot, black_box(&change.group));
+        }
+        black_box(&trees);
+    });
+    let many = format!("merkle::update_lock_trees/trees={count}");
+    let mut scratch = LockScratch::default();
+    bench.measure(&many, Unit::Nanos, count, || {
+        update_lock_trees(&mut trees[..], black_box(&changes), &mut scratch);
+        black_box(&trees);
+    });
+    bench.ratio("lock update one / many at a time", single, &many);
+}
+
+fn receipts(bench: &mut Bench, count: usize) {
+    let leaves: Vec<Digest> = (0..count).map(|i| RECEIPTS.leaf(&i.to_le_bytes())).collect();
+    let mut tree = Tree::build(RECEIPTS, &leaves);
+    let build = format!("merkle::Tree::rebuild/leaves={count}");
+    bench.measure(&build, Unit::Nanos, count, || tree.rebuild(black_box(&leaves)));
+    let indices = 0..u32::try_from(count).expect("a small tree");
+    let mut path = Vec::new();
+    bench.measure(
+        &format!("merkle::Tree::write_path/leaves={count}"),
+        Unit::Nanos,
+        count,
+        || {
+            for index in indices.clone() {
+                path.clear();
+                tree.write_path(black_box(index), &mut path);
+            }
+            black_box(&path);
+        },
+    );
+    let paths: Vec<Vec<Digest>> = indices.clone().map(|index| tree.path(index).collect()).collect();
+    let check = format!("merkle::verify_path/leaves={count}");
+    bench.measure(&check, Unit::Nanos, count, || {
+        for (index, (leaf, path)) in indices.clone().zip(leaves.iter().zip(&paths)) {
+            let good = verify_path(RECEIPTS, leaf, index, tree.count(), path, &tree.root());
+            assert!(black_box(good), "a path of the tree fits its root");
+        }
+    });
+    bench.ratio("path check / its share of the tree", &check, &build);
+}

@@ -1,0 +1,97 @@
+//! What can be measured. A new suite is a file here, a type that is a [`Suite`], and a line in [`ALL`].
+
+mod commit;
+mod merkle;
+
+use std::path::Path;
+
+use crate::{
+    measure::{Bench, Scale},
+    report::{Environment, Report, SCHEMA},
+};
+
+/// A group of rows that are measured together and may be compared.
+pub trait Suite: Sync {
+    /// The word on the command line.
+    fn name(&self) -> &'static str;
+
+    /// What it measures, in one line.
+    fn about(&self) -> &'static str;
+
+    /// Measures. Files go into `folder`, which is empty and removed afterwards.
+    ///
+    /// # Errors
+    /// [`SuiteError`] when something under measurement failed: there is no number then.
+    fn run(&self, bench: &mut Bench, folder: &Path) -> Result<(), SuiteError>;
+}
+
+/// All suites, in the order in which they are listed.
+pub const ALL: &[&dyn Suite] = &[&merkle::Merkle, &commit::Commit];
+
+/// Why a suite has no result.
+#[derive(Debug, thiserror::Error)]
+pub enum SuiteError {
+    /// A file could not be written, synced, or made.
+    #[error("file: {0}")]
+    Io(#[from] std::io::Error),
+    /// The log failed.
+    #[error("log: {0}")]
+    Log(#[from] tidegate_wal::LogError),
+    /// No verifier could be had.
+    #[error("verifier: {0}")]
+    Backend(#[from] tidegate_crypto::verify::BackendError),
+}
+
+/// The suite of that name.
+#[must_use]
+pub fn find(name: &str) -> Option<&'static dyn Suite> {
+    ALL.iter().copied().find(|suite| suite.name() == name)
+}
+
+/// Runs a suite in a folder of its own below `parent`, and removes that.
+///
+/// # Errors
+/// [`SuiteError`].
+pub fn run(suite: &dyn Suite, scale: Scale, parent: &Path, allocator: &str) -> Result<Report, SuiteError> {
+    let folder = tempfile::Builder::new().prefix(".bench-harness-").tempdir_in(parent)?;
+    let mut bench = Bench::new(scale);
+    suite.run(&mut bench, folder.path())?;
+    let backend = tidegate_crypto::verify::Verifier::new(tidegate_crypto::verify::VerifierConfig::default())?.backend();
+    let (rows, ratios) = bench.finish();
+    Ok(Report {
+        schema: SCHEMA.to_owned(),
+        suite: suite.name().to_owned(),
+        rows,
+        ratios: ratios.into_iter().collect(),
+        environment: Environment::capture(folder.path(), allocator, backend),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every suite runs, leaves nothing behind, and names its rows by the rule.
+    #[test]
+    fn every_suite_runs_tiny() {
+        let parent = tempfile::tempdir().expect("a folder");
+        for suite in ALL {
+            let report = run(*suite, Scale::Tiny, parent.path(), "system").unwrap_or_else(|error| panic!("{error}"));
+            assert!(!report.ratios.is_empty(), "{} compares nothing", report.suite);
+            for row in &report.rows {
+                let (operation, keys) = row.name.split_once('/').expect("module::op/key=value");
+                assert!(operation.contains("::"), "{}", row.name);
+                assert!(keys.split(',').all(|key| key.contains('=')), "{}", row.name);
+                assert!(row.value > 0.0 && row.n > 0, "{row:?}");
+            }
+        }
+        assert_eq!(parent.path().read_dir().expect("still there").count(), 0);
+    }
+
+    #[test]
+    fn names_are_unique() {
+        let names: std::collections::BTreeSet<&str> = ALL.iter().map(|suite| suite.name()).collect();
+        assert_eq!(names.len(), ALL.len());
+        assert!(find("nothing").is_none());
+    }
+}
