@@ -82,15 +82,8 @@ fn thread_cpu_seconds() -> f64 {
     f64::from(ticks(11) + ticks(12)) / 100.0
 }
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let arguments: Vec<usize> = std::env::args()
-        .skip(1)
-        .map(|text| text.parse())
-        .collect::<Result<_, _>>()?;
-    let argument = |index: usize, default: usize| arguments.get(index).copied().unwrap_or(default);
-    let (connections, seconds) = (argument(0, 16), argument(1, 3));
-    let (body, batch) = (argument(2, 200), argument(3, 256));
-
+/// Both ends, with keys for nothing but this.
+fn configs() -> (Arc<ServerConfig>, Arc<ClientConfig>) {
     let ledger = LedgerId::ZERO;
     let hub_noise = NoiseSecret::from_bytes([1; 32]);
     let hub_identity = SecretKey::from_seed([2; 32]);
@@ -108,7 +101,19 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         identity: hub_identity,
         limits: Limits::default(),
     });
+    (server_config, client_config)
+}
 
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let arguments: Vec<usize> = std::env::args()
+        .skip(1)
+        .map(|text| text.parse())
+        .collect::<Result<_, _>>()?;
+    let argument = |index: usize, default: usize| arguments.get(index).copied().unwrap_or(default);
+    let (connections, seconds) = (argument(0, 16), argument(1, 3));
+    let (body, batch) = (argument(2, 200), argument(3, 256));
+
+    let (server_config, client_config) = configs();
     let mut hub = Reactor::new(Config::default())?;
     let address = hub.listen(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0), server_config)?;
     let (hub_sender, hub_stats) = (hub.sender(), hub.stats());

@@ -9,7 +9,7 @@
 //! The buffers of a connection hold memory only while they hold bytes: between turns an idle connection owns none. Sockets
 //! are edge-triggered, so `readable` and `writable` remember what was announced and not used up.
 
-use std::io::{self, ErrorKind, Read as _, Write as _};
+use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::Shutdown;
 
 use mio::net::TcpStream;
@@ -17,9 +17,10 @@ use tidegate_session::{Buffer, Event, Millis, Session};
 use tidegate_wire::frame::MessageReader;
 
 use crate::config::Config;
+use crate::directory::Directory;
 use crate::handler::{CloseReason, Handler};
 use crate::id::ConnId;
-use crate::outbox::{Directory, Outbox};
+use crate::outbox::Outbox;
 use crate::stats::Stats;
 
 /// Plaintext sealed before it is written: four frames, one write.
@@ -184,15 +185,15 @@ impl Connection {
 
     /// Delivers and reads up to one turn's worth.
     pub(crate) fn read_turn(&mut self, cx: &mut Context<'_>, handler: &mut impl Handler) -> Result<Next, CloseReason> {
-        if cx.directory.holds_back(self.id) {
+        if self.is_held_back(cx.directory) {
             return Ok(Next::Wait);
         }
         let mut messages = cx.config.turn_messages;
         self.deliver_held(cx, handler, &mut messages)?;
-        if self.plain_in.is_empty() && self.readable && !cx.directory.holds_back(self.id) {
+        if self.plain_in.is_empty() && self.readable && !self.is_held_back(cx.directory) {
             self.read_once(cx, handler, &mut messages)?;
         }
-        if cx.directory.holds_back(self.id) {
+        if self.is_held_back(cx.directory) {
             return Ok(Next::Wait);
         }
         if !self.plain_in.is_empty() || self.readable {
@@ -202,6 +203,12 @@ impl Connection {
             self.tell_end(cx, handler)?;
         }
         Ok(Next::Wait)
+    }
+
+    /// True if nothing may be read. Handshakes go on during a pause: a program that is full for a moment does not make
+    /// strangers miss their deadline.
+    pub(crate) fn is_held_back(&self, directory: &Directory) -> bool {
+        self.is_ready() && directory.holds_back(self.id)
     }
 
     /// Delivers what an earlier turn opened and did not get to.
@@ -369,7 +376,7 @@ impl Connection {
         let before = self.session.frames().sent;
         self.session
             .send(plain, &mut self.sealed_out)
-            .map_err(|error| CloseReason::Socket(io::Error::other(error)))?;
+            .map_err(CloseReason::Seal)?;
         cx.stats.frames_out.add(self.session.frames().sent - before);
         cx.directory.sealed(self.id, count);
         Ok(true)

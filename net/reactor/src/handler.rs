@@ -2,7 +2,7 @@
 
 use std::io;
 
-use tidegate_session::{Millis, PublicKey, SessionError};
+use tidegate_session::{Millis, PublicKey, SendError, SessionError};
 use tidegate_wire::frame::{FrameError, Header};
 
 use crate::id::ConnId;
@@ -57,6 +57,8 @@ pub enum CloseReason {
     EndedInHandshake,
     /// The session failed: wrong keys, changed bytes, garbage, or too slow a handshake.
     Session(SessionError),
+    /// The session can number no more frames.
+    Seal(SendError),
     /// The peer sent what is no message.
     Message(FrameError),
     /// More waits to be sent than one peer may make wait: it does not read.
@@ -77,6 +79,7 @@ impl std::fmt::Display for CloseReason {
             Self::Truncated => write!(f, "the peer ended in the middle of a message"),
             Self::EndedInHandshake => write!(f, "the peer ended the connection before it was known"),
             Self::Session(error) => write!(f, "{error}"),
+            Self::Seal(error) => write!(f, "{error}"),
             Self::Message(error) => write!(f, "{error}"),
             Self::SendQueueFull => write!(f, "the peer does not read what is sent to it"),
             Self::Idle => write!(f, "nothing came or went for too long"),

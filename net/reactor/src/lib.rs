@@ -21,6 +21,7 @@
 
 mod config;
 mod connection;
+mod directory;
 mod handler;
 mod id;
 mod listener;

@@ -85,7 +85,7 @@ fn echo_over(connections: usize, per_connection: u64) {
     assert_eq!(hub.stats.messages_in.get(), messages);
     assert!(hub.stats.frames_out.get() < messages / 2, "answers share frames");
     assert!(hub.stats.syscalls.get() < messages, "answers share writes");
-    hub.stop();
+    hub.stop(50);
 }
 
 #[test]
@@ -121,7 +121,7 @@ fn a_peer_that_never_reads_is_closed_at_its_bound_while_others_go_on() {
     good.send(ECHO, &[b"and now"]);
     assert_eq!(good.receive().unwrap().1, b"and now");
     assert_ne!(good_id, bad_id);
-    hub.stop();
+    hub.stop(50);
 }
 
 #[test]
@@ -146,7 +146,7 @@ fn a_connection_that_ends_inside_a_message_is_truncated() {
     client.stream.write_all(out.bytes()).unwrap();
     drop(client);
     assert!(matches!(hub.closed().1, CloseReason::Truncated));
-    hub.stop();
+    hub.stop(50);
 }
 
 #[test]
@@ -162,7 +162,7 @@ fn a_peer_that_has_said_all_still_gets_its_answers() {
     }
     assert!(client.receive().is_none());
     assert!(matches!(hub.closed().1, CloseReason::Closed));
-    hub.stop();
+    hub.stop(50);
 }
 
 #[test]
@@ -186,7 +186,7 @@ fn a_stale_id_never_reaches_the_next_connection() {
     hub.sender.close(old).unwrap();
     hub.sender.send(new, message(b"for the second")).unwrap();
     assert_eq!(second.receive().unwrap().1, b"for the second");
-    hub.stop();
+    hub.stop(50);
 }
 
 #[test]
@@ -199,7 +199,7 @@ fn an_idle_loop_sleeps() {
     std::thread::sleep(Duration::from_millis(500));
     let turns = hub.stats.turns.get() - before;
     assert!(turns <= 30, "{turns} turns in half a second of nothing");
-    hub.stop();
+    hub.stop(50);
 }
 
 #[test]
@@ -215,7 +215,7 @@ fn whoever_is_not_known_in_time_is_closed() {
     }
     assert_eq!(silent.read(&mut [0; 1]).unwrap_or(0), 0);
     assert_eq!(hub.stats.half_open.get(), 0);
-    hub.stop();
+    hub.stop(50);
 }
 
 #[test]
@@ -243,7 +243,7 @@ fn garbage_closes_the_connection_with_a_reason() {
     client.session.send(&[0xff; 100], &mut out).unwrap();
     client.stream.write_all(out.bytes()).unwrap();
     assert!(matches!(hub.closed().1, CloseReason::Message(_)));
-    hub.stop();
+    hub.stop(50);
 }
 
 #[test]
@@ -260,7 +260,199 @@ fn there_is_room_for_so_many_and_no_more() {
     clients.pop();
     hub.closed();
     Blocking::connect(hub.address, 9);
-    hub.stop();
+    hub.stop(50);
+}
+
+#[test]
+fn so_many_may_be_unknown_and_refused_ones_cost_no_room() {
+    let config = Config {
+        connections_max: 4,
+        half_open_max: 2,
+        ..Config::default()
+    };
+    let hub = Hub::start(config, 5_000);
+    let silent: Vec<TcpStream> = (0..2).map(|_| TcpStream::connect(hub.address).unwrap()).collect();
+    for _ in 0..10 {
+        let mut refused = TcpStream::connect(hub.address).unwrap();
+        assert_eq!(refused.read(&mut [0; 1]).unwrap_or(0), 0);
+    }
+    assert_eq!((hub.stats.half_open.get(), hub.stats.refused.get()), (2, 10));
+    drop(silent);
+    for _ in 0..2 {
+        assert!(matches!(hub.closed().1, CloseReason::EndedInHandshake));
+    }
+    let known: Vec<Blocking> = (0..4).map(|number| Blocking::connect(hub.address, number)).collect();
+    for _ in 0..4 {
+        hub.ready();
+    }
+    assert_eq!((hub.stats.half_open.get(), hub.stats.connections.get()), (0, 4));
+    drop(known);
+    hub.stop(50);
+}
+
+#[test]
+fn a_known_peer_is_closed_when_nothing_comes_or_goes() {
+    let config = Config {
+        idle_millis: Some(300),
+        ..Config::default()
+    };
+    let hub = Hub::start(config, 5_000);
+    let mut lively = Blocking::connect(hub.address, 1);
+    let (lively_id, _) = hub.ready();
+    let _idle = Blocking::connect(hub.address, 2);
+    let (idle_id, _) = hub.ready();
+    for _ in 0..12 {
+        std::thread::sleep(Duration::from_millis(50));
+        lively.send(ECHO, &[b"hello"]);
+        lively.receive().unwrap();
+    }
+    let (id, reason) = hub.closed();
+    assert!(matches!(reason, CloseReason::Idle), "{reason}");
+    assert_eq!(id, idle_id);
+    assert_eq!(hub.closed().0, lively_id);
+    hub.stop(50);
+}
+
+/// Notes in which order the messages of two peers are delivered.
+struct Order {
+    seen: Vec<ConnId>,
+    done: mpsc::Sender<Vec<ConnId>>,
+    expected: usize,
+}
+
+impl Handler for Order {
+    fn on_ready(&mut self, _: ConnId, _: &PublicKey, out: &mut Outbox<'_>) {
+        out.pause_all();
+    }
+
+    fn on_message(&mut self, conn: ConnId, _: Header, _: &[u8], _: &mut Outbox<'_>) {
+        self.seen.push(conn);
+        if self.seen.len() == self.expected {
+            self.done.send(core::mem::take(&mut self.seen)).unwrap();
+        }
+    }
+
+    fn on_closed(&mut self, _: ConnId, _: &CloseReason, _: &mut Outbox<'_>) {}
+
+    fn on_wake(&mut self, out: &mut Outbox<'_>) {
+        out.resume_all();
+    }
+}
+
+#[test]
+fn a_greedy_peer_has_its_turn_and_then_the_others_have_theirs() {
+    let config = Config {
+        turn_messages: 10,
+        ..Config::default()
+    };
+    let mut reactor = Reactor::new(config).unwrap();
+    let address = reactor.listen(ANYWHERE, server_config(5_000)).unwrap();
+    let (done, wait) = mpsc::channel();
+    let (sender, stats) = (reactor.sender(), reactor.stats());
+    let mut order = Order {
+        seen: Vec::new(),
+        done,
+        expected: 5_000 + 10,
+    };
+    let thread = std::thread::spawn(move || reactor.run(&mut order).unwrap());
+    let mut greedy = Blocking::connect(address, 1);
+    // Everyone is held back since the first was ready; handshakes go on.
+    let mut modest = Blocking::connect(address, 2);
+    let bodies: Vec<&[u8]> = vec![b"more and more"; 5_000];
+    greedy.send(SINK, &bodies);
+    modest.send(SINK, &bodies[..10]);
+    // Everything waits in the hub's kernel before the first message is delivered.
+    std::thread::sleep(Duration::from_millis(100));
+    assert_eq!((stats.connections.get(), stats.messages_in.get()), (2, 0));
+    sender.wake().unwrap();
+    let seen = wait.recv_timeout(PATIENCE).unwrap();
+    let greedy = seen[5_009];
+    let turns: Vec<&[ConnId]> = seen.chunk_by(|a, b| a == b).collect();
+    let modest = turns.iter().position(|turn| turn[0] != greedy).unwrap();
+    assert_eq!(turns[modest].len(), 10, "the modest peer has all in one turn");
+    let before: usize = turns[..modest].iter().map(|turn| turn.len()).sum();
+    assert!(before <= 20, "{before} messages of the greedy peer came first");
+    sender.stop(0).unwrap();
+    thread.join().unwrap();
+}
+
+#[test]
+fn many_threads_send_and_nothing_is_lost() {
+    let config = Config {
+        commands_max: 8,
+        ..Config::default()
+    };
+    let hub = Hub::start(config, 5_000);
+    let mut client = Blocking::connect(hub.address, 1);
+    let (conn, _) = hub.ready();
+    let threads: Vec<_> = (0..4u64)
+        .map(|thread| {
+            let sender = hub.sender.clone();
+            std::thread::spawn(move || {
+                for number in 0..2_000 {
+                    let mut plain = Vec::new();
+                    write_message(&mut plain, SINK, thread << 32 | number, |_| {}).unwrap();
+                    sender.send(conn, plain).unwrap();
+                }
+            })
+        })
+        .collect();
+    let mut next = [0u64; 4];
+    for _ in 0..8_000 {
+        let request = client.receive().unwrap().0.request;
+        let expected = &mut next[usize::try_from(request >> 32).unwrap()];
+        assert_eq!(request & 0xffff_ffff, *expected);
+        *expected += 1;
+    }
+    threads.into_iter().for_each(|thread| thread.join().unwrap());
+    hub.stop(50);
+}
+
+/// Runs one test of this binary again, alone, in a process that may open `descriptors` files.
+fn with_descriptors(descriptors: u32, test: &str) {
+    let this = std::env::current_exe().unwrap();
+    let script = format!("ulimit -n {descriptors}; exec \"$0\" --exact {test} --nocapture");
+    let status = std::process::Command::new("sh")
+        .args(["-c", &script])
+        .arg(this)
+        .env("TIDEGATE_FEW_DESCRIPTORS", "1")
+        .status()
+        .unwrap();
+    assert!(status.success());
+}
+
+#[test]
+fn without_descriptors_peers_are_refused_and_the_loop_goes_on() {
+    if std::env::var_os("TIDEGATE_FEW_DESCRIPTORS").is_none() {
+        with_descriptors(32, "without_descriptors_peers_are_refused_and_the_loop_goes_on");
+        return;
+    }
+    let hub = Hub::start(Config::default(), 60_000);
+    let mut known = Blocking::connect(hub.address, 1);
+    // Both ends of each connection are in this process, so that it runs out in the middle of them.
+    let mut strangers = Vec::new();
+    while let Ok(stream) = TcpStream::connect(hub.address) {
+        strangers.push(stream);
+    }
+    known.send(ECHO, &[b"still here"]);
+    assert_eq!(known.receive().unwrap().1, b"still here");
+    let before = hub.stats.turns.get();
+    std::thread::sleep(Duration::from_millis(300));
+    assert!(
+        hub.stats.turns.get() - before < 20,
+        "being out of descriptors is no reason to spin"
+    );
+    assert!(hub.stats.refused.get() >= 1, "{:?}", hub.stats);
+    let accepted = hub.stats.accepted.get();
+    strangers.clear();
+    while hub.stats.connections.get() > 1 {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let mut late = Blocking::connect(hub.address, 2);
+    late.send(ECHO, &[b"room again"]);
+    assert_eq!(late.receive().unwrap().1, b"room again");
+    assert_eq!(hub.stats.accepted.get(), accepted + 1);
+    hub.stop(50);
 }
 
 #[test]
@@ -274,7 +466,7 @@ fn a_stop_sends_what_waits() {
     }
     hub.sender.send(conn, plain).unwrap();
     let sender = hub.sender.clone();
-    let stopping = std::thread::spawn(move || hub.stop());
+    let stopping = std::thread::spawn(move || hub.stop(10_000));
     for request in 0..1000 {
         assert_eq!(client.receive().unwrap().0.request, request);
     }

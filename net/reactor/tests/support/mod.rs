@@ -134,8 +134,9 @@ impl Hub {
         }
     }
 
-    pub(crate) fn stop(mut self) {
-        self.sender.stop(2_000).unwrap();
+    /// Stops it within `drain_millis`: clients that are still there do not end by themselves.
+    pub(crate) fn stop(mut self, drain_millis: u64) {
+        self.sender.stop(drain_millis).unwrap();
         self.thread.take().unwrap().join().unwrap();
     }
 }

@@ -1,0 +1,360 @@
+//! The slots of a reactor: which ids are alive, what waits for each, and what the handler asked for.
+//!
+//! Connections themselves are elsewhere, so that a handler can queue for any of them while one lends it a message.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tidegate_session::ClientConfig;
+
+use crate::id::ConnId;
+use crate::outbox::OutboxError;
+
+/// Vectors up to this size are kept for other connections when one is empty again.
+const POOLED_BYTES_MAX: usize = 64 * 1024;
+/// How many are kept.
+const POOLED_MAX: usize = 256;
+
+/// What is noted about one slot.
+#[derive(Debug, Default)]
+pub(crate) struct Entry {
+    generation: u32,
+    live: bool,
+    /// Plaintext to be sealed; the bytes before `head` are.
+    plain: Vec<u8>,
+    head: usize,
+    touched: bool,
+    overflow: bool,
+    closing: bool,
+    paused: bool,
+}
+
+/// What the loop must know of a slot to settle it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Asked {
+    /// More was queued than may wait.
+    pub(crate) overflow: bool,
+    /// It is to be closed.
+    pub(crate) closing: bool,
+}
+
+/// The slots of a reactor: which ids are alive, and what handlers asked for.
+#[derive(Debug)]
+pub(crate) struct Directory {
+    entries: Vec<Entry>,
+    free: Vec<u32>,
+    connections_max: usize,
+    send_bytes_max: usize,
+    pool: Vec<Vec<u8>>,
+    touched: Vec<ConnId>,
+    pub(crate) paused_all: bool,
+    pub(crate) resumed_all: bool,
+    /// The reactor is stopping: no connection begins.
+    pub(crate) stopping: bool,
+    pub(crate) connects: Vec<(ConnId, SocketAddr, Arc<ClientConfig>)>,
+}
+
+impl Directory {
+    pub(crate) const fn new(connections_max: usize, send_bytes_max: usize) -> Self {
+        Self {
+            entries: Vec::new(),
+            free: Vec::new(),
+            connections_max,
+            send_bytes_max,
+            pool: Vec::new(),
+            touched: Vec::new(),
+            paused_all: false,
+            resumed_all: false,
+            stopping: false,
+            connects: Vec::new(),
+        }
+    }
+
+    /// A live id, if there is room for one more.
+    pub(crate) fn allocate(&mut self) -> Option<ConnId> {
+        if self.stopping {
+            return None;
+        }
+        let slot = match self.free.pop() {
+            Some(slot) => slot,
+            None if self.entries.len() < self.connections_max => {
+                self.entries.push(Entry::default());
+                u32::try_from(self.entries.len() - 1).ok()?
+            }
+            None => return None,
+        };
+        let entry = &mut self.entries[slot as usize];
+        entry.live = true;
+        Some(ConnId::new(slot, entry.generation))
+    }
+
+    /// Makes `conn` stale.
+    pub(crate) fn release(&mut self, conn: ConnId) {
+        let Some(entry) = self.entry(conn) else { return };
+        let plain = core::mem::take(&mut entry.plain);
+        *entry = Entry {
+            generation: conn.generation().wrapping_add(1),
+            ..Entry::default()
+        };
+        self.recycle(plain);
+        self.free
+            .push(u32::try_from(conn.slot()).expect("ids hold slots in 32 bits"));
+    }
+
+    pub(crate) fn entry(&mut self, conn: ConnId) -> Option<&mut Entry> {
+        live(&mut self.entries, conn)
+    }
+
+    fn peek(&self, conn: ConnId) -> Option<&Entry> {
+        self.entries
+            .get(conn.slot())
+            .filter(|entry| entry.live && entry.generation == conn.generation())
+    }
+
+    /// True if nothing may be delivered from `conn` now.
+    pub(crate) fn holds_back(&self, conn: ConnId) -> bool {
+        self.paused_all || self.peek(conn).is_none_or(|entry| entry.paused || entry.closing)
+    }
+
+    /// True if the handler asked for a pause, which is not idleness of the peer.
+    pub(crate) fn is_paused(&self, conn: ConnId) -> bool {
+        self.paused_all || self.peek(conn).is_some_and(|entry| entry.paused)
+    }
+
+    pub(crate) fn queued(&self, conn: ConnId) -> usize {
+        self.peek(conn).map_or(0, |entry| entry.plain.len() - entry.head)
+    }
+
+    /// Notes that the loop must look at `conn` before it sleeps.
+    pub(crate) fn touch(&mut self, conn: ConnId) {
+        if let Some(entry) = self.entry(conn)
+            && !core::mem::replace(&mut entry.touched, true)
+        {
+            self.touched.push(conn);
+        }
+    }
+
+    /// True if something was asked for that the loop has not done.
+    pub(crate) const fn has_work(&self) -> bool {
+        !self.touched.is_empty() || !self.connects.is_empty() || self.resumed_all
+    }
+
+    /// The connections to be looked at. Give the vector back to [`Directory::return_touched`].
+    pub(crate) fn take_touched(&mut self) -> Vec<ConnId> {
+        core::mem::take(&mut self.touched)
+    }
+
+    /// Keeps the memory of an emptied vector.
+    pub(crate) fn return_touched(&mut self, emptied: Vec<ConnId>) {
+        if self.touched.is_empty() {
+            self.touched = emptied;
+        }
+    }
+
+    /// What was asked for `conn`. From here on it can be touched again.
+    pub(crate) fn settling(&mut self, conn: ConnId) -> Asked {
+        self.entry(conn).map_or_else(Asked::default, |entry| {
+            entry.touched = false;
+            Asked {
+                overflow: entry.overflow,
+                closing: entry.closing,
+            }
+        })
+    }
+
+    /// True if `conn` is to be closed.
+    pub(crate) fn is_closing(&self, conn: ConnId) -> bool {
+        self.peek(conn).is_some_and(|entry| entry.closing)
+    }
+
+    /// As [`Directory::close`], and nothing if that was asked for before.
+    pub(crate) fn close_once(&mut self, conn: ConnId) {
+        if !self.is_closing(conn) {
+            self.close(conn);
+        }
+    }
+
+    pub(crate) fn close(&mut self, conn: ConnId) {
+        if let Some(entry) = self.entry(conn) {
+            entry.closing = true;
+            self.touch(conn);
+        }
+    }
+
+    /// Lets `write` append plaintext for `conn`, within its bound.
+    pub(crate) fn append(
+        &mut self,
+        conn: ConnId,
+        write: impl FnOnce(&mut Vec<u8>) -> Result<(), OutboxError>,
+    ) -> Result<(), OutboxError> {
+        let Some(entry) = live(&mut self.entries, conn).filter(|entry| !entry.closing) else {
+            return Err(OutboxError::Gone);
+        };
+        if entry.plain.capacity() == 0 {
+            entry.plain = self.pool.pop().unwrap_or_default();
+        }
+        let result = entry.append(self.send_bytes_max, write);
+        if !core::mem::replace(&mut entry.touched, true) {
+            self.touched.push(conn);
+        }
+        result
+    }
+
+    /// As [`Directory::append`] of a whole vector, which is taken as it is if nothing waits.
+    pub(crate) fn append_vec(&mut self, conn: ConnId, plaintext: Vec<u8>) -> Result<(), OutboxError> {
+        let max = self.send_bytes_max;
+        match self.entry(conn) {
+            Some(entry) if !entry.closing && entry.plain.capacity() == 0 && plaintext.len() <= max => {
+                entry.plain = plaintext;
+                self.touch(conn);
+                Ok(())
+            }
+            _ => {
+                let result = self.append(conn, |out| {
+                    out.extend_from_slice(&plaintext);
+                    Ok(())
+                });
+                self.recycle(plaintext);
+                result
+            }
+        }
+    }
+
+    /// The first `count` bytes at most that wait for `conn`.
+    pub(crate) fn waiting(&self, conn: ConnId, count: usize) -> &[u8] {
+        let waiting = self
+            .peek(conn)
+            .and_then(|entry| entry.plain.get(entry.head..))
+            .unwrap_or_default();
+        &waiting[..count.min(waiting.len())]
+    }
+
+    /// Forgets the first `count` bytes that wait for `conn`.
+    pub(crate) fn sealed(&mut self, conn: ConnId, count: usize) {
+        let Some(entry) = self.entry(conn) else { return };
+        entry.head += count;
+        if entry.head == entry.plain.len() {
+            entry.head = 0;
+            let plain = core::mem::take(&mut entry.plain);
+            self.recycle(plain);
+        } else if entry.head >= entry.plain.len() / 2 {
+            // At least as much was sealed as is moved, so moving costs no more than sealing did.
+            entry.plain.drain(..entry.head);
+            entry.head = 0;
+        }
+    }
+
+    fn recycle(&mut self, mut plain: Vec<u8>) {
+        if (1..=POOLED_BYTES_MAX).contains(&plain.capacity()) && self.pool.len() < POOLED_MAX {
+            plain.clear();
+            self.pool.push(plain);
+        }
+    }
+}
+
+fn live(entries: &mut [Entry], conn: ConnId) -> Option<&mut Entry> {
+    entries
+        .get_mut(conn.slot())
+        .filter(|entry| entry.live && entry.generation == conn.generation())
+}
+
+impl Entry {
+    pub(crate) const fn pause(&mut self) {
+        self.paused = true;
+    }
+
+    /// True if there was a pause to end.
+    pub(crate) const fn resume(&mut self) -> bool {
+        core::mem::replace(&mut self.paused, false)
+    }
+
+    fn append(
+        &mut self,
+        max: usize,
+        write: impl FnOnce(&mut Vec<u8>) -> Result<(), OutboxError>,
+    ) -> Result<(), OutboxError> {
+        if self.overflow {
+            return Err(OutboxError::Full);
+        }
+        let before = self.plain.len();
+        write(&mut self.plain)?;
+        if self.plain.len() - self.head > max {
+            self.plain.truncate(before);
+            self.overflow = true;
+            return Err(OutboxError::Full);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tidegate_session::Millis;
+
+    use super::*;
+    use crate::outbox::Outbox;
+
+    #[test]
+    fn a_stale_id_reaches_nobody() {
+        let mut directory = Directory::new(1, 100);
+        let old = directory.allocate().unwrap();
+        assert_eq!(directory.allocate(), None);
+        directory.release(old);
+        let new = directory.allocate().unwrap();
+        assert_eq!((old.slot(), new.slot()), (0, 0));
+        assert_ne!(old, new);
+        let now = Millis::new(0);
+        let mut out = Outbox {
+            directory: &mut directory,
+            now,
+        };
+        assert_eq!(out.send(old, b"late"), Err(OutboxError::Gone));
+        out.close(old);
+        out.pause_reading(old);
+        assert_eq!(out.send(new, b"here"), Ok(()));
+        assert_eq!((out.queued(old), out.queued(new)), (0, 4));
+        assert!(!directory.holds_back(new));
+        assert_eq!(directory.waiting(new, 9), b"here");
+    }
+
+    #[test]
+    fn the_bound_holds_to_the_byte_and_stays_reached() {
+        let mut directory = Directory::new(4, 100);
+        let conn = directory.allocate().unwrap();
+        assert_eq!(directory.append_vec(conn, vec![1; 60]), Ok(()));
+        assert_eq!(directory.append_vec(conn, vec![2; 40]), Ok(()));
+        assert_eq!(directory.append_vec(conn, vec![3; 1]), Err(OutboxError::Full));
+        directory.sealed(conn, 60);
+        assert_eq!(
+            directory.append_vec(conn, vec![3; 1]),
+            Err(OutboxError::Full),
+            "it is to be closed"
+        );
+        assert_eq!(directory.waiting(conn, 100), [2; 40]);
+    }
+
+    #[test]
+    fn bytes_leave_in_the_order_in_which_they_came() {
+        let mut directory = Directory::new(4, 1000);
+        let conn = directory.allocate().unwrap();
+        let (mut written, mut read) = (0u8, 0u8);
+        for round in 0..200usize {
+            for _ in 0..round % 9 {
+                directory
+                    .append(conn, |out| {
+                        out.push(written);
+                        Ok(())
+                    })
+                    .unwrap();
+                written = written.wrapping_add(1);
+            }
+            let part = directory.waiting(conn, round % 11).to_vec();
+            for &byte in &part {
+                assert_eq!(byte, read);
+                read = read.wrapping_add(1);
+            }
+            directory.sealed(conn, part.len());
+            assert_eq!(directory.queued(conn), usize::from(written.wrapping_sub(read)));
+        }
+    }
+}

@@ -1,0 +1,218 @@
+//! How connections come, and how they go.
+
+use std::sync::Arc;
+
+use mio::net::TcpStream;
+use mio::{Interest, Token};
+use tidegate_session::{Buffer, Session};
+
+use super::Reactor;
+use crate::connection::{Connection, Context};
+use crate::handler::{CloseReason, Handler};
+use crate::id::ConnId;
+use crate::listener::{self, Accepted};
+
+/// Milliseconds until accepting is tried again when nothing could be accepted.
+const ACCEPT_RETRY_MILLIS: u64 = 100;
+
+impl Reactor {
+    /// Accepts what waits, up to one turn's worth over all listeners.
+    pub(super) fn accept(&mut self, handler: &mut impl Handler) {
+        if self.accept_after.is_some_and(|after| self.now < after) {
+            return;
+        }
+        self.accept_after = None;
+        let mut left = self.config.turn_accepts;
+        for index in 0..self.listeners.len() {
+            while left > 0 && self.listeners[index].pending {
+                left -= 1;
+                self.stats.syscalls.add(1);
+                match self.listeners[index].accept(&mut self.spare) {
+                    Accepted::Stream(stream) => self.take_in(index, stream, handler),
+                    Accepted::Refused => self.stats.refused.add(1),
+                    Accepted::Empty => {}
+                    Accepted::Exhausted => {
+                        self.accept_after = Some(self.now.after(ACCEPT_RETRY_MILLIS));
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Keeps a connection that was accepted, if there is room; else it is closed by being dropped.
+    fn take_in(&mut self, index: usize, stream: TcpStream, handler: &mut impl Handler) {
+        let Some((session, id)) = self.make_room(index) else {
+            self.stats.refused.add(1);
+            return;
+        };
+        self.stats.accepted.add(1);
+        self.half_open += 1;
+        self.stats.half_open.set(self.half_open as u64);
+        let cx = self.context();
+        let conn = Connection::new(id, stream, session, &cx);
+        self.insert(conn, handler);
+    }
+
+    /// A session and an id for a connection that came to a listener, if there is room.
+    fn make_room(&mut self, index: usize) -> Option<(Session, ConnId)> {
+        if self.half_open >= self.config.half_open_max {
+            return None;
+        }
+        let config = Arc::clone(&self.listeners[index].session);
+        let session = Session::server(config, self.now).ok()?;
+        // The id last: one that is allocated and not used would be lost.
+        let id = self.directory.allocate()?;
+        Some((session, id))
+    }
+
+    /// Begins the connections that were asked for.
+    pub(super) fn begin_connects(&mut self, handler: &mut impl Handler) {
+        for (id, address, config) in core::mem::take(&mut self.directory.connects) {
+            let mut first = Buffer::new();
+            let begun = Session::client(config, self.now, &mut first)
+                .map_err(CloseReason::Session)
+                .and_then(|session| {
+                    let stream = listener::connect(address, &self.config).map_err(CloseReason::Connect)?;
+                    Ok((session, stream))
+                });
+            match begun {
+                Ok((session, stream)) => {
+                    let cx = self.context();
+                    let conn = Connection::outgoing(id, stream, session, first, &cx);
+                    self.insert(conn, handler);
+                }
+                Err(reason) => self.report_closed(id, &reason, handler),
+            }
+        }
+    }
+
+    fn insert(&mut self, mut conn: Connection, handler: &mut impl Handler) {
+        let id = conn.id;
+        let token = Token(usize::try_from(id.as_u64()).expect("64 bits, asserted above"));
+        let registered =
+            self.poll
+                .registry()
+                .register(conn.socket_mut(), token, Interest::READABLE | Interest::WRITABLE);
+        if let Some(deadline) = conn.session_mut().deadline() {
+            self.wheel.arm(id.slot(), deadline);
+        }
+        if self.connections.len() <= id.slot() {
+            self.connections.resize_with(id.slot() + 1, || None);
+        }
+        self.connections[id.slot()] = Some(conn);
+        self.open += 1;
+        self.stats.connections.set(self.open as u64);
+        if let Err(error) = registered {
+            self.kill(id, CloseReason::Socket(error), handler);
+        }
+    }
+
+    /// Closes what is past its deadline.
+    pub(super) fn expire(&mut self, handler: &mut impl Handler) {
+        let mut fired = core::mem::take(&mut self.fired);
+        self.wheel.advance(self.now, &mut fired);
+        for slot in fired.drain(..) {
+            self.expire_one(slot, handler);
+        }
+        self.fired = fired;
+    }
+
+    fn expire_one(&mut self, slot: usize, handler: &mut impl Handler) {
+        let Some(conn) = self.connections.get_mut(slot).and_then(Option::as_mut) else {
+            return;
+        };
+        let id = conn.id;
+        if self.directory.is_closing(id) {
+            self.kill(id, CloseReason::Closed, handler);
+            return;
+        }
+        if let Err(error) = conn.session_mut().check_deadline(self.now) {
+            self.kill(id, CloseReason::Session(error), handler);
+            return;
+        }
+        if let Some(deadline) = conn.session_mut().deadline() {
+            self.wheel.arm(slot, deadline);
+            return;
+        }
+        let Some(idle) = self.config.idle_millis else { return };
+        if self.directory.is_paused(id) {
+            self.wheel.arm(slot, self.now.after(idle));
+        } else if conn.last_active.after(idle) <= self.now {
+            self.kill(id, CloseReason::Idle, handler);
+        } else {
+            self.wheel.arm(slot, conn.last_active.after(idle));
+        }
+    }
+
+    /// Accepts no more, and closes every connection once it has taken what waits for it.
+    pub(super) fn begin_stop(&mut self, drain_millis: u64) {
+        if self.stop_at.is_some() {
+            return;
+        }
+        self.stop_at = Some(self.now.after(drain_millis));
+        self.directory.stopping = true;
+        self.listeners.clear();
+        for conn in self.connections.iter().flatten() {
+            self.directory.close(conn.id);
+        }
+    }
+
+    /// True once nothing is left to be sent, or the time for it is over.
+    pub(super) fn is_stopped(&mut self, handler: &mut impl Handler) -> bool {
+        let Some(stop_at) = self.stop_at else { return false };
+        let left: Vec<ConnId> = self.connections.iter().flatten().map(|conn| conn.id).collect();
+        if left.is_empty() {
+            return true;
+        }
+        if self.now < stop_at {
+            // Connections that were begun after the stop must go too.
+            left.iter().for_each(|&id| self.directory.close_once(id));
+            return false;
+        }
+        for id in left {
+            self.kill(id, CloseReason::Stopped, handler);
+        }
+        true
+    }
+
+    /// Ends a connection now, whatever it still has to send.
+    pub(super) fn kill(&mut self, id: ConnId, reason: CloseReason, handler: &mut impl Handler) {
+        let Some(slot) = self.connections.get_mut(id.slot()) else {
+            return;
+        };
+        let Some(mut conn) = slot.take_if(|conn| conn.id == id) else {
+            return;
+        };
+        // Closing the descriptor would do; this reports nothing, and keeps mio's own bookkeeping right.
+        let _ = self.poll.registry().deregister(conn.socket_mut());
+        if conn.incoming && !conn.was_ready {
+            self.half_open -= 1;
+            self.stats.half_open.set(self.half_open as u64);
+        }
+        self.open -= 1;
+        self.stats.connections.set(self.open as u64);
+        drop(conn);
+        let stopped = self.stop_at.is_some() && matches!(reason, CloseReason::Closed);
+        let reason = if stopped { CloseReason::Stopped } else { reason };
+        self.report_closed(id, &reason, handler);
+    }
+
+    fn report_closed(&mut self, id: ConnId, reason: &CloseReason, handler: &mut impl Handler) {
+        self.wheel.disarm(id.slot());
+        self.directory.release(id);
+        self.stats.closed.add(1);
+        tracing::debug!(?id, %reason, "connection closed");
+        handler.on_closed(id, reason, &mut self.outbox());
+    }
+
+    fn context(&mut self) -> Context<'_> {
+        Context {
+            now: self.now,
+            config: &self.config,
+            stats: &self.stats,
+            directory: &mut self.directory,
+            scratch: &mut self.scratch,
+        }
+    }
+}
