@@ -1,0 +1,58 @@
+//! Closing a channel together with the hub.
+
+use std::time::{Duration, Instant};
+
+use tidegate_types::{Amount, ChannelId, Txid};
+use tidegate_wire::ToClient;
+use tidegate_wire::messages::{CloseFinal, CloseRequest};
+
+use super::{Client, ClientError};
+use crate::connection::{ConnectionError, fail_if_refused};
+use crate::store::WalletStore;
+
+impl<S: WalletStore> Client<S> {
+    /// Closes a channel, the client paying `fee` to the ledger, and waits until it is closed. Can be called again after an
+    /// error, with the same fee.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn close(&mut self, channel: &ChannelId, fee: Amount, timeout: Duration) -> Result<Txid, ClientError> {
+        self.ensure_synced(channel)?;
+        if !self.is_final(channel) {
+            self.settle(channel)?;
+            self.channels.check_closable(channel)?;
+            self.fetch_final_leaf(channel, fee)?;
+        }
+        let transaction = self.channels.close_transaction(channel, fee)?;
+        let incoming = self.connection.request(&CloseFinal {
+            channel: *channel,
+            transaction: &transaction.encode(),
+        })?;
+        let txid = transaction.txid();
+        match incoming.message()? {
+            ToClient::CloseFinal(done) if done.txid == txid && done.channel == *channel => {}
+            other => return Err(ConnectionError::Unexpected(other.kind()).into()),
+        }
+        self.wait_final(txid, timeout)?;
+        self.channels.note_closed(channel, txid)?;
+        Ok(txid)
+    }
+
+    fn is_final(&self, channel: &ChannelId) -> bool {
+        self.channels.get(channel).is_some_and(|c| c.is_final())
+    }
+
+    fn fetch_final_leaf(&mut self, channel: &ChannelId, fee: Amount) -> Result<(), ClientError> {
+        let deadline = Instant::now() + self.connection.timeout();
+        let request = self.connection.send(&CloseRequest { channel: *channel, fee })?;
+        while !self.is_final(channel) {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let incoming = self.connection.wait_for(left, |_| true)?;
+            if incoming.header.request == request {
+                fail_if_refused(&incoming)?;
+            }
+            self.take(&incoming)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,195 @@
+//! Receipts: from bytes to leaves, and from leaves to belief.
+//!
+//! ```text
+//! Receipt ─▶ HeaderCache::verify ─▶ VerifiedHeader ─┐
+//!        └─▶ Leaf::decode ──────────────────────────┴─▶ Leaf::check_proof ─▶ HubHalf::accept (order, sums, roots)
+//! ```
+
+use tidegate_channel::wallet::{HubHalf, LeafFault, LeafView};
+use tidegate_channel::{Credit, FinalTerms, HeaderError, LeafPrivate, LeafPublic, LeafRef, Outcome};
+use tidegate_types::{Age, ChannelId, DecodeError, Digest, Fixed};
+use tidegate_wire::messages::{ReceiptEntry, SyncLeaf};
+
+use crate::headers::{HeaderCheckError, VerifiedHeader};
+
+/// Why a receipt proves nothing.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ReceiptError {
+    /// The leaf, or something in its lists, does not decode.
+    #[error("the leaf does not decode: {0}")]
+    Decode(#[from] DecodeError),
+    /// The header is not the hub's.
+    #[error(transparent)]
+    Header(#[from] HeaderCheckError),
+    /// The path does not lead to the header's root.
+    #[error(transparent)]
+    Path(#[from] HeaderError),
+    /// The leaf's height is not its header's.
+    #[error("the leaf and its header name different heights")]
+    Height,
+    /// The leaf may not follow the one before.
+    #[error(transparent)]
+    Leaf(#[from] LeafFault),
+    /// Final terms are missing, not those of the leaf, or stand beside a leaf that is not final.
+    #[error("the final terms are not those of the leaf")]
+    FinalTerms,
+    /// The hub no longer holds what the leaf credited, so the chain of leaves cannot be followed through it.
+    #[error("the hub no longer holds the credits of leaf {}", .0.get())]
+    CreditsForgotten(tidegate_types::HubCounter),
+}
+
+/// A leaf as it came, with all that its roots stand for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Leaf {
+    /// The private part.
+    pub private: LeafPrivate,
+    /// The public part.
+    pub public: LeafPublic,
+    /// The credits, in order.
+    pub credits: Vec<Credit>,
+    /// The outcomes, in order; `None` if the hub no longer holds them.
+    pub outcomes: Option<Vec<Outcome>>,
+    /// What a final leaf promises; checked against its digest.
+    pub final_terms: Option<FinalTerms>,
+}
+
+impl Leaf {
+    /// Reads the leaf of a receipt.
+    ///
+    /// # Errors
+    /// [`ReceiptError::Decode`], [`ReceiptError::FinalTerms`].
+    pub fn decode(entry: &ReceiptEntry<'_>) -> Result<Self, ReceiptError> {
+        Self::from_parts(
+            entry.private,
+            entry.public,
+            entry.credits,
+            Some(entry.outcomes),
+            entry.final_terms,
+        )
+    }
+
+    /// Reads a leaf that came without its path.
+    ///
+    /// # Errors
+    /// As [`Leaf::decode`], and [`ReceiptError::CreditsForgotten`].
+    pub fn decode_synced(leaf: &SyncLeaf<'_>) -> Result<Self, ReceiptError> {
+        let Some(credits) = leaf.credits else {
+            let private = LeafPrivate::decode(leaf.private)?;
+            return Err(ReceiptError::CreditsForgotten(private.counter));
+        };
+        Self::from_parts(leaf.private, leaf.public, credits, leaf.outcomes, leaf.final_terms)
+    }
+
+    fn from_parts<const C: usize, const O: usize>(
+        private: &[u8],
+        public: &[u8],
+        credits: &[[u8; C]],
+        outcomes: Option<&[[u8; O]]>,
+        final_terms: Option<&[u8; FinalTerms::LEN]>,
+    ) -> Result<Self, ReceiptError> {
+        let private = LeafPrivate::decode(private)?;
+        let final_terms = final_terms.map(|bytes| FinalTerms::decode(bytes)).transpose()?;
+        if final_terms.map_or(Digest::ZERO, |terms| terms.digest()) != private.terms {
+            return Err(ReceiptError::FinalTerms);
+        }
+        Ok(Self {
+            private,
+            public: LeafPublic::decode(public)?,
+            credits: decode_all(credits)?,
+            outcomes: outcomes.map(decode_all).transpose()?,
+            final_terms,
+        })
+    }
+
+    /// What the rules look at.
+    #[must_use]
+    pub fn view(&self) -> LeafView<'_> {
+        LeafView {
+            private: &self.private,
+            public: &self.public,
+            credits: &self.credits,
+            outcomes: self.outcomes.as_deref(),
+        }
+    }
+
+    /// Its counter and digest.
+    #[must_use]
+    pub fn reference(&self) -> LeafRef {
+        LeafRef {
+            counter: self.private.counter,
+            digest: self.view().digest(),
+        }
+    }
+
+    /// Checks that the batch of `header` holds this leaf at `index`, and that both name one height.
+    ///
+    /// # Errors
+    /// [`ReceiptError::Path`], [`ReceiptError::Height`].
+    pub fn check_proof(&self, header: &VerifiedHeader, index: u32, path: &[Digest]) -> Result<(), ReceiptError> {
+        let signed = header.signed();
+        if signed.header.height != self.private.height {
+            return Err(ReceiptError::Height);
+        }
+        Ok(signed.check_path(&self.view().digest(), index, path)?)
+    }
+}
+
+fn decode_all<T: Fixed, const N: usize>(records: &[[u8; N]]) -> Result<Vec<T>, DecodeError> {
+    records.iter().map(|bytes| T::decode(bytes)).collect()
+}
+
+/// Checks the leaves of one channel in order, and keeps no more than that needs: for programs that carry very many channels
+/// and sign their states elsewhere.
+#[derive(Clone, Debug)]
+pub struct ReceiptChecker {
+    half: HubHalf,
+}
+
+impl ReceiptChecker {
+    /// A checker of a channel's leaves from the first on. `margin` is the hub's announced margin in blocks.
+    #[must_use]
+    pub fn new(channel: ChannelId, margin: Age) -> Self {
+        Self {
+            half: HubHalf::new(channel, margin),
+        }
+    }
+
+    /// A checker that goes on from a half.
+    #[must_use]
+    pub const fn resume(half: HubHalf) -> Self {
+        Self { half }
+    }
+
+    /// What the hub owes, as of the newest leaf.
+    #[must_use]
+    pub const fn half(&self) -> &HubHalf {
+        &self.half
+    }
+
+    /// Takes the next leaf, checked in full: path, height, order, sums, roots. On an error nothing changes.
+    ///
+    /// # Errors
+    /// [`ReceiptError`].
+    pub fn accept(&mut self, header: &VerifiedHeader, entry: &ReceiptEntry<'_>) -> Result<Leaf, ReceiptError> {
+        let leaf = Leaf::decode(entry)?;
+        leaf.check_proof(header, entry.index, entry.path)?;
+        self.half.accept(leaf.view())?;
+        Ok(leaf)
+    }
+
+    /// Takes the next leaf without looking at its path: order, sums and roots alone. A later leaf that is checked in full
+    /// names this one's digest, and so proves it too.
+    ///
+    /// # Errors
+    /// [`ReceiptError`].
+    pub fn accept_unproved(&mut self, entry: &ReceiptEntry<'_>) -> Result<Leaf, ReceiptError> {
+        let leaf = Leaf::decode(entry)?;
+        self.half.accept(leaf.view())?;
+        Ok(leaf)
+    }
+
+    /// Notes that the newest leaf was acknowledged, by an ack or by a state that names it.
+    pub const fn mark_acked(&mut self) {
+        self.half.mark_acked();
+    }
+}

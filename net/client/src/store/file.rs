@@ -1,0 +1,176 @@
+//! Journals as files, one for each channel, in a folder that one process holds at a time.
+//!
+//! ```text
+//! DIR/LOCK                 taken while the wallet is open
+//! DIR/<channel>.journal    record*
+//! record                   length u32 | CRC32C of what follows u32 | number 1 | content
+//! ```
+//!
+//! Each append ends with `fdatasync`, so only the last record of a file can be torn: a bad one with none behind it is cut
+//! off, for nobody was told of it. A bad one with a good one behind it is damage, and the wallet does not open.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tidegate_disk::{DirLock, Disk, DiskError, DiskFile, OpenMode};
+use tidegate_types::{ChannelId, Fixed, Reader};
+
+use super::{Opened, Record, RecordError, StoreError, WalletStore};
+
+const SUFFIX: &str = ".journal";
+const HEAD_LEN: usize = 8;
+/// No record is longer: it holds at most one message's body.
+const MAX_RECORD: u32 = tidegate_wire::frame::MAX_BODY + 64;
+
+/// A folder of journals.
+#[derive(Debug)]
+pub struct FileStore {
+    disk: Arc<dyn Disk>,
+    folder: PathBuf,
+    _lock: DirLock,
+    open: BTreeMap<ChannelId, Journal>,
+    poisoned: bool,
+}
+
+/// A file, and where its next record goes.
+#[derive(Debug)]
+struct Journal {
+    file: Arc<dyn DiskFile>,
+    end: u64,
+}
+
+impl FileStore {
+    /// Opens the wallet in `folder`, which is made if it is not there, and holds it until dropped.
+    ///
+    /// # Errors
+    /// [`StoreError::Disk`]; [`DiskError::Locked`] if another process holds the wallet.
+    pub fn open(disk: Arc<dyn Disk>, folder: &Path) -> Result<Self, StoreError> {
+        disk.create_dir_all(folder)?;
+        Ok(Self {
+            _lock: disk.lock_dir(folder)?,
+            disk,
+            folder: folder.to_owned(),
+            open: BTreeMap::new(),
+            poisoned: false,
+        })
+    }
+
+    fn path(&self, channel: &ChannelId) -> PathBuf {
+        self.folder.join(format!("{channel}{SUFFIX}"))
+    }
+
+    /// The records of a file and its length without a torn end.
+    fn scan(path: &Path, bytes: &[u8]) -> Result<(Vec<Record>, u64), StoreError> {
+        let mut records = Vec::new();
+        let mut at = 0;
+        while at < bytes.len() {
+            match next_record(&bytes[at..]) {
+                Ok((record, len)) => {
+                    records.push(record);
+                    at += len;
+                }
+                Err(what) if holds_a_record(&bytes[at + 1..]) => {
+                    return Err(StoreError::Damaged {
+                        path: path.to_owned(),
+                        offset: at as u64,
+                        what,
+                    });
+                }
+                Err(_) => break,
+            }
+        }
+        Ok((records, at as u64))
+    }
+
+    fn write(&mut self, channel: &ChannelId, record: &Record) -> Result<(), StoreError> {
+        let journal = self.open.get_mut(channel).ok_or(StoreError::Unknown(*channel))?;
+        let body = record.encode();
+        let mut head = [0; HEAD_LEN];
+        let len = u32::try_from(body.len()).expect("a record holds at most one message");
+        head[..4].copy_from_slice(&len.to_le_bytes());
+        head[4..].copy_from_slice(&crc32c::crc32c(&body).to_le_bytes());
+        journal.file.write_parts_at(journal.end, &[&head, &body])?;
+        journal.file.sync_data()?;
+        journal.end += (HEAD_LEN + body.len()) as u64;
+        Ok(())
+    }
+}
+
+/// The record at the front of `bytes`, which are the rest of a file, and its width.
+fn next_record(bytes: &[u8]) -> Result<(Record, usize), RecordError> {
+    let mut r = Reader::new(bytes);
+    let (len, checksum) = (u32::read(&mut r)?, u32::read(&mut r)?);
+    if len == 0 || len > MAX_RECORD {
+        return Err(RecordError::Length(len));
+    }
+    let body = r.bytes(len as usize)?;
+    if crc32c::crc32c(body) != checksum {
+        return Err(RecordError::Checksum);
+    }
+    Ok((Record::decode(body)?, HEAD_LEN + body.len()))
+}
+
+/// True if a record stands anywhere in `bytes`: then what is before it was once whole, and is damaged now.
+fn holds_a_record(bytes: &[u8]) -> bool {
+    (0..bytes.len()).any(|at| next_record(&bytes[at..]).is_ok())
+}
+
+impl WalletStore for FileStore {
+    fn channels(&self) -> Result<Vec<ChannelId>, StoreError> {
+        let names = self.disk.list(&self.folder)?;
+        let ids = names.iter().filter_map(|name| name.strip_suffix(SUFFIX)?.parse().ok());
+        Ok(ids.collect())
+    }
+
+    fn create(&mut self, opened: &Opened) -> Result<(), StoreError> {
+        if self.poisoned {
+            return Err(StoreError::Poisoned);
+        }
+        let file = match self.disk.open(&self.path(&opened.channel), OpenMode::CreateNew) {
+            Ok(file) => file,
+            Err(DiskError::AlreadyExists { .. }) => return Err(StoreError::Exists(opened.channel)),
+            Err(error) => return Err(error.into()),
+        };
+        self.open.insert(opened.channel, Journal { file, end: 0 });
+        let first = Record::Opened(Box::new(*opened));
+        self.append(&opened.channel, &first)?;
+        Ok(self.disk.sync_dir(&self.folder)?)
+    }
+
+    fn load(&mut self, channel: &ChannelId) -> Result<Vec<Record>, StoreError> {
+        let path = self.path(channel);
+        let file = match self.disk.open(&path, OpenMode::Write) {
+            Ok(file) => file,
+            Err(DiskError::NotFound { .. }) => return Err(StoreError::Unknown(*channel)),
+            Err(error) => return Err(error.into()),
+        };
+        let len = usize::try_from(file.len()?).expect("a journal fits the memory it was made in");
+        let mut bytes = vec![0; len];
+        file.read_at(0, &mut bytes)?;
+        let (records, end) = Self::scan(&path, &bytes)?;
+        if !matches!(records.first(), Some(Record::Opened(opened)) if opened.channel == *channel) {
+            return Err(StoreError::Damaged {
+                path,
+                offset: 0,
+                what: RecordError::NoOpening,
+            });
+        }
+        if end != len as u64 {
+            file.set_len(end)?;
+            file.sync_data()?;
+        }
+        self.open.insert(*channel, Journal { file, end });
+        Ok(records)
+    }
+
+    fn append(&mut self, channel: &ChannelId, record: &Record) -> Result<(), StoreError> {
+        if self.poisoned {
+            return Err(StoreError::Poisoned);
+        }
+        let written = self.write(channel, record);
+        // After a failed sync nothing is known about the file, so nothing is built upon it.
+        self.poisoned = matches!(written, Err(StoreError::Disk(_)));
+        written
+    }
+}
