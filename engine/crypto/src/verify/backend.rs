@@ -96,11 +96,7 @@ fn has_avx512_for_dalek() -> bool {
 
 #[cfg(target_arch = "x86_64")]
 fn has_avx512() -> bool {
-    is_x86_feature_detected!("avx512f")
-        && is_x86_feature_detected!("avx512ifma")
-        && is_x86_feature_detected!("avx512vl")
-        && is_x86_feature_detected!("avx512dq")
-        && is_x86_feature_detected!("avx512bw")
+    super::lanes::Cpu::detect().is_some()
 }
 
 #[cfg(target_arch = "x86_64")]

@@ -14,8 +14,15 @@
 //! Everything here is variable time: keys, messages and signatures are public. Secret keys never come here.
 
 mod backend;
+mod engine;
+#[cfg(target_arch = "x86_64")]
+#[allow(unsafe_code, reason = "vector instructions")]
+mod lanes;
+mod pool;
+mod portable;
 mod single;
 mod store;
+mod tier;
 mod verifier;
 
 pub use backend::{Backend, BackendError};

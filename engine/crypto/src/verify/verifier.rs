@@ -1,20 +1,16 @@
 //! Many signatures, keys remembered.
 //!
 //! Every method takes `&self`, so one verifier in an `Arc` serves the hub's verification stage, the sequencer that
-//! registers keys and the rayon task that maintains tables, all at once. Inside is one reader-writer lock over the keys.
-//! No guard lives across a rayon call or another lock, so whoever holds it only computes for a bounded time (at most one
-//! chunk of a batch) and then lets go. That is why nothing here can deadlock, not even when a rayon worker that waits for
-//! its half of a batch steals the maintenance task. Verdicts never depend on what `maintain` has or has not done.
+//! registers keys and the rayon task that maintains tables, all at once; [`super::pool`] says why that is sound. Verdicts
+//! never depend on what `maintain` has or has not done.
 
-use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
-
-use rayon::iter::{IndexedParallelIterator, ParallelIterator};
-use rayon::slice::{ParallelSlice, ParallelSliceMut};
 use tidegate_types::SignatureBytes;
 
-use super::backend::dalek_name;
-use super::single::verdict;
-use super::store::{KeyHandle, Store};
+#[cfg(target_arch = "x86_64")]
+use super::lanes::Lanes8;
+use super::pool::Pool;
+use super::portable::Portable;
+use super::store::KeyHandle;
 use super::{Backend, BackendError, Verdict};
 use crate::keys::PublicKey;
 
@@ -60,11 +56,26 @@ pub struct Maintenance {
 
 /// Judges signatures of registered keys by rule 4.
 pub struct Verifier {
-    store: RwLock<Store>,
+    path: Path,
 }
 
-/// Items judged by one task: small enough that two cores finish together, large enough that a task's cost is lost in it.
-const CHUNK: usize = 64;
+/// The path that was chosen.
+enum Path {
+    #[cfg(target_arch = "x86_64")]
+    Lanes(Pool<Lanes8>),
+    Portable(Pool<Portable>),
+}
+
+/// The same call on whichever path.
+macro_rules! on_path {
+    ($verifier:expr, $pool:ident => $call:expr) => {
+        match &$verifier.path {
+            #[cfg(target_arch = "x86_64")]
+            Path::Lanes($pool) => $call,
+            Path::Portable($pool) => $call,
+        }
+    };
+}
 
 impl Verifier {
     /// A verifier without keys.
@@ -74,14 +85,14 @@ impl Verifier {
     pub fn new(config: VerifierConfig) -> Result<Self, BackendError> {
         config.backend.check()?;
         Ok(Self {
-            store: RwLock::new(Store::new()),
+            path: Path::new(config),
         })
     }
 
     /// Remembers `key` and gives the handle that [`Item`]s name it by; the same handle each time for equal keys.
     /// Handles are numbered from 0 without gaps and never reused.
     pub fn register(&self, key: &PublicKey) -> KeyHandle {
-        self.write().register(key)
+        on_path!(self, pool => pool.register(key))
     }
 
     /// Judges each item: `verdicts[i]` becomes the verdict on `items[i]`, whatever the other items are. Runs on the
@@ -91,10 +102,7 @@ impl Verifier {
     /// If the slices differ in length, or an item's handle is none of this verifier's.
     pub fn verify_batch(&self, items: &[Item<'_>], verdicts: &mut [Verdict]) {
         assert_eq!(items.len(), verdicts.len(), "one verdict per item");
-        items
-            .par_chunks(CHUNK)
-            .zip(verdicts.par_chunks_mut(CHUNK))
-            .for_each(|(items, verdicts)| self.verify_chunk(items, verdicts));
+        on_path!(self, pool => pool.verify_batch(items, verdicts));
     }
 
     /// The verdict on one signature, on the calling thread.
@@ -103,36 +111,33 @@ impl Verifier {
     /// If the item's handle is none of this verifier's.
     #[must_use]
     pub fn verify_one(&self, item: &Item<'_>) -> Verdict {
-        verdict(self.read().key(item.key), item.message, item.signature).into()
+        let mut verdict = [Verdict::Invalid];
+        on_path!(self, pool => pool.verify_chunk(&[*item], &mut verdict));
+        verdict[0]
     }
 
     /// Builds at most `budget` tables for the keys that were used most, giving up others if the memory budget demands
-    /// it. May run at any time beside the other methods, on any thread.
+    /// it. May run at any time beside the other methods, on any thread; a call during another one does nothing.
     pub fn maintain(&self, budget: usize) -> Maintenance {
-        let _ = budget;
-        Maintenance::default()
+        on_path!(self, pool => pool.maintain(budget))
     }
 
     /// The code that really runs, for reports: `avx512ifma-8lane`, `dalek-avx512`, …
     #[must_use]
     pub fn backend(&self) -> &'static str {
-        dalek_name()
+        on_path!(self, pool => pool.name())
     }
+}
 
-    fn verify_chunk(&self, items: &[Item<'_>], verdicts: &mut [Verdict]) {
-        let store = self.read();
-        for (item, out) in items.iter().zip(verdicts) {
-            *out = verdict(store.key(item.key), item.message, item.signature).into();
+impl Path {
+    fn new(config: VerifierConfig) -> Self {
+        let budget = config.memory_budget_bytes;
+        #[cfg(target_arch = "x86_64")]
+        if matches!(config.backend, Backend::Auto | Backend::Avx512)
+            && let Some(lanes) = Lanes8::detect()
+        {
+            return Self::Lanes(Pool::new(lanes, budget));
         }
-    }
-
-    /// A panic while the lock is held leaves the store whole (a handle out of range, an allocation that failed), so
-    /// poison says nothing.
-    fn read(&self) -> RwLockReadGuard<'_, Store> {
-        self.store.read().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn write(&self) -> RwLockWriteGuard<'_, Store> {
-        self.store.write().unwrap_or_else(PoisonError::into_inner)
+        Self::Portable(Pool::new(Portable, budget))
     }
 }

@@ -1,0 +1,247 @@
+//! From signatures to verdicts: the checks before the multiplication, the grouping into lanes, the comparison after it.
+
+use std::sync::OnceLock;
+
+use curve25519_dalek::scalar::Scalar;
+use sha2::{Digest as _, Sha512};
+
+use super::super::engine::{Engine, Job, Table};
+use super::super::single::IDENTITY;
+use super::build::{base_table, projective_rows, tables};
+use super::comb::{Digits, Shape, is_reduced};
+use super::decompress::{decompress, limbs, load_encodings, pack, unpack, words};
+use super::field::Field;
+use super::multiply::{
+    BASE, BASE_COLUMNS, BASE_ROWS, COLD, HOT, HOT_ROWS, HotTable, Lanes, WARM, WARM_ROWS, WarmTable, cold, comb,
+};
+use super::point::{Pair, Point};
+use super::power::invert_all;
+use super::row::Row;
+use super::vector::{Cpu, Mask};
+use crate::keys::PublicKey;
+
+/// A key as the lanes want it: its bytes, and the canonical x of −A. The y is in the bytes. One cache line.
+#[derive(Clone, Copy, Debug)]
+#[repr(C, align(64))]
+pub(in super::super) struct KeyPoint {
+    bytes: [u8; 32],
+    negative_x: [u64; 4],
+}
+
+/// What is left of a signature after the checks that need no curve.
+#[derive(Clone, Copy)]
+struct Prepared<'a> {
+    /// Which job.
+    index: usize,
+    key: &'a KeyPoint,
+    r: &'a [u8; 32],
+    k: [u64; 4],
+    s: [u64; 4],
+}
+
+/// The eight-lane verifier of a processor that has the instructions, and the table of the base point.
+#[derive(Clone, Copy)]
+pub(in super::super) struct Lanes8 {
+    cpu: Cpu,
+    base: &'static [Row; BASE_ROWS],
+}
+
+static BASE_TABLE: OnceLock<Box<[Row; BASE_ROWS]>> = OnceLock::new();
+
+impl Lanes8 {
+    /// The engine, if this processor can run it. The first call builds the table of the base point, in some milliseconds.
+    pub(in super::super) fn detect() -> Option<Self> {
+        let cpu = Cpu::detect()?;
+        // SAFETY: `cpu` proves every instruction that `base_table` is compiled for.
+        let base = BASE_TABLE.get_or_init(|| unsafe { base_table(cpu) });
+        Some(Self { cpu, base })
+    }
+}
+
+impl Engine for Lanes8 {
+    type Key = KeyPoint;
+    type Hot = HotTable;
+    type Warm = WarmTable;
+
+    fn key(&self, key: &PublicKey) -> KeyPoint {
+        let bytes = *key.bytes().as_bytes();
+        // SAFETY: `self.cpu` proves every instruction that `negative_x` is compiled for.
+        let negative_x = unsafe { negative_x(self.cpu, &bytes) };
+        KeyPoint { bytes, negative_x }
+    }
+
+    fn bytes(key: &KeyPoint) -> &[u8; 32] {
+        &key.bytes
+    }
+
+    fn hot_tables(&self, keys: &[KeyPoint]) -> Vec<Box<HotTable>> {
+        // SAFETY: `self.cpu` proves every instruction that `build_tables` is compiled for.
+        keys.chunks(8)
+            .flat_map(|keys| unsafe { build_tables(self.cpu, &HOT, keys) })
+            .collect()
+    }
+
+    fn warm_tables(&self, keys: &[KeyPoint]) -> Vec<Box<WarmTable>> {
+        // SAFETY: `self.cpu` proves every instruction that `build_tables` is compiled for.
+        keys.chunks(8)
+            .flat_map(|keys| unsafe { build_tables(self.cpu, &WARM, keys) })
+            .collect()
+    }
+
+    fn judge(&self, jobs: &[Job<'_, Self>], valid: &mut [bool]) {
+        assert_eq!(jobs.len(), valid.len(), "one verdict per job");
+        // SAFETY: `self.cpu` proves every instruction that `judge` is compiled for.
+        unsafe { judge(self.cpu, self.base, jobs, valid) }
+    }
+
+    fn name(&self) -> &'static str {
+        "avx512ifma-8lane"
+    }
+}
+
+#[target_feature(enable = "avx512f,avx512vl,avx512dq,avx512bw,avx512ifma,avx512vbmi2")]
+fn negative_x(cpu: Cpu, bytes: &[u8; 32]) -> [u64; 4] {
+    let (x, found) = decompress(cpu, &[bytes; 8]);
+    assert_eq!(found, 0xff, "a key of rule 3 is a point");
+    let x = x.neg().canonical().store();
+    pack(&[x[0][0], x[1][0], x[2][0], x[3][0], x[4][0]])
+}
+
+/// x and y of the negatives of up to eight keys; the last key stands in the lanes that are left.
+#[target_feature(enable = "avx512f,avx512vl,avx512dq,avx512bw,avx512ifma,avx512vbmi2")]
+fn load_keys(cpu: Cpu, keys: &[&KeyPoint; 8]) -> (Field, Field) {
+    let (mut x, mut y) = ([[0; 8]; 5], [[0; 8]; 5]);
+    for (lane, key) in keys.iter().enumerate() {
+        for (limb, (from_x, from_y)) in unpack(&key.negative_x).into_iter().zip(limbs(&key.bytes)).enumerate() {
+            x[limb][lane] = from_x;
+            y[limb][lane] = from_y;
+        }
+    }
+    (Field::load(cpu, &x), Field::load(cpu, &y))
+}
+
+#[target_feature(enable = "avx512f,avx512vl,avx512dq,avx512bw,avx512ifma,avx512vbmi2")]
+fn build_tables<const ROWS: usize>(cpu: Cpu, shape: &Shape, keys: &[KeyPoint]) -> Vec<Box<[Row; ROWS]>> {
+    let last = keys
+        .len()
+        .checked_sub(1)
+        .expect("tables are built for at least one key");
+    let (x, y) = load_keys(cpu, &[0, 1, 2, 3, 4, 5, 6, 7].map(|lane: usize| &keys[lane.min(last)]));
+    let tables = tables(shape, &x, &y).into_iter().take(keys.len());
+    tables
+        .map(|rows| rows.into_boxed_slice().try_into().expect("the shape has ROWS rows"))
+        .collect()
+}
+
+/// Everything that decides before the curve: `None` is invalid.
+fn prepare<'a>(index: usize, job: &Job<'a, Lanes8>) -> Option<Prepared<'a>> {
+    let (r, s) = job.signature.as_bytes().split_first_chunk::<32>()?;
+    let s = words(s.try_into().ok()?);
+    if !is_reduced(&s) || *r == IDENTITY {
+        return None;
+    }
+    let hash = Sha512::new()
+        .chain_update(r)
+        .chain_update(job.key.bytes)
+        .chain_update(job.message)
+        .finalize();
+    let k = words(Scalar::from_bytes_mod_order_wide(&hash.into()).as_bytes());
+    Some(Prepared {
+        index,
+        key: job.key,
+        r,
+        k,
+        s,
+    })
+}
+
+/// Eight signatures after the multiplication, to be compared with R.
+struct Computed<'a> {
+    members: [Prepared<'a>; 8],
+    point: Point,
+}
+
+#[target_feature(enable = "avx512f,avx512vl,avx512dq,avx512bw,avx512ifma,avx512vbmi2")]
+fn judge(cpu: Cpu, base: &[Row; BASE_ROWS], jobs: &[Job<'_, Lanes8>], valid: &mut [bool]) {
+    valid.fill(false);
+    let (mut hot, mut warm, mut bare) = (Vec::new(), Vec::new(), Vec::new());
+    for (index, job) in jobs.iter().enumerate() {
+        let Some(prepared) = prepare(index, job) else { continue };
+        match job.table {
+            Table::Hot(table) => hot.push((prepared, table)),
+            Table::Warm(table) => warm.push((prepared, table)),
+            Table::None => bare.push(prepared),
+        }
+    }
+    let mut computed = Vec::with_capacity(jobs.len() / 8 + 6);
+    for group in hot.chunks(16) {
+        by_table::<HOT_ROWS, 2, 32>(cpu, base, &HOT, group, &mut computed);
+    }
+    for group in warm.chunks(16) {
+        by_table::<WARM_ROWS, 1, 51>(cpu, base, &WARM, group, &mut computed);
+    }
+    for group in bare.chunks(16) {
+        bare_keys(cpu, base, group, &mut computed);
+    }
+    compare(cpu, &computed, valid);
+}
+
+/// Sixteen members of a group of 1 to 16: the last one fills the lanes that are left, and is judged there once more.
+#[inline(always)]
+fn fill<T: Copy>(group: &[T]) -> Pair<[T; 8]> {
+    let last = group.len() - 1;
+    [0, 8].map(|start| [0, 1, 2, 3, 4, 5, 6, 7].map(|lane| group[last.min(start + lane)]))
+}
+
+#[target_feature(enable = "avx512f,avx512vl,avx512dq,avx512bw,avx512ifma,avx512vbmi2")]
+fn by_table<'a, const ROWS: usize, const V: usize, const N: usize>(
+    cpu: Cpu,
+    base: &[Row; BASE_ROWS],
+    shape: &Shape,
+    group: &[(Prepared<'a>, &'a [Row; ROWS])],
+    computed: &mut Vec<Computed<'a>>,
+) {
+    let groups = fill(group);
+    let lanes = groups.map(|members| Lanes {
+        tables: members.map(|member| member.1),
+        digits: Digits::<N>::new(shape, &members.map(|member| member.0.k)),
+        base_digits: Digits::<BASE_COLUMNS>::new(&BASE, &members.map(|member| member.0.s)),
+    });
+    let points = comb::<ROWS, V, N>(cpu, &lanes, base);
+    for (members, point) in groups.into_iter().zip(points) {
+        computed.push(Computed {
+            members: members.map(|member| member.0),
+            point,
+        });
+    }
+}
+
+#[target_feature(enable = "avx512f,avx512vl,avx512dq,avx512bw,avx512ifma,avx512vbmi2")]
+fn bare_keys<'a>(cpu: Cpu, base: &[Row; BASE_ROWS], group: &[Prepared<'a>], computed: &mut Vec<Computed<'a>>) {
+    for members in fill(group) {
+        let (x, y) = load_keys(cpu, &members.map(|member| member.key));
+        let rows = projective_rows(&COLD, &Point::from_affine(&x, &y));
+        let digits = Digits::new(&COLD, &members.map(|member| member.k));
+        let base_digits = Digits::<BASE_COLUMNS>::new(&BASE, &members.map(|member| member.s));
+        computed.push(Computed {
+            members,
+            point: cold(cpu, &rows, &digits, base, &base_digits),
+        });
+    }
+}
+
+/// Compares the encodings of the points with the bytes of R: y limb by limb, x by its lowest bit.
+#[target_feature(enable = "avx512f,avx512vl,avx512dq,avx512bw,avx512ifma,avx512vbmi2")]
+fn compare(cpu: Cpu, computed: &[Computed<'_>], valid: &mut [bool]) {
+    let mut inverses: Vec<Field> = computed.iter().map(|group| group.point.z).collect();
+    invert_all(cpu, &mut inverses);
+    for (group, inverse) in computed.iter().zip(&inverses) {
+        let (x, y) = group.point.affine(inverse);
+        let (expected, signs): (Field, Mask) = load_encodings(cpu, &group.members.map(|member| member.r));
+        // The encoding's y is taken as it is, not reduced: a non-canonical R equals no canonical y.
+        let equal = y.canonical().same_limbs(&expected) & !(x.canonical().odd() ^ signs);
+        for (lane, member) in group.members.iter().enumerate() {
+            valid[member.index] = equal >> lane & 1 == 1;
+        }
+    }
+}

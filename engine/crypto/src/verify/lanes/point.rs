@@ -1,0 +1,289 @@
+//! Points of edwards25519 (−x² + y² = 1 + d·x²·y²), eight at a time, one in each lane.
+//!
+//! The formulas are those of Hisil, Wong, Carter and Dawson (2008) for a = −1, in terms of Y + X and Y − X instead of X and
+//! Y: an addition reads only these, and a doubling does as well with them:
+//!
+//! ```text
+//! double:  E = S² − D²        G = 2·S·D      H = S² + D²       F = 4·Z² − G           with S = Y + X, D = Y − X
+//! add b:   E = S·s − D·d      G = 2·Z·z + C  H = S·s + D·d     F = 2·Z·z − C, C = T·t with b = (s, d, z, t = 2d·T_b)
+//! both:    X = E·F            Y = G·H        Z = F·G           T = E·H
+//! ```
+//!
+//! (In the doubling E, F, G, H are four times those of the paper's `dbl-2008-hwcd` or twice, which cancels: x = E/G and
+//! y = H/F.) So Y + X and Y − X come of sums of products before their carries, and four carries fall away.
+//!
+//! Since −1 is a square and d is not, the formulas are complete: they hold for every pair of points, equal ones and the
+//! identity included, and Z never becomes zero.
+
+use super::field::{Field, LOW_51, Limbs, Wide};
+use super::vector::{Cpu, Mask};
+
+/// The curve's d.
+pub(super) const D: Limbs = [
+    929_955_233_495_203,
+    466_365_720_129_213,
+    1_662_059_464_998_953,
+    2_033_849_074_728_123,
+    1_442_794_654_840_575,
+];
+/// 2d.
+pub(super) const D2: Limbs = [
+    1_859_910_466_990_425,
+    932_731_440_258_426,
+    1_072_319_116_312_658,
+    1_815_898_335_770_999,
+    633_789_495_995_903,
+];
+
+/// 1/2 = 2^254 − 9.
+const HALF: Limbs = [LOW_51 - 8, LOW_51, LOW_51, LOW_51, LOW_51 >> 1];
+
+/// Extended coordinates (x = X/Z, y = Y/Z, x·y = T/Z), as Y + X, Y − X, Z, T.
+#[derive(Clone, Copy)]
+pub(super) struct Point {
+    plus: Field,
+    minus: Field,
+    pub(super) z: Field,
+    /// Stale after a function that says "without T".
+    t: Field,
+}
+
+/// An affine summand: y + x, y − x, 2d·x·y.
+#[derive(Clone, Copy)]
+pub(super) struct Affine {
+    pub(super) plus: Field,
+    pub(super) minus: Field,
+    /// Fits; it need not be carried.
+    pub(super) t2d: Field,
+}
+
+/// A projective summand: Y + X, Y − X, Z, 2d·T.
+#[derive(Clone, Copy)]
+pub(super) struct Cached {
+    plus: Field,
+    minus: Field,
+    z: Field,
+    /// Fits; it need not be carried.
+    t2d: Field,
+}
+
+/// E, F, G, H: every formula makes its result of them by products alone.
+struct Factors {
+    e: Field,
+    f: Field,
+    g: Field,
+    h: Field,
+}
+
+impl Factors {
+    /// Three products: T is `stale`, since a doubling does not read it.
+    #[inline(always)]
+    fn without_t(&self, stale: &Field) -> Point {
+        let x = self.e.product(&self.f);
+        let y = self.g.product(&self.h);
+        Point {
+            plus: y.plus(&x).carry(),
+            minus: y.minus(&x).carry(),
+            z: self.f.mul(&self.g),
+            t: *stale,
+        }
+    }
+
+    /// Four products.
+    #[inline(always)]
+    fn with_t(&self) -> Point {
+        self.without_t(&self.e.mul(&self.h))
+    }
+
+    /// From the products of plus by plus and of minus by minus, T·2d·T and the doubled Z·Z.
+    #[inline(always)]
+    fn of_sum(plus: &Wide, minus: &Wide, t: &Wide, zz: &Wide) -> Self {
+        Self {
+            e: plus.minus(minus).carry(),
+            h: plus.plus(minus).carry(),
+            g: zz.plus(t).carry(),
+            f: zz.minus(t).carry(),
+        }
+    }
+}
+
+impl Point {
+    /// (0, 1).
+    #[inline(always)]
+    pub(super) fn identity(cpu: Cpu) -> Self {
+        let (zero, one) = (Field::zero(cpu), Field::one(cpu));
+        Self {
+            plus: one,
+            minus: one,
+            z: one,
+            t: zero,
+        }
+    }
+
+    /// The point with affine coordinates x and y.
+    #[inline(always)]
+    pub(super) fn from_affine(x: &Field, y: &Field) -> Self {
+        Self {
+            plus: y.add(x),
+            minus: y.sub(x),
+            z: Field::one(x.cpu()),
+            t: x.mul(y),
+        }
+    }
+
+    /// x and y, given 1/Z.
+    #[inline(always)]
+    pub(super) fn affine(&self, inverse: &Field) -> (Field, Field) {
+        let half = inverse.mul(&Field::splat(inverse.cpu(), HALF));
+        let x = self.plus.sub(&self.minus);
+        let y = self.plus.add(&self.minus);
+        (x.mul(&half), y.mul(&half))
+    }
+
+    #[inline(always)]
+    fn double_factors(&self) -> Factors {
+        let plus = self.plus.squared();
+        let minus = self.minus.squared();
+        let g = self.plus.product(&self.minus).doubled();
+        let zz = self.z.squared().doubled().doubled();
+        Factors {
+            e: plus.minus(&minus).carry(),
+            h: plus.plus(&minus).carry(),
+            f: zz.minus(&g).carry(),
+            g: g.carry(),
+        }
+    }
+
+    /// 2·self, with T.
+    #[inline(always)]
+    pub(super) fn double(&self) -> Self {
+        self.double_factors().with_t()
+    }
+
+    /// 2·self without T: for a further doubling.
+    #[inline(always)]
+    pub(super) fn double_without_t(&self) -> Self {
+        self.double_factors().without_t(&self.t)
+    }
+
+    #[inline(always)]
+    fn add_affine_factors(&self, b: &Affine) -> Factors {
+        let plus = self.plus.product(&b.plus);
+        let minus = self.minus.product(&b.minus);
+        Factors::of_sum(&plus, &minus, &self.t.product(&b.t2d), &Wide::of(&self.z).doubled())
+    }
+
+    /// self + b, with T. Reads T.
+    #[inline(always)]
+    pub(super) fn add_affine(&self, b: &Affine) -> Self {
+        self.add_affine_factors(b).with_t()
+    }
+
+    #[inline(always)]
+    fn add_cached_factors(&self, b: &Cached) -> Factors {
+        let plus = self.plus.product(&b.plus);
+        let minus = self.minus.product(&b.minus);
+        Factors::of_sum(&plus, &minus, &self.t.product(&b.t2d), &self.z.product(&b.z).doubled())
+    }
+
+    /// self + b, with T. Reads T.
+    #[inline(always)]
+    pub(super) fn add_cached(&self, b: &Cached) -> Self {
+        self.add_cached_factors(b).with_t()
+    }
+
+    /// This point as a summand. Reads T.
+    #[inline(always)]
+    pub(super) fn cached(&self) -> Cached {
+        Cached {
+            plus: self.plus,
+            minus: self.minus,
+            z: self.z,
+            t2d: self.t.mul(&Field::splat(self.t.cpu(), D2)),
+        }
+    }
+}
+
+/// [`Point::double`], out of line.
+#[inline(never)]
+#[target_feature(enable = "avx512f,avx512vl,avx512dq,avx512bw,avx512ifma,avx512vbmi2")]
+pub(super) fn double(point: &Point) -> Point {
+    point.double()
+}
+
+/// [`Point::add_affine`], out of line.
+#[inline(never)]
+#[target_feature(enable = "avx512f,avx512vl,avx512dq,avx512bw,avx512ifma,avx512vbmi2")]
+pub(super) fn add_affine(point: &Point, summand: &Affine) -> Point {
+    point.add_affine(summand)
+}
+
+/// [`Point::add_cached`], out of line.
+#[inline(never)]
+#[target_feature(enable = "avx512f,avx512vl,avx512dq,avx512bw,avx512ifma,avx512vbmi2")]
+pub(super) fn add_cached(point: &Point, summand: &Cached) -> Point {
+    point.add_cached(summand)
+}
+
+/// Two independent groups of eight points go through each step together: a product takes 51 cycles from end to end but
+/// only 28 of the multipliers, so one group alone leaves them idle for much of the time. Kept out of line, so that the main
+/// loop fits the instruction cache.
+pub(super) type Pair<T> = [T; 2];
+
+/// Doubles both, with T.
+#[inline(never)]
+#[target_feature(enable = "avx512f,avx512vl,avx512dq,avx512bw,avx512ifma,avx512vbmi2")]
+pub(super) fn double_pair(points: &mut Pair<Point>) {
+    let factors = [points[0].double_factors(), points[1].double_factors()];
+    points[0] = factors[0].with_t();
+    points[1] = factors[1].with_t();
+}
+
+/// Adds to both, with T. Reads T.
+#[inline(never)]
+#[target_feature(enable = "avx512f,avx512vl,avx512dq,avx512bw,avx512ifma,avx512vbmi2")]
+pub(super) fn add_affine_pair(points: &mut Pair<Point>, summands: &Pair<Affine>) {
+    let factors = [
+        points[0].add_affine_factors(&summands[0]),
+        points[1].add_affine_factors(&summands[1]),
+    ];
+    points[0] = factors[0].with_t();
+    points[1] = factors[1].with_t();
+}
+
+impl Affine {
+    /// The summand of the affine point (x, y).
+    #[inline(always)]
+    pub(super) fn new(x: &Field, y: &Field) -> Self {
+        Self {
+            plus: y.add(x),
+            minus: y.sub(x),
+            t2d: x.mul(y).mul(&Field::splat(x.cpu(), D2)),
+        }
+    }
+}
+
+impl Cached {
+    /// From its four parts in the order plus, minus, z, t2d.
+    #[inline(always)]
+    pub(super) fn from_parts([plus, minus, z, t2d]: [Field; 4]) -> Self {
+        Self { plus, minus, z, t2d }
+    }
+
+    /// The inverse of [`Cached::from_parts`].
+    #[inline(always)]
+    pub(super) fn parts(&self) -> [Field; 4] {
+        [self.plus, self.minus, self.z, self.t2d]
+    }
+
+    /// The negative in the lanes of `negative`: −(x, y) = (−x, y) swaps y + x and y − x.
+    #[inline(always)]
+    pub(super) fn negate_in(&self, negative: Mask) -> Self {
+        Self {
+            plus: self.plus.blend(&self.minus, negative),
+            minus: self.minus.blend(&self.plus, negative),
+            z: self.z,
+            t2d: self.t2d.blend(&self.t2d.negated_raw(), negative),
+        }
+    }
+}
