@@ -135,7 +135,12 @@ impl<S: UtxoStore> Chain<S> {
             height: header.height,
             hash: header.hash(),
             time: header.time,
-            final_height: header.height.checked_sub(depth).unwrap_or(Height::ZERO),
+            // After an undo the chain may be shorter than before: what was final stays final.
+            final_height: header
+                .height
+                .checked_sub(depth)
+                .unwrap_or(Height::ZERO)
+                .max(self.tip.final_height),
         };
         self.undos.push_back(draft.record);
         while self.undos.len() > depth as usize {
@@ -150,7 +155,7 @@ impl<S: UtxoStore> Chain<S> {
         }
     }
 
-    /// Puts everything back as it was before `record` began.
+    /// Puts everything back as it was before `record` began. What is final stays final.
     pub(super) fn revert(&mut self, record: Record) {
         for change in record.changes.iter().rev() {
             match change {
@@ -165,7 +170,10 @@ impl<S: UtxoStore> Chain<S> {
                 }
             }
         }
-        self.tip = record.tip;
+        self.tip = Tip {
+            final_height: self.tip.final_height,
+            ..record.tip
+        };
         self.supply = record.supply;
         self.open_channels = record.open_channels;
     }
