@@ -89,11 +89,11 @@ pub(crate) fn remove_leftovers(disk: &dyn Disk, dir: &Path) -> Result<(), DiskEr
     disk.sync_dir(dir)
 }
 
-/// The log of a node: its segments hold two of the largest blocks at least.
+/// The log of a node: a segment holds the largest block.
 pub(crate) fn log_config(identity: u64, params: &LedgerParams) -> LogConfig {
     let block = u64::from(params.block_bytes_max) + PAGE_BYTES as u64;
     LogConfig {
-        segment_bytes: (2 * block).next_power_of_two().max(1 << 20),
+        segment_bytes: block.next_power_of_two(),
         ..LogConfig::new(identity)
     }
 }

@@ -143,6 +143,11 @@ impl Node {
             &mut chain,
             &mut index,
         )?;
+        // So that the first block does not wait for it. Without room the blocks will say so.
+        match log.segments().prepare() {
+            Ok(()) | Err(LogError::NoSpace(_)) => {}
+            Err(error) => return Err(OpenError::Log(error)),
+        }
         tracing::info!(height = %chain.tip().height, outputs = chain.store().len(), "settlement node is open");
         Ok(Self {
             disk: Arc::clone(disk),

@@ -252,7 +252,6 @@ fn a_failed_write_or_sync_poisons_the_node() {
     for call in 1..=2 {
         let (disk, mut node) = world();
         let ledger = node.ledger();
-        node.seal(at(0)).expect("the first block also prepares a segment");
         let txid = node.submit(pay(ledger, 1, 5, 9_000)).expect("it is taken");
         disk.arm(Fault {
             site: disk.sites() + call,
@@ -271,25 +270,46 @@ fn a_failed_write_or_sync_poisons_the_node() {
     }
 }
 
+/// Makes blocks on a disk without more room until the next one needs some.
+fn use_up_the_room(node: &mut Node, disk: &FaultyDisk) {
+    disk.limit_space(Some(0));
+    for second in 10.. {
+        let before = node.tip();
+        match node.seal(at(second)) {
+            Ok(_) => {}
+            Err(TickError::NoSpace(_)) => {
+                assert_eq!(node.tip(), before, "no block is made that cannot be written");
+                return;
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
 #[test]
-fn a_failure_while_a_segment_is_prepared_poisons_and_a_full_disk_does_not() {
+fn a_full_disk_passes_and_a_failure_in_preparing_does_not() {
     let (disk, mut node) = world();
+    use_up_the_room(&mut node, &disk);
+    let txid = node.submit(pay(node.ledger(), 1, 5, 9_000)).expect("it is taken");
+    assert!(matches!(node.seal(at(1_000)), Err(TickError::NoSpace(_))));
+    disk.limit_space(None);
+    let sealed = node.seal(at(1_001)).expect("there is room again");
+    assert_eq!(sealed.block.transactions[0].txid(), txid);
+    let tip = node.tip();
+    drop(node);
+    let node = open(&disk.crash(0), NodeOptions::default()).expect("the node opens");
+    assert_eq!(node.tip(), tip);
+
+    let (disk, mut node) = world();
+    use_up_the_room(&mut node, &disk);
+    disk.limit_space(None);
     disk.arm(Fault {
         site: disk.sites() + 1,
         kind: FaultKind::Eio,
         seed: 0,
     });
-    assert!(matches!(node.seal(at(0)), Err(TickError::Log(_))));
-    assert_eq!(node.seal(at(2)).map(|_| ()), Err(TickError::Poisoned));
-
-    let (disk, mut node) = world();
-    let txid = node.submit(pay(node.ledger(), 1, 5, 9_000)).expect("it is taken");
-    disk.limit_space(Some(0));
-    assert!(matches!(node.seal(at(0)), Err(TickError::NoSpace(_))));
-    assert_eq!(node.tip().height.get(), 0);
-    disk.limit_space(None);
-    let sealed = node.seal(at(1)).expect("there is room again");
-    assert_eq!(sealed.block.transactions[0].txid(), txid);
+    assert!(matches!(node.seal(at(2_000)), Err(TickError::Log(_))));
+    assert_eq!(node.seal(at(2_001)).map(|_| ()), Err(TickError::Poisoned));
 }
 
 #[test]
