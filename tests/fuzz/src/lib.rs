@@ -1,1 +1,19 @@
-//! Placeholder while the room is built.
+//! Every decoder takes any bytes: it never panics, never allocates much more than it was given, and what it accepts is
+//! the one encoding of a value.
+//!
+//! ```text
+//! targets     one function per decoder; true if the bytes were a value's encoding; panics if a promise is broken
+//! corpus      the first inputs: encodings that a target accepts, found by trying
+//! mutate      seeded changes of an input
+//! counting    an allocator that knows what a decoder asked for
+//! ```
+//!
+//! `tests/smoke.rs` runs all of them for a bounded time from fixed seeds; `scripts/fuzz` for as long as asked. A target is
+//! a plain function over bytes, so a coverage-guided fuzzer can call it as it is.
+//!
+//! Nothing here knows what a message means, or keeps a state between inputs.
+
+pub mod corpus;
+pub mod counting_allocator;
+pub mod mutate;
+pub mod targets;

@@ -1,0 +1,166 @@
+//! The first inputs of a target: encodings that it accepts, found by trying. Nothing is stored that a change of layout
+//! would make stale.
+//!
+//! Zeros of the right length are an encoding of most types. Where a byte may not be zero (it chooses a variant), small
+//! numbers are tried in the places where such bytes stand. A message gets the header that fits its body. What has too many
+//! such places, transactions and blocks, is built as values instead.
+
+use tidegate_channel::{FinalTerms, SignedHeader, opening_leaf};
+use tidegate_ledger::{Block, BlockHeader, ChannelClose, Output, Transaction, TransactionBody, Witness};
+use tidegate_types::{Amount, ChannelId, Digest, Fixed, KeyBytes, OutPoint, SignatureBytes};
+use tidegate_wire::{
+    Kind,
+    frame::{Header, VERSION},
+};
+
+use crate::targets::{Form, Target};
+
+/// The longest body that is tried, in bytes.
+const BODY_MAX: usize = 640;
+
+/// Bytes that choose a variant stand before this place.
+const TAG_PLACES: usize = 48;
+
+/// The highest number tried in such a byte.
+const TAG_MAX: u8 = 5;
+
+/// Inputs that the target accepts: for each kind of message, or for the type alone, one of each length that it takes.
+#[must_use]
+pub fn seeds(target: Target) -> Vec<Vec<u8>> {
+    let prefixes = |len: usize| -> Vec<Vec<u8>> {
+        let headers = Kind::ALL.iter().map(|kind| {
+            let len = u32::try_from(len).expect("a short body");
+            Header {
+                len,
+                kind: kind.code(),
+                version: VERSION,
+                request: 7,
+            }
+            .encode()
+        });
+        match target.form {
+            Form::Plain => vec![Vec::new()],
+            Form::Message => headers.map(|header| header.to_vec()).collect(),
+            Form::Stream => headers.map(|header| [&[4], &header[..]].concat()).collect(),
+        }
+    };
+    let found = (0..=BODY_MAX).flat_map(|len| prefixes(len).into_iter().filter_map(move |p| accepted(target, p, len)));
+    found
+        .chain(built().into_iter().filter(|example| (target.run)(example)))
+        .collect()
+}
+
+/// The value whose encoding is all zeros.
+fn zero<T: Fixed>() -> T {
+    T::decode(&vec![0; T::LEN]).expect("zeros are a value of this type")
+}
+
+/// A transaction with each kind of output and witness, and blocks that hold none and two of it.
+fn built() -> Vec<Vec<u8>> {
+    let (private, public) = opening_leaf(ChannelId::ZERO);
+    let close = ChannelClose {
+        header: zero::<SignedHeader>(),
+        index: 1,
+        path: vec![Digest::ZERO; 3],
+        private,
+        public,
+        terms: zero::<FinalTerms>(),
+        signature: SignatureBytes::ZERO,
+    };
+    let outputs = vec![
+        Output::to_key(Amount::ZERO, KeyBytes::ZERO),
+        Output::to_channel(&zero()),
+    ];
+    let transaction = Transaction {
+        body: TransactionBody {
+            inputs: vec![zero::<OutPoint>(); 2],
+            outputs,
+        },
+        witnesses: vec![
+            Witness::Key(SignatureBytes::ZERO),
+            Witness::ChannelClose(Box::new(close)),
+        ],
+    };
+    let block = |count: u32| Block {
+        header: BlockHeader { count, ..zero() },
+        signature: SignatureBytes::ZERO,
+        transactions: (0..count).map(|_| transaction.clone()).collect(),
+    };
+    vec![transaction.encode(), block(0).encode(), block(2).encode()]
+}
+
+/// The first body of that length which the target accepts behind `prefix`.
+fn accepted(target: Target, prefix: Vec<u8>, len: usize) -> Option<Vec<u8>> {
+    let begin = prefix.len();
+    let mut input = prefix;
+    input.resize(begin + len, 0);
+    if (target.run)(&input) {
+        return Some(input);
+    }
+    let places = begin..begin + len.min(TAG_PLACES);
+    for at in places.clone() {
+        for tag in 1..=TAG_MAX {
+            input[at] = tag;
+            if (target.run)(&input) {
+                return Some(input);
+            }
+        }
+        // Two variants in one value: only where a header does not multiply the cost.
+        for other in (at + 1..places.end).take_while(|_| target.form == Form::Plain) {
+            (input[at], input[other]) = (1, 1);
+            if (target.run)(&input) {
+                return Some(input);
+            }
+            input[other] = 0;
+        }
+        input[at] = 0;
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::targets;
+
+    #[test]
+    fn every_target_has_seeds_that_it_accepts() {
+        for target in targets::ALL {
+            let seeds = seeds(*target);
+            assert!(!seeds.is_empty(), "{}: no input is accepted", target.name);
+            assert!(seeds.iter().all(|seed| (target.run)(seed)), "{}", target.name);
+        }
+    }
+
+    /// Every kind that a side reads has a seed, so that no message is left out in silence.
+    #[test]
+    fn every_kind_of_message_has_a_seed() {
+        let kinds = |name: &str| -> Vec<Kind> {
+            let target = targets::ALL
+                .iter()
+                .find(|target| target.name == name)
+                .expect("a target");
+            let codes = seeds(*target)
+                .into_iter()
+                .map(|seed| u16::from_le_bytes([seed[4], seed[5]]));
+            let mut kinds: Vec<Kind> = codes.filter_map(Kind::from_code).collect();
+            kinds.sort_unstable();
+            kinds.dedup();
+            kinds
+        };
+        let read = |decode: &dyn Fn(&Header) -> bool| -> Vec<Kind> {
+            let header = |kind: &Kind| Header {
+                len: 0,
+                kind: kind.code(),
+                version: VERSION,
+                request: 7,
+            };
+            Kind::ALL.iter().copied().filter(|kind| decode(&header(kind))).collect()
+        };
+        let unsupported = |error: &tidegate_wire::WireError| matches!(error, tidegate_wire::WireError::Unsupported(_));
+        let to_hub = read(&|header| !tidegate_wire::ToHub::decode(header, &[]).is_err_and(|e| unsupported(&e)));
+        let to_client = read(&|header| !tidegate_wire::ToClient::decode(header, &[]).is_err_and(|e| unsupported(&e)));
+        assert_eq!(kinds("decode_to_hub"), to_hub);
+        assert_eq!(kinds("decode_to_client"), to_client);
+    }
+}

@@ -1,0 +1,239 @@
+//! One function per decoder.
+//!
+//! Each returns whether the bytes were accepted, and panics if the value's encoding is not those very bytes: a second
+//! encoding of one value would let a third party alter what was signed.
+
+use tidegate_channel as channel;
+use tidegate_ledger as ledger;
+use tidegate_types::Fixed;
+use tidegate_wire::{
+    ToClient, ToHub,
+    frame::{HEADER_LEN, Header, MAX_BODY, MessageReader},
+};
+
+/// A decoder under test.
+#[derive(Clone, Copy, Debug)]
+pub struct Target {
+    /// The name of its function.
+    pub name: &'static str,
+    /// What stands before a body.
+    pub form: Form,
+    /// The function.
+    pub run: fn(&[u8]) -> bool,
+}
+
+/// What an input of a target is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// The encoding alone.
+    Plain,
+    /// A message header and its body.
+    Message,
+    /// A byte that chooses how the stream is cut, and the stream.
+    Stream,
+}
+
+macro_rules! targets {
+    ($($form:ident $function:ident),* $(,)?) => {
+        /// Every decoder.
+        pub const ALL: &[Target] =
+            &[$(Target { name: stringify!($function), form: Form::$form, run: $function }),*];
+    };
+}
+
+targets! {
+    Plain decode_client_state,
+    Plain decode_leaf_private,
+    Plain decode_leaf_public,
+    Plain decode_batch_header,
+    Plain decode_signed_header,
+    Plain decode_ack,
+    Plain decode_credit,
+    Plain decode_outcome,
+    Plain decode_channel_terms,
+    Plain decode_final_terms,
+    Plain decode_operations,
+    Plain decode_transaction,
+    Plain decode_block,
+    Plain decode_ledger_params,
+    Stream decode_stream,
+    Message decode_to_hub,
+    Message decode_to_client,
+}
+
+/// Decodes a value of fixed width and holds its encoding against the bytes.
+fn fixed<T: Fixed>(data: &[u8]) -> bool {
+    let Ok(value) = T::decode(data) else { return false };
+    let mut again = Vec::with_capacity(T::LEN);
+    value.append_to(&mut again);
+    assert!(again == data, "two encodings of one {}", std::any::type_name::<T>());
+    true
+}
+
+/// A client's half state.
+#[must_use]
+pub fn decode_client_state(data: &[u8]) -> bool {
+    fixed::<channel::ClientState>(data)
+}
+
+/// The private part of a leaf.
+#[must_use]
+pub fn decode_leaf_private(data: &[u8]) -> bool {
+    fixed::<channel::LeafPrivate>(data)
+}
+
+/// The public part of a leaf.
+#[must_use]
+pub fn decode_leaf_public(data: &[u8]) -> bool {
+    fixed::<channel::LeafPublic>(data)
+}
+
+/// A batch header.
+#[must_use]
+pub fn decode_batch_header(data: &[u8]) -> bool {
+    fixed::<channel::BatchHeader>(data)
+}
+
+/// A batch header with its signature.
+#[must_use]
+pub fn decode_signed_header(data: &[u8]) -> bool {
+    fixed::<channel::SignedHeader>(data)
+}
+
+/// A payee's ack.
+#[must_use]
+pub fn decode_ack(data: &[u8]) -> bool {
+    fixed::<channel::Ack>(data)
+}
+
+/// An entry of a leaf's credit list.
+#[must_use]
+pub fn decode_credit(data: &[u8]) -> bool {
+    fixed::<channel::Credit>(data)
+}
+
+/// What became of an operation.
+#[must_use]
+pub fn decode_outcome(data: &[u8]) -> bool {
+    fixed::<channel::Outcome>(data)
+}
+
+/// The parameters of a channel.
+#[must_use]
+pub fn decode_channel_terms(data: &[u8]) -> bool {
+    fixed::<channel::ChannelTerms>(data)
+}
+
+/// What a final leaf promises.
+#[must_use]
+pub fn decode_final_terms(data: &[u8]) -> bool {
+    fixed::<channel::FinalTerms>(data)
+}
+
+/// A list of operations.
+#[must_use]
+pub fn decode_operations(data: &[u8]) -> bool {
+    let mut operations = Vec::new();
+    if channel::decode_operations(data, &mut operations).is_err() {
+        return false;
+    }
+    let mut again = Vec::with_capacity(data.len());
+    channel::encode_operations(&operations, &mut again);
+    assert!(again == data, "two encodings of one list of operations");
+    true
+}
+
+/// A ledger transaction.
+#[must_use]
+pub fn decode_transaction(data: &[u8]) -> bool {
+    let Ok(transaction) = ledger::Transaction::decode(data) else {
+        return false;
+    };
+    assert!(transaction.encode() == data, "two encodings of one transaction");
+    true
+}
+
+/// A ledger block.
+#[must_use]
+pub fn decode_block(data: &[u8]) -> bool {
+    let Ok(block) = ledger::Block::decode(data) else {
+        return false;
+    };
+    assert!(block.encode() == data, "two encodings of one block");
+    true
+}
+
+/// A ledger's constants.
+#[must_use]
+pub fn decode_ledger_params(data: &[u8]) -> bool {
+    fixed::<ledger::LedgerParams>(data)
+}
+
+/// A message stream that arrives in slices: the first byte chooses their length, which must not change what is read.
+#[must_use]
+pub fn decode_stream(data: &[u8]) -> bool {
+    let Some((&slice, stream)) = data.split_first() else {
+        return false;
+    };
+    let whole = read_stream(stream, usize::MAX);
+    let sliced = read_stream(stream, usize::from(slice) + 1);
+    assert!(whole == sliced, "messages depend on how the stream was cut");
+    !whole.is_empty()
+}
+
+/// The messages of a stream up to its end or its first error.
+fn read_stream(stream: &[u8], slice: usize) -> Vec<(Header, Vec<u8>)> {
+    let mut reader = MessageReader::new(MAX_BODY);
+    let mut messages = Vec::new();
+    for mut input in stream.chunks(slice.min(stream.len()).max(1)) {
+        loop {
+            match reader.next(&mut input) {
+                Ok(Some((header, body))) => messages.push((header, body.to_vec())),
+                Ok(None) => break,
+                Err(_) => return messages,
+            }
+        }
+    }
+    messages
+}
+
+/// Splits a message off its header, if the header is one and announces exactly the bytes behind it.
+fn message(data: &[u8]) -> Option<(Header, &[u8])> {
+    let (head, body) = data.split_first_chunk::<HEADER_LEN>()?;
+    let header = Header::decode_strict(head, MAX_BODY).ok()?;
+    (header.len as usize == body.len()).then_some((header, body))
+}
+
+/// A message to a hub.
+#[must_use]
+pub fn decode_to_hub(data: &[u8]) -> bool {
+    let Some((header, body)) = message(data) else {
+        return false;
+    };
+    let Ok(message) = ToHub::decode(&header, body) else {
+        return false;
+    };
+    let mut again = Vec::with_capacity(data.len());
+    message
+        .append(header.request, &mut again)
+        .expect("it was no longer than this when it came");
+    assert!(again == data, "two encodings of one {}", message.kind());
+    true
+}
+
+/// A message to a client.
+#[must_use]
+pub fn decode_to_client(data: &[u8]) -> bool {
+    let Some((header, body)) = message(data) else {
+        return false;
+    };
+    let Ok(message) = ToClient::decode(&header, body) else {
+        return false;
+    };
+    let mut again = Vec::with_capacity(data.len());
+    message
+        .append(header.request, &mut again)
+        .expect("it was no longer than this when it came");
+    assert!(again == data, "two encodings of one {}", message.kind());
+    true
+}
