@@ -142,8 +142,8 @@ fn trial(kind: FaultKind, first: u64, second: u64, seed: u64) -> bool {
 fn kill_at_every_site_leaves_a_whole_image() {
     let mut first = 1;
     while trial(FaultKind::Kill, first, u64::MAX, 0) {
-        for seed in 0..8 {
-            trial(FaultKind::Kill, first, 1 + (first + seed * 3) % 30, seed + first * 8);
+        for seed in 0..24 {
+            trial(FaultKind::Kill, first, 1 + (first + seed * 7) % 30, seed + first * 25);
         }
         first += 1;
     }
@@ -199,6 +199,12 @@ fn every_flip_is_found_or_in_bytes_of_no_meaning() {
             good.flip(&path, offset, 1 << (offset % 8)).expect("back again");
             match opened {
                 Err(CheckpointError::Damaged(problem)) => {
+                    let right = match &problem {
+                        Problem::Page { page, .. } => name.ends_with(".pages") && *page as u64 == offset / 4096,
+                        Problem::Sums { .. } => name.ends_with(".sums"),
+                        Problem::Superblock { .. } | Problem::Short { .. } => false,
+                    };
+                    assert!(right, "{name} {offset}: {problem}");
                     assert_eq!(report.problems, [problem], "{name} {offset}");
                     found += 1;
                 }
@@ -226,6 +232,39 @@ fn every_flip_is_found_or_in_bytes_of_no_meaning() {
 }
 
 #[test]
+fn only_what_changed_since_the_image_was_written_is_written() {
+    let disk = FaultyDisk::new();
+    let dir = Path::new(DIR);
+    disk.create_dir_all(dir).expect("folder");
+    let mut store = CheckpointStore::create(shared(&disk), dir, &SPECS).expect("room");
+    let mut regions = state_after(20);
+    let all = regions.iter().map(Region::pages).sum::<usize>();
+    let mut lsn = 20;
+    let mut write = |regions: &mut [Region], touched: &[usize]| {
+        for slot in touched {
+            regions[1].slot_mut(*slot)[9] = 1;
+        }
+        let mut last = 0;
+        lsn += 1;
+        let mut all: Vec<&mut Region> = regions.iter_mut().collect();
+        store
+            .write(&mut all, Lsn::new(lsn), b"", &mut |progress| last = progress.pages_done)
+            .expect("room");
+        last
+    };
+    // Slots 0 and 100 of 192 B lie in pages 0 and 4, slot 21 in pages 0 and 1.
+    assert_eq!(
+        [write(&mut regions, &[0]), write(&mut regions, &[100])],
+        [all, all],
+        "each image once as a whole"
+    );
+    assert_eq!(write(&mut regions, &[]), 1, "page 4 for the first image");
+    assert_eq!(write(&mut regions, &[21]), 2);
+    assert_eq!(write(&mut regions, &[100, 101]), 3, "and what the other one got before");
+    assert_eq!([write(&mut regions, &[]), write(&mut regions, &[])], [1, 0]);
+}
+
+#[test]
 fn a_bad_page_is_named_and_never_replaced_by_an_older_image() {
     let disk = finished();
     // Checkpoint 5 lies in image b.
@@ -246,6 +285,42 @@ fn a_bad_page_is_named_and_never_replaced_by_an_older_image() {
         text.contains("image-b-right.pages at offset 12288: page 3 of region right"),
         "{text}"
     );
+}
+
+#[test]
+fn without_a_whole_superblock_nothing_is_loaded() {
+    let disk = finished();
+    let file = Path::new(DIR).join("superblock");
+    disk.flip(&file, 20, 1).expect("inside");
+    disk.flip(&file, (128 << 10) + 20, 1).expect("inside");
+    let problem = Problem::Superblock {
+        file,
+        second: 128 << 10,
+    };
+    let error = CheckpointStore::open(shared(&disk), Path::new(DIR), &SPECS)
+        .map(|_| ())
+        .expect_err("no root");
+    assert_eq!(error, CheckpointError::Damaged(problem.clone()));
+    assert_eq!(verify(&disk, Path::new(DIR)).expect("reads").problems, [problem]);
+}
+
+#[test]
+fn after_a_failed_write_or_sync_no_checkpoint_is_taken() {
+    for ahead in 1..=11 {
+        let disk = finished();
+        let (mut store, mut regions, _) = CheckpointStore::open(shared(&disk), Path::new(DIR), &SPECS).expect("whole");
+        disk.arm(Fault {
+            site: disk.sites() + ahead,
+            kind: FaultKind::Eio,
+            seed: ahead,
+        });
+        let mut all: Vec<&mut Region> = regions.iter_mut().collect();
+        let mut write = || store.write(&mut all, Lsn::new(11), b"", &mut |_| ());
+        assert!(matches!(write(), Err(CheckpointError::Failed(_))), "site {ahead}");
+        let sites = disk.sites();
+        assert_eq!(write(), Err(CheckpointError::Poisoned));
+        assert_eq!(disk.sites(), sites, "the disk is not asked again");
+    }
 }
 
 #[test]

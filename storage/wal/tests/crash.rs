@@ -146,13 +146,14 @@ fn trial(kind: FaultKind, first: u64, second: u64, seed: u64) -> (bool, bool) {
 fn kill_at_every_site() {
     let (mut first, mut trials) = (1, 0);
     while trial(FaultKind::Kill, first, u64::MAX, 0).0 {
-        for seed in 0..12 {
-            trial(FaultKind::Kill, first, 1 + (first + seed * 3) % 40, seed + first * 12);
+        for seed in 0..40 {
+            // All second sites within reach, and with each site both kinds of ending of each life.
+            trial(FaultKind::Kill, first, 1 + (first + seed * 7) % 40, seed + first * 41);
             trials += 1;
         }
         first += 1;
     }
-    assert!(trials > 800, "{trials} trials");
+    assert!(trials > 3000, "{trials} trials");
 }
 
 #[test]

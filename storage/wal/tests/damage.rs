@@ -159,6 +159,19 @@ fn recycled_bytes_never_look_fresh() {
 }
 
 #[test]
+fn a_replay_may_be_ended_early() {
+    let disk = FaultyDisk::new();
+    let mut log = create(&disk);
+    for lsn in 1..=12 {
+        log.append_sync(&[&payload(lsn)]).expect("no fault");
+    }
+    let mut replay = Log::open(shared(&disk), Path::new(DIR), CONFIG, Lsn::new(3)).expect("a log");
+    assert_eq!(replay.next_record().expect("whole").expect("there").lsn, Lsn::new(3));
+    let (log, tail) = replay.finish().expect("whole");
+    assert_eq!((log.next_lsn(), tail.torn), (Lsn::new(13), false));
+}
+
+#[test]
 fn another_logs_records_are_not_taken() {
     let disk = FaultyDisk::new();
     let mut log = create(&disk);
