@@ -16,6 +16,7 @@
 pub mod address;
 pub mod channel;
 pub mod channels;
+pub mod channels_file;
 pub mod client;
 pub mod close;
 pub mod connection;
