@@ -1,0 +1,10 @@
+//! The program `loadgen`. `tidegate loadgen` is the same.
+
+use std::process::ExitCode;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    ExitCode::from(tidegate_loadgen::cli::run(std::env::args_os()))
+}
