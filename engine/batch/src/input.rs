@@ -13,7 +13,9 @@
 //! ```
 
 use tidegate_channel::{Ack, ChannelTerms, ClientState, Operation, OperationsError, decode_operations};
-use tidegate_types::{Age, Amount, ChannelId, DecodeError, Digest, Fixed, Height, OutPoint, Reader, SignatureBytes, fixed_struct};
+use tidegate_types::{
+    Age, Amount, ChannelId, DecodeError, Digest, Fixed, Height, OutPoint, Reader, SignatureBytes, fixed_struct,
+};
 
 use crate::Policy;
 
@@ -38,7 +40,10 @@ pub struct AckInput {
     /// The client's signature over it, checked by the caller.
     pub signature: SignatureBytes,
 }
-fixed_struct!(AckInput { ack: Ack, signature: SignatureBytes });
+fixed_struct!(AckInput {
+    ack: Ack,
+    signature: SignatureBytes
+});
 
 /// A final block of the ledger, as far as channels are concerned.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,7 +66,10 @@ pub struct CloseInput {
     /// The closing transaction's fee, out of the client's balance.
     pub fee: Amount,
 }
-fixed_struct!(CloseInput { channel: ChannelId, fee: Amount });
+fixed_struct!(CloseInput {
+    channel: ChannelId,
+    fee: Amount
+});
 
 /// One input of a batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -98,12 +106,26 @@ impl PayInput {
     /// [`InputError`].
     pub fn decode(bytes: &[u8]) -> Result<Self, InputError> {
         let mut r = Reader::new(bytes);
-        let state = ClientState::read(&mut r)?;
+        let state = r.bytes(ClientState::LEN)?;
         let signature = SignatureBytes::read(&mut r)?;
         let encoded = r.bytes(r.remaining())?;
+        Self::from_parts(state, signature, encoded)
+    }
+
+    /// As [`PayInput::decode`], from the three parts.
+    ///
+    /// # Errors
+    /// [`InputError`].
+    pub fn from_parts(state: &[u8], signature: SignatureBytes, encoded: &[u8]) -> Result<Self, InputError> {
+        let state = ClientState::decode(state)?;
         let mut operations = Vec::new();
         decode_operations(encoded, &mut operations)?;
-        Ok(Self { state, signature, operations, encoded: encoded.to_vec() })
+        Ok(Self {
+            state,
+            signature,
+            operations,
+            encoded: encoded.to_vec(),
+        })
     }
 
     fn append_to(&self, out: &mut Vec<u8>) {
@@ -132,9 +154,19 @@ impl BlockInput {
     fn append_to(&self, out: &mut Vec<u8>) {
         let count = |n: usize| u32::try_from(n).expect("a block holds fewer than 2³² events");
         let (opened, closed) = (count(self.opened.len()), count(self.closed.len()));
-        BlockHead { height: self.height, opened, closed, hash: self.hash }.append_to(out);
+        BlockHead {
+            height: self.height,
+            opened,
+            closed,
+            hash: self.hash,
+        }
+        .append_to(out);
         for (terms, funding) in &self.opened {
-            OpenedEntry { terms: *terms, funding: *funding }.append_to(out);
+            OpenedEntry {
+                terms: *terms,
+                funding: *funding,
+            }
+            .append_to(out);
         }
         for channel in &self.closed {
             channel.append_to(out);
@@ -151,8 +183,15 @@ impl BlockInput {
         }
         let opened = (0..head.opened).map(|_| OpenedEntry::read(&mut r).map(|e| (e.terms, e.funding)));
         let opened = opened.collect::<Result<Vec<_>, _>>()?;
-        let closed = (0..head.closed).map(|_| ChannelId::read(&mut r)).collect::<Result<Vec<_>, _>>()?;
-        Ok(Self { height: head.height, hash: head.hash, opened, closed })
+        let closed = (0..head.closed)
+            .map(|_| ChannelId::read(&mut r))
+            .collect::<Result<Vec<_>, _>>()?;
+        Ok(Self {
+            height: head.height,
+            hash: head.hash,
+            opened,
+            closed,
+        })
     }
 }
 
@@ -173,13 +212,46 @@ impl Fixed for Policy {
     const LEN: usize = PolicyEntry::LEN;
 
     fn write(&self, w: &mut tidegate_types::Writer<'_>) {
-        let Self { margin, ack_interval, max_lock, min_amount, fee_base, fee_ppm, max_unfirm_credits } = *self;
-        PolicyEntry { margin, ack_interval, max_lock, fee_ppm, min_amount, fee_base, max_unfirm_credits }.write(w);
+        let Self {
+            margin,
+            ack_interval,
+            max_lock,
+            min_amount,
+            fee_base,
+            fee_ppm,
+            max_unfirm_credits,
+        } = *self;
+        PolicyEntry {
+            margin,
+            ack_interval,
+            max_lock,
+            fee_ppm,
+            min_amount,
+            fee_base,
+            max_unfirm_credits,
+        }
+        .write(w);
     }
 
     fn read(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        let PolicyEntry { margin, ack_interval, max_lock, fee_ppm, min_amount, fee_base, max_unfirm_credits } = PolicyEntry::read(r)?;
-        Ok(Self { margin, ack_interval, max_lock, min_amount, fee_base, fee_ppm, max_unfirm_credits })
+        let PolicyEntry {
+            margin,
+            ack_interval,
+            max_lock,
+            fee_ppm,
+            min_amount,
+            fee_base,
+            max_unfirm_credits,
+        } = PolicyEntry::read(r)?;
+        Ok(Self {
+            margin,
+            ack_interval,
+            max_lock,
+            min_amount,
+            fee_base,
+            fee_ppm,
+            max_unfirm_credits,
+        })
     }
 }
 
@@ -218,7 +290,11 @@ impl Input {
             Self::Policy(policy) => policy.append_to(out),
         }
         let length = u32::try_from(out.len() - start - EntryHead::LEN).expect("a body is far below 4 GiB");
-        EntryHead { kind: self.kind(), length }.encode_into(&mut out[start..start + EntryHead::LEN]);
+        EntryHead {
+            kind: self.kind(),
+            length,
+        }
+        .encode_into(&mut out[start..start + EntryHead::LEN]);
     }
 
     /// Reads one input from the front of `r`.
@@ -235,7 +311,13 @@ impl Input {
             4 => Self::Close(CloseInput::decode(body)?),
             5 => Self::Refresh(ChannelId::decode(body)?),
             6 => Self::Policy(Policy::decode(body)?),
-            other => return Err(DecodeError::UnknownValue { field: "input", value: other.into() }.into()),
+            other => {
+                return Err(DecodeError::UnknownValue {
+                    field: "input",
+                    value: other.into(),
+                }
+                .into());
+            }
         })
     }
 }

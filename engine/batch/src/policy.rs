@@ -41,7 +41,12 @@ impl Policy {
     /// The shortest `Ack` lock: everybody has time to act (rule 9).
     #[must_use]
     pub const fn shortest_lock(&self) -> Age {
-        Age::new(self.margin.get().saturating_mul(3).saturating_add(self.ack_interval.get().saturating_mul(2)))
+        Age::new(
+            self.margin
+                .get()
+                .saturating_mul(3)
+                .saturating_add(self.ack_interval.get().saturating_mul(2)),
+        )
     }
 
     /// Checks that locks are possible at all.
@@ -51,16 +56,26 @@ impl Policy {
     pub const fn check(&self) -> Result<(), PolicyError> {
         let needed = self.shortest_lock();
         if self.max_lock.get() < needed.get() {
-            return Err(PolicyError::LocksTooShort { max_lock: self.max_lock, needed });
+            return Err(PolicyError::LocksTooShort {
+                max_lock: self.max_lock,
+                needed,
+            });
         }
-        if self.max_unfirm_credits == 0 { Err(PolicyError::NoCredits) } else { Ok(()) }
+        if self.max_unfirm_credits == 0 {
+            Err(PolicyError::NoCredits)
+        } else {
+            Ok(())
+        }
     }
 
     /// The fee for `amount`, rounded up; the highest amount if it would exceed that.
     #[must_use]
     pub fn fee(&self, amount: Amount) -> Amount {
         let share = (u128::from(amount.to_sat()) * u128::from(self.fee_ppm)).div_ceil(1_000_000);
-        let share = u64::try_from(share).ok().and_then(Amount::from_sat).unwrap_or(Amount::MAX);
+        let share = u64::try_from(share)
+            .ok()
+            .and_then(Amount::from_sat)
+            .unwrap_or(Amount::MAX);
         self.fee_base.add(share).unwrap_or(Amount::MAX)
     }
 
@@ -98,7 +113,16 @@ mod tests {
         assert_eq!(policy.fee(sat(100_001)), sat(3));
         assert_eq!(policy.fee(Amount::MAX).to_sat(), 1 + (1_u64 << 53).div_ceil(100_000));
         assert_eq!(policy.check(), Ok(()));
-        let short = Policy { max_lock: Age::new(9), ..policy };
-        assert_eq!(short.check(), Err(PolicyError::LocksTooShort { max_lock: Age::new(9), needed: Age::new(10) }));
+        let short = Policy {
+            max_lock: Age::new(9),
+            ..policy
+        };
+        assert_eq!(
+            short.check(),
+            Err(PolicyError::LocksTooShort {
+                max_lock: Age::new(9),
+                needed: Age::new(10)
+            })
+        );
     }
 }

@@ -3,17 +3,17 @@
 //! Answers are of the newest executed batch; the caller lets them out only when that batch is durable.
 
 use tidegate_channel::{
-    Ack, ChannelTerms, ClientState, Condition, Credit, FinalTerms, HalfSums, LeafPrivate, LeafPublic, LeafRef, Lock, OpOutcome,
-    client_balance, hub_balance,
+    Ack, ChannelTerms, ClientState, Condition, Credit, FinalTerms, HalfSums, LeafPrivate, LeafPublic, LeafRef, Lock,
+    OpOutcome, client_balance, hub_balance,
 };
 use tidegate_crypto::merkle::{self, Tree};
 use tidegate_types::{
-    Amount, BatchNumber, ChannelId, ClientCounter, Digest, Fixed, HubCounter, KeyBytes, LockId, LockSlot, OutPoint, PaymentId,
-    SignatureBytes,
+    Amount, BatchNumber, ChannelId, ClientCounter, Digest, Fixed, HubCounter, KeyBytes, LockId, LockSlot, OutPoint,
+    PaymentId, SignatureBytes,
 };
 
 use crate::Engine;
-use crate::record::{ACTIVE, FROZEN, FIRM, LockRecord, VOID};
+use crate::record::{ACTIVE, FIRM, FROZEN, LockRecord, VOID};
 use crate::slots::Slots;
 use crate::store::{amount, digest};
 
@@ -58,7 +58,13 @@ impl ChannelView {
     /// All that the channel holds, part by part: equal to its capacity if nothing was made or lost.
     #[must_use]
     pub fn value(&self) -> u128 {
-        let parts = [self.client_balance, self.hub_balance, self.sums.unfirm_credit, self.sums.out_locks, self.sums.in_locks];
+        let parts = [
+            self.client_balance,
+            self.hub_balance,
+            self.sums.unfirm_credit,
+            self.sums.out_locks,
+            self.sums.in_locks,
+        ];
         parts.iter().map(|part| u128::from(part.to_sat())).sum()
     }
 }
@@ -138,13 +144,20 @@ impl<S: Slots> Engine<S> {
             locks_root: self.locks_root(slot),
             ack: LeafRef {
                 counter: HubCounter::new(record.ack_h),
-                digest: if record.c == 0 { Digest::ZERO } else { digest(&record.ack_digest) },
+                digest: if record.c == 0 {
+                    Digest::ZERO
+                } else {
+                    digest(&record.ack_digest)
+                },
             },
             operations: digest(&record.operations),
         };
         let message = Ack {
             channel: record.id(),
-            leaf: LeafRef { counter: HubCounter::new(record.ack_message_h), digest: digest(&record.ack_message_digest) },
+            leaf: LeafRef {
+                counter: HubCounter::new(record.ack_message_h),
+                digest: digest(&record.ack_message_digest),
+            },
         };
         let balance = "every batch leaves both balances in range";
         Some(ChannelView {
@@ -157,15 +170,26 @@ impl<S: Slots> Engine<S> {
             },
             state,
             signature: SignatureBytes::from_bytes(record.state_signature),
-            leaf: LeafRef { counter: record.h(), digest: digest(&record.leaf_digest) },
+            leaf: LeafRef {
+                counter: record.h(),
+                digest: digest(&record.leaf_digest),
+            },
             acked: HubCounter::new(record.acked_h),
-            ack: (record.ack_message_h > 0).then(|| (message, SignatureBytes::from_bytes(record.ack_message_signature))),
+            ack: (record.ack_message_h > 0)
+                .then(|| (message, SignatureBytes::from_bytes(record.ack_message_signature))),
             sums,
             client_balance: client_balance(&terms, &sums).expect(balance),
             hub_balance: hub_balance(&terms, &sums).expect(balance),
             locks: self.locks_of(slot),
             terms,
         })
+    }
+
+    /// The channel's name, and the newest counters of both halves.
+    #[must_use]
+    pub fn counters(&self, slot: u32) -> (ChannelId, ClientCounter, HubCounter) {
+        let record = self.record(slot);
+        (record.id(), record.c(), record.h())
     }
 
     /// The key, the delegate and the activity of a channel: what routing needs.
@@ -180,8 +204,11 @@ impl<S: Slots> Engine<S> {
             0 => return Vec::new(),
             link => self.store.pages.at(link),
         };
-        let open = (0..64_u8).filter_map(LockSlot::new).filter(|slot| page.open & (1 << slot.index()) != 0);
-        open.map(|slot| self.store.locks.at(page.locks[slot.index()]).view(slot)).collect()
+        let open = (0..64_u8)
+            .filter_map(LockSlot::new)
+            .filter(|slot| page.open & (1 << slot.index()) != 0);
+        open.map(|slot| self.store.locks.at(page.locks[slot.index()]).view(slot))
+            .collect()
     }
 
     /// The leaves above `above` that the client has not acknowledged, oldest first, at most 64.
@@ -194,7 +221,11 @@ impl<S: Slots> Engine<S> {
             if leaf.h > above.get() && leaf.body != 0 {
                 let body = self.store.bodies.at(leaf.body);
                 let private = LeafPrivate::decode(&body.private).expect("leaves are encoded by this engine");
-                leaves.push(StoredLeaf { private, public: leaf.public(previous), credits: self.credits_from(leaf.credits) });
+                leaves.push(StoredLeaf {
+                    private,
+                    public: leaf.public(previous),
+                    credits: self.credits_from(leaf.credits),
+                });
             }
             previous = digest(&leaf.digest);
             link = leaf.next;
@@ -221,10 +252,18 @@ impl<S: Slots> Engine<S> {
         let mut link = self.record(slot).answer_oldest;
         while link != 0 {
             let page = self.store.answers.at(link);
-            answers.extend(page.payments[page.first as usize..page.end as usize].iter().map(|closed| {
-                let outcome = OpOutcome::decode(&closed.outcome).expect("outcomes are encoded by this engine");
-                (PaymentId::from_bytes(closed.payment_id), outcome, ClientCounter::new(closed.c))
-            }));
+            answers.extend(
+                page.payments[page.first as usize..page.end as usize]
+                    .iter()
+                    .map(|closed| {
+                        let outcome = OpOutcome::decode(&closed.outcome).expect("outcomes are encoded by this engine");
+                        (
+                            PaymentId::from_bytes(closed.payment_id),
+                            outcome,
+                            ClientCounter::new(closed.c),
+                        )
+                    }),
+            );
             link = page.next;
         }
         answers
@@ -237,7 +276,12 @@ impl<S: Slots> Engine<S> {
             0 => return None,
             link => self.store.pages.at(link),
         };
-        let found = page.locks.iter().filter(|&&link| link != 0).map(|&link| self.store.locks.at(link)).find(|l| l.id() == *lock)?;
+        let found = page
+            .locks
+            .iter()
+            .filter(|&&link| link != 0)
+            .map(|&link| self.store.locks.at(link))
+            .find(|l| l.id() == *lock)?;
         let payee = found.payee_link.checked_sub(1)?;
         let record = self.record(payee);
         if found.credited_h > record.ack_message_h {
@@ -251,7 +295,13 @@ impl<S: Slots> Engine<S> {
         let counter = HubCounter::new(record.ack_message_h);
         Some(PaymentProof {
             payee: self.terms_of(payee).client,
-            ack: Ack { channel: record.id(), leaf: LeafRef { counter, digest: digest(&record.ack_message_digest) } },
+            ack: Ack {
+                channel: record.id(),
+                leaf: LeafRef {
+                    counter,
+                    digest: digest(&record.ack_message_digest),
+                },
+            },
             signature: SignatureBytes::from_bytes(record.ack_message_signature),
             salt: credits[index as usize].salt,
             index,
@@ -271,13 +321,18 @@ impl<S: Slots> Engine<S> {
                 credits = Some(self.credits_from(leaf.credits));
             }
             if (from..=to).contains(&leaf.h) {
-                links.push(ProofLink { private: digest(&leaf.private_digest), public: leaf.public(previous) });
+                links.push(ProofLink {
+                    private: digest(&leaf.private_digest),
+                    public: leaf.public(previous),
+                });
             }
             previous = digest(&leaf.digest);
             link = leaf.next;
         }
         // The first leaf held does not know the one before it; a proof from it would not check.
-        let whole = links.first().is_some_and(|first| from == 1 || !first.public.previous.is_zero());
+        let whole = links
+            .first()
+            .is_some_and(|first| from == 1 || !first.public.previous.is_zero());
         credits.filter(|_| whole).map(|credits| (credits, links))
     }
 
@@ -286,9 +341,21 @@ impl<S: Slots> Engine<S> {
     pub fn final_terms(&self, slot: u32) -> Option<FinalTerms> {
         let view = self.view(slot).filter(|view| view.status == "CLOSING")?;
         let fee = amount(self.record(slot).closing_fee);
-        let client_payout = view.client_balance.sub(fee).expect("checked when the channel was frozen");
-        let successor = OutPoint { txid: tidegate_types::Txid::ZERO, vout: 0 };
-        Some(FinalTerms { channel: view.id, client_payout, hub_payout: view.hub_balance, fee, successor })
+        let client_payout = view
+            .client_balance
+            .sub(fee)
+            .expect("checked when the channel was frozen");
+        let successor = OutPoint {
+            txid: tidegate_types::Txid::ZERO,
+            vout: 0,
+        };
+        Some(FinalTerms {
+            channel: view.id,
+            client_payout,
+            hub_payout: view.hub_balance,
+            fee,
+            successor,
+        })
     }
 
     /// The number of the newest batch, and the digest of its header.
@@ -301,7 +368,11 @@ impl<S: Slots> Engine<S> {
 
 impl crate::record::LeafRecord {
     fn public(&self, previous: Digest) -> LeafPublic {
-        LeafPublic { previous, credited_root: digest(&self.credited_root), failed_root: digest(&self.failed_root) }
+        LeafPublic {
+            previous,
+            credited_root: digest(&self.credited_root),
+            failed_root: digest(&self.failed_root),
+        }
     }
 }
 
@@ -314,13 +385,24 @@ impl LockRecord {
             payee: KeyBytes::from_bytes(self.payee),
             payee_channel: ChannelId::from_bytes(self.payee_channel),
             expiry: self.expiry(),
-            condition: if self.condition == 1 { Condition::Ack } else { Condition::Hash(self.hash) },
+            condition: if self.condition == 1 {
+                Condition::Ack
+            } else {
+                Condition::Hash(self.hash)
+            },
         };
         let credit = match u32::from(self.fate) {
             FIRM => "firm",
             VOID => "void",
             _ => "waiting",
         };
-        LockView { slot, id: self.id(), counter: ClientCounter::new(self.c), lock, outcome: self.outcome(), credit }
+        LockView {
+            slot,
+            id: self.id(),
+            counter: ClientCounter::new(self.c),
+            lock,
+            outcome: self.outcome(),
+            credit,
+        }
     }
 }

@@ -229,4 +229,11 @@ macro_rules! linked {
         }
     )*};
 }
-linked!(PageRecord, LockRecord, LeafRecord, BodyRecord, CreditRecord, AnswerRecord);
+linked!(
+    PageRecord,
+    LockRecord,
+    LeafRecord,
+    BodyRecord,
+    CreditRecord,
+    AnswerRecord
+);

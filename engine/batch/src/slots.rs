@@ -58,8 +58,15 @@ impl VecSlots {
     /// If `slot_bytes` is zero or not a multiple of 8.
     #[must_use]
     pub fn new(slot_bytes: usize, capacity: usize) -> Self {
-        assert!(slot_bytes > 0 && slot_bytes.is_multiple_of(8), "records are whole words");
-        Self { words: Vec::new(), words_per_slot: slot_bytes / 8, capacity }
+        assert!(
+            slot_bytes > 0 && slot_bytes.is_multiple_of(8),
+            "records are whole words"
+        );
+        Self {
+            words: Vec::new(),
+            words_per_slot: slot_bytes / 8,
+            capacity,
+        }
     }
 }
 
@@ -78,7 +85,9 @@ impl Slots for VecSlots {
 
     fn grow(&mut self, len: usize) -> Result<(), SlotsFull> {
         if len > self.capacity {
-            return Err(SlotsFull { capacity: self.capacity });
+            return Err(SlotsFull {
+                capacity: self.capacity,
+            });
         }
         self.words.resize(len.max(self.len()) * self.words_per_slot, 0);
         Ok(())
@@ -116,7 +125,10 @@ const GROWTH: usize = 1024;
 
 impl<R: Pod, S: Slots> Slab<R, S> {
     pub(crate) const fn new(slots: S) -> Self {
-        Self { slots, record: PhantomData }
+        Self {
+            slots,
+            record: PhantomData,
+        }
     }
 
     pub(crate) fn get(&self, index: u32) -> &R {
@@ -133,7 +145,9 @@ impl<R: Pod, S: Slots> Slab<R, S> {
         if need <= self.slots.len() {
             return Ok(());
         }
-        self.slots.grow(need.next_multiple_of(GROWTH)).or_else(|_| self.slots.grow(need))
+        self.slots
+            .grow(need.next_multiple_of(GROWTH))
+            .or_else(|_| self.slots.grow(need))
     }
 
     pub(crate) const fn slots(&self) -> &S {

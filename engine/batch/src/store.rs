@@ -1,6 +1,9 @@
 //! The tables of the state, together.
 
-use tidegate_types::{Amount, BatchNumber, ChannelId, ClientCounter, Digest, Fixed, Height, HubCounter, KeyBytes, LedgerId, OutPoint, Txid, UnixMillis};
+use tidegate_types::{
+    Amount, BatchNumber, ChannelId, ClientCounter, Digest, Fixed, Height, HubCounter, KeyBytes, LedgerId, OutPoint,
+    Txid, UnixMillis,
+};
 
 use crate::record::{
     AnswerRecord, BodyRecord, ChannelRecord, CreditRecord, LeafRecord, LockRecord, MetaRecord, PageRecord, TermsRecord,
@@ -18,15 +21,42 @@ pub struct TableSpec {
 
 /// The tables of a [`Store`], in the order that [`Store::new`] takes them.
 pub const TABLES: [TableSpec; 9] = [
-    TableSpec { name: "meta", slot_bytes: size_of::<MetaRecord>() },
-    TableSpec { name: "channels", slot_bytes: size_of::<ChannelRecord>() },
-    TableSpec { name: "terms", slot_bytes: size_of::<TermsRecord>() },
-    TableSpec { name: "pages", slot_bytes: size_of::<PageRecord>() },
-    TableSpec { name: "locks", slot_bytes: size_of::<LockRecord>() },
-    TableSpec { name: "leaves", slot_bytes: size_of::<LeafRecord>() },
-    TableSpec { name: "bodies", slot_bytes: size_of::<BodyRecord>() },
-    TableSpec { name: "credits", slot_bytes: size_of::<CreditRecord>() },
-    TableSpec { name: "answers", slot_bytes: size_of::<AnswerRecord>() },
+    TableSpec {
+        name: "meta",
+        slot_bytes: size_of::<MetaRecord>(),
+    },
+    TableSpec {
+        name: "channels",
+        slot_bytes: size_of::<ChannelRecord>(),
+    },
+    TableSpec {
+        name: "terms",
+        slot_bytes: size_of::<TermsRecord>(),
+    },
+    TableSpec {
+        name: "pages",
+        slot_bytes: size_of::<PageRecord>(),
+    },
+    TableSpec {
+        name: "locks",
+        slot_bytes: size_of::<LockRecord>(),
+    },
+    TableSpec {
+        name: "leaves",
+        slot_bytes: size_of::<LeafRecord>(),
+    },
+    TableSpec {
+        name: "bodies",
+        slot_bytes: size_of::<BodyRecord>(),
+    },
+    TableSpec {
+        name: "credits",
+        slot_bytes: size_of::<CreditRecord>(),
+    },
+    TableSpec {
+        name: "answers",
+        slot_bytes: size_of::<AnswerRecord>(),
+    },
 ];
 
 /// The whole state of the engine, in the caller's memory.
@@ -185,6 +215,9 @@ impl TermsRecord {
     }
 
     pub(crate) const fn funding(&self) -> OutPoint {
-        OutPoint { txid: Txid::from_bytes(self.funding_txid), vout: self.funding_vout }
+        OutPoint {
+            txid: Txid::from_bytes(self.funding_txid),
+            vout: self.funding_vout,
+        }
     }
 }

@@ -17,7 +17,10 @@ fn a_payment_is_delivered_acknowledged_and_settled() {
     assert_eq!(rig.view(1).sums.firm_credit, Amount::ZERO, "not firm before the ack");
     let ack = rig.ack(1);
     rig.batch(vec![ack]);
-    assert_eq!((rig.view(1).sums.firm_credit, rig.view(1).sums.unfirm_credit), (sat(500), Amount::ZERO));
+    assert_eq!(
+        (rig.view(1).sums.firm_credit, rig.view(1).sums.unfirm_credit),
+        (sat(500), Amount::ZERO)
+    );
     let settle = rig.pay(0, &[]);
     rig.batch(vec![settle]);
     let payer = rig.view(0);
@@ -44,7 +47,12 @@ fn a_proof_of_payment_leads_from_the_lock_to_the_ack() {
     rig.batch(vec![ack]);
     let proof = rig.engine.payment_proof(payer, &id).expect("acknowledged");
     assert_eq!(proof.links.len(), 4);
-    assert!(proof.ack.verify(&rig.ledger, &rig.clients[2].key.public(), &proof.signature).is_valid());
+    assert!(
+        proof
+            .ack
+            .verify(&rig.ledger, &rig.clients[2].key.public(), &proof.signature)
+            .is_valid()
+    );
     let last = proof.links.last().expect("four links");
     let digest = tidegate_channel::leaf_digest(&last.private, &last.public.digest());
     assert_eq!(digest, proof.ack.leaf.digest);
@@ -63,11 +71,19 @@ fn one_state_pays_many_and_settles_in_a_later_batch_only() {
     let slot = LockSlot::new(40).expect("below 64");
     let reference = rig.clients[0].wallet.client().state().ack;
     let wallet = &mut rig.clients[0].wallet;
-    let (one, ops_one) = wallet.propose(vec![Operation::Add { slot, lock }], reference).expect("a free slot");
-    let (two, ops_two) = wallet.propose(vec![Operation::Settle { slot }], reference).expect("an open slot");
+    let (one, ops_one) = wallet
+        .propose(vec![Operation::Add { slot, lock }], reference)
+        .expect("a free slot");
+    let (two, ops_two) = wallet
+        .propose(vec![Operation::Settle { slot }], reference)
+        .expect("an open slot");
     let (one, two) = (rig.sign(0, one, ops_one), rig.sign(0, two, ops_two));
     rig.batch(vec![one, two]);
-    assert_eq!(rig.refusal(), Some(RefuseReason::BadOperation), "added in the same batch");
+    assert_eq!(
+        rig.refusal(),
+        Some(RefuseReason::BadOperation),
+        "added in the same batch"
+    );
 }
 
 #[test]
@@ -81,7 +97,10 @@ fn credits_of_a_batch_are_not_spendable_and_room_is_counted_from_its_start() {
     rig.batch(vec![first]);
     let (pay_big, pay_small, pay_back) = (rig.pay(0, &[big]), rig.pay(2, &[small]), rig.pay(1, &[back]));
     rig.batch(vec![pay_back, pay_big, pay_small]);
-    assert_eq!(rig.view(2).locks[0].outcome, OpOutcome::Failed(FailReason::NoInboundCapacity));
+    assert_eq!(
+        rig.view(2).locks[0].outcome,
+        OpOutcome::Failed(FailReason::NoInboundCapacity)
+    );
     // The failed lock does not break what follows, and is dropped.
     let drop = rig.pay(2, &[]);
     rig.batch(vec![drop]);
@@ -98,11 +117,17 @@ fn a_payee_cannot_spend_what_it_has_not_acknowledged() {
     let own = CAPACITY / 2 - 1_000;
     let back = rig.lock(0, own + 1);
     let height = Height::new(rig.height);
-    assert!(rig.clients[1].wallet.pay(&[back], height).is_err(), "the wallet refuses");
+    assert!(
+        rig.clients[1].wallet.pay(&[back], height).is_err(),
+        "the wallet refuses"
+    );
     // A wallet that does not care is refused by the hub.
     let ack = rig.clients[1].wallet.ack_to_name(height);
     let slot = LockSlot::new(0).expect("slot 0");
-    let (state, operations) = rig.clients[1].wallet.propose(vec![Operation::Add { slot, lock: back }], ack).expect("a free slot");
+    let (state, operations) = rig.clients[1]
+        .wallet
+        .propose(vec![Operation::Add { slot, lock: back }], ack)
+        .expect("a free slot");
     let forced = rig.sign(1, state, operations);
     rig.batch(vec![forced]);
     assert_eq!(rig.refusal(), Some(RefuseReason::InsufficientBalance));
@@ -116,17 +141,31 @@ fn counters_and_ids_are_idempotent() {
     rig.batch(vec![pay.clone()]);
     let root = rig.engine.state_root();
     rig.batch(vec![pay.clone()]);
-    assert_eq!((rig.out.refusals.len(), rig.refusal()), (1, None), "its stored answer stands");
+    assert_eq!(
+        (rig.out.refusals.len(), rig.refusal()),
+        (1, None),
+        "its stored answer stands"
+    );
     assert_eq!(rig.engine.state_root(), root);
     let Input::Pay(known) = &pay else { unreachable!() };
-    let other = ClientState { debit: sat(1), ..known.state };
-    rig.batch(vec![Input::Pay(PayInput { state: other, ..known.clone() })]);
+    let other = ClientState {
+        debit: sat(1),
+        ..known.state
+    };
+    rig.batch(vec![Input::Pay(PayInput {
+        state: other,
+        ..known.clone()
+    })]);
     assert_eq!(rig.refusal(), Some(RefuseReason::Conflict));
 
     // The same id again: while open, after the settle, and with other content.
     let again = rig.pay(0, &[lock]);
     rig.batch(vec![again]);
-    assert_eq!(rig.refusal(), Some(RefuseReason::Duplicate), "once settled by the same state");
+    assert_eq!(
+        rig.refusal(),
+        Some(RefuseReason::Duplicate),
+        "once settled by the same state"
+    );
     let mut rig = Rig::new(2);
     let lock = rig.lock(1, 5);
     let pay = rig.pay(0, &[lock]);
@@ -141,7 +180,9 @@ fn counters_and_ids_are_idempotent() {
 fn states_that_are_not_what_they_say_change_nothing() {
     let mut rig = Rig::new(2);
     let lock = rig.lock(1, 5);
-    let Input::Pay(good) = rig.pay(0, &[lock]) else { unreachable!() };
+    let Input::Pay(good) = rig.pay(0, &[lock]) else {
+        unreachable!()
+    };
     let root = rig.engine.state_root();
     let bends: [fn(&mut ClientState); 6] = [
         |s| s.debit = sat(1),
@@ -156,7 +197,10 @@ fn states_that_are_not_what_they_say_change_nothing() {
         bend(&mut state);
         rig.batch(vec![Input::Pay(PayInput { state, ..good.clone() })]);
         let reason = rig.refusal().expect("refused");
-        assert!(matches!(reason, RefuseReason::WrongState | RefuseReason::UnknownLeaf), "{reason:?}");
+        assert!(
+            matches!(reason, RefuseReason::WrongState | RefuseReason::UnknownLeaf),
+            "{reason:?}"
+        );
         assert_eq!(rig.engine.state_root(), root, "a refusal changes nothing");
     }
     rig.batch(vec![Input::Pay(good)]);
@@ -169,14 +213,54 @@ fn each_failure_has_its_reason() {
     let base = rig.lock(1, 5);
     let stranger = rig.clients[0].key.public().bytes();
     let cases = [
-        (tidegate_channel::Lock { payee: stranger, ..base }, FailReason::UnknownPayee),
-        (tidegate_channel::Lock { payee_channel: tidegate_types::ChannelId::ZERO, ..base }, FailReason::UnknownPayee),
-        (tidegate_channel::Lock { expiry: Height::new(rig.height + 7), ..base }, FailReason::ExpiryTooNear),
-        (tidegate_channel::Lock { expiry: Height::new(rig.height + 101), ..base }, FailReason::ExpiryTooFar),
-        (tidegate_channel::Lock { amount: Amount::ZERO, ..base }, FailReason::AmountTooSmall),
-        (tidegate_channel::Lock { condition: tidegate_channel::Condition::Hash([1; 32]), ..base }, FailReason::ConditionNotOffered),
         (
-            tidegate_channel::Lock { payee: stranger, payee_channel: rig.clients[0].id, ..base },
+            tidegate_channel::Lock {
+                payee: stranger,
+                ..base
+            },
+            FailReason::UnknownPayee,
+        ),
+        (
+            tidegate_channel::Lock {
+                payee_channel: tidegate_types::ChannelId::ZERO,
+                ..base
+            },
+            FailReason::UnknownPayee,
+        ),
+        (
+            tidegate_channel::Lock {
+                expiry: Height::new(rig.height + 7),
+                ..base
+            },
+            FailReason::ExpiryTooNear,
+        ),
+        (
+            tidegate_channel::Lock {
+                expiry: Height::new(rig.height + 101),
+                ..base
+            },
+            FailReason::ExpiryTooFar,
+        ),
+        (
+            tidegate_channel::Lock {
+                amount: Amount::ZERO,
+                ..base
+            },
+            FailReason::AmountTooSmall,
+        ),
+        (
+            tidegate_channel::Lock {
+                condition: tidegate_channel::Condition::Hash([1; 32]),
+                ..base
+            },
+            FailReason::ConditionNotOffered,
+        ),
+        (
+            tidegate_channel::Lock {
+                payee: stranger,
+                payee_channel: rig.clients[0].id,
+                ..base
+            },
             FailReason::SelfPayment,
         ),
     ];
@@ -185,7 +269,11 @@ fn each_failure_has_its_reason() {
         let pay = rig.pay(0, &[lock]);
         rig.batch(vec![pay]);
         let locks = rig.view(0).locks;
-        assert_eq!(locks.len(), 1, "the failed lock before this one is dropped by this state");
+        assert_eq!(
+            locks.len(),
+            1,
+            "the failed lock before this one is dropped by this state"
+        );
         assert_eq!(locks[0].outcome, OpOutcome::Failed(reason));
     }
 }
@@ -224,13 +312,19 @@ fn an_unacknowledged_credit_is_void_after_its_expiry_and_the_payer_takes_it_back
     assert!(rig.clients[1].wallet.ack(Height::new(rig.height)).is_none());
     let refresh = Input::Refresh(rig.clients[1].id);
     rig.batch(vec![refresh]);
-    assert_eq!((rig.view(1).sums.unfirm_credit, rig.view(1).sums.firm_credit), (Amount::ZERO, Amount::ZERO));
+    assert_eq!(
+        (rig.view(1).sums.unfirm_credit, rig.view(1).sums.firm_credit),
+        (Amount::ZERO, Amount::ZERO)
+    );
     // The payer needs a leaf above the expiry to judge the drop by.
     let refresh = Input::Refresh(rig.clients[0].id);
     rig.batch(vec![refresh]);
     let ack = rig.clients[0].wallet.ack_to_name(Height::new(rig.height));
     let slot = rig.clients[0].wallet.client().locks()[0].slot;
-    let (state, operations) = rig.clients[0].wallet.propose(vec![Operation::Drop { slot }], ack).expect("an open lock");
+    let (state, operations) = rig.clients[0]
+        .wallet
+        .propose(vec![Operation::Drop { slot }], ack)
+        .expect("an open lock");
     let drop = rig.sign(0, state, operations);
     rig.batch(vec![drop]);
     assert_eq!(rig.refusal(), None);
@@ -250,7 +344,10 @@ fn an_acknowledged_credit_is_owed_even_after_its_expiry() {
     rig.batch(vec![block, refresh]);
     let ack = rig.clients[0].wallet.ack_to_name(Height::new(rig.height));
     let slot = rig.clients[0].wallet.client().locks()[0].slot;
-    let (state, operations) = rig.clients[0].wallet.propose(vec![Operation::Drop { slot }], ack).expect("an open lock");
+    let (state, operations) = rig.clients[0]
+        .wallet
+        .propose(vec![Operation::Drop { slot }], ack)
+        .expect("an open lock");
     let drop = rig.sign(0, state, operations);
     rig.batch(vec![drop]);
     assert_eq!(rig.refusal(), Some(RefuseReason::NotDroppable));
@@ -269,7 +366,12 @@ fn a_close_needs_an_empty_channel_and_freezes_it() {
     rig.batch(vec![ack, settle]);
     let (first, second) = (rig.close(0, 10), rig.close(1, 10));
     rig.batch(vec![first, second]);
-    let finals: Vec<_> = rig.out.leaves().iter().map(|leaf| (leaf.private.kind, leaf.terms.expect("final terms"))).collect();
+    let finals: Vec<_> = rig
+        .out
+        .leaves()
+        .iter()
+        .map(|leaf| (leaf.private.kind, leaf.terms.expect("final terms")))
+        .collect();
     assert!(finals.iter().all(|(kind, _)| *kind == LeafKind::Final));
     assert_eq!(finals[0].1.client_payout, sat(CAPACITY / 2 - 300 - 10));
     assert_eq!(finals[1].1.client_payout, sat(CAPACITY / 2 + 300 - 10));
@@ -305,16 +407,28 @@ fn a_reopened_engine_and_a_replay_meet_the_same_state() {
     let again = Engine::open(rig.engine.store().clone()).expect("a used store");
     assert_eq!((again.state_root(), again.newest()), (root, newest));
 
-    let mut replay = Engine::create(rig::tables(), rig.hub.public().bytes(), rig.ledger, rig::policy(), [3; 32]).expect("empty");
+    let mut replay = Engine::create(
+        rig::tables(),
+        rig.hub.public().bytes(),
+        rig.ledger,
+        rig::policy(),
+        [3; 32],
+    )
+    .expect("empty");
     let (mut out, mut now) = (Executed::default(), 1_000);
     for inputs in &rig.history {
         let mut logged = Vec::new();
         inputs.iter().for_each(|input| input.append_to(&mut logged));
         let mut reader = tidegate_types::Reader::new(&logged);
-        let decoded: Vec<Input> = inputs.iter().map(|_| Input::read(&mut reader).expect("the log's own form")).collect();
+        let decoded: Vec<Input> = inputs
+            .iter()
+            .map(|_| Input::read(&mut reader).expect("the log's own form"))
+            .collect();
         assert_eq!(&decoded, inputs);
         now += 10;
-        replay.execute(UnixMillis::new(now), &decoded, &mut out).expect("the tables are large");
+        replay
+            .execute(UnixMillis::new(now), &decoded, &mut out)
+            .expect("the tables are large");
     }
     assert_eq!((replay.state_root(), replay.newest()), (root, newest));
     for (mine, theirs) in rig.engine.store().tables().iter().zip(replay.store().tables()) {
@@ -332,10 +446,13 @@ fn a_first_look_agrees_with_the_verdict() {
     assert_eq!(rig.engine.screen(&inner), Screen::Verify(slot));
     rig.batch(vec![pay]);
     assert_eq!(rig.engine.screen(&inner), Screen::Known(slot));
-    assert_eq!(PayInput::decode(&{
-        let mut bytes = inner.state.to_vec();
-        inner.signature.append_to(&mut bytes);
-        bytes.extend_from_slice(&inner.encoded);
-        bytes
-    }), Ok(inner));
+    assert_eq!(
+        PayInput::decode(&{
+            let mut bytes = inner.state.to_vec();
+            inner.signature.append_to(&mut bytes);
+            bytes.extend_from_slice(&inner.encoded);
+            bytes
+        }),
+        Ok(inner)
+    );
 }

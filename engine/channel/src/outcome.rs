@@ -237,7 +237,10 @@ impl Outcome {
 /// The outcomes root of a leaf: zero for none, else a Merkle root in the order given.
 #[must_use]
 pub fn outcomes_root(outcomes: &[Outcome]) -> Digest {
-    list_root(merkle::OUTCOMES, &outcomes.iter().map(Outcome::entry).collect::<Vec<_>>())
+    list_root(
+        merkle::OUTCOMES,
+        &outcomes.iter().map(Outcome::entry).collect::<Vec<_>>(),
+    )
 }
 
 /// The failed root of a leaf: zero for none, else a Merkle root over the failed outcomes in the order given.

@@ -1,1 +1,15 @@
-//! Placeholder while the room is built.
+//! The hub: the one place where engine, storage and net meet.
+//!
+//! ```text
+//! reactor ─▶ sequencer: screen, verify, execute ─▶ log: append, sync, sign ─▶ receipts ─▶ reactor
+//!                ▲
+//!             ledger: final blocks                      `pipeline`; the state it works on: `state`
+//! ```
+//!
+//! "Durable before visible, visible before answered" is [`pipeline`]'s to keep: nothing that depends on a batch leaves
+//! this process before the batch's log record is synced (rule 16).
+
+pub mod admin;
+pub mod keys;
+pub mod pipeline;
+pub mod state;

@@ -31,7 +31,10 @@ impl<S: Slots> Engine<S> {
         record.ack_message_digest = *ack.leaf.digest.as_bytes();
         record.ack_message_signature = *message.signature.as_bytes();
         let touch = self.touched(slot);
-        touch.answers.push(Answer { input, counter: tidegate_types::ClientCounter::ZERO });
+        touch.answers.push(Answer {
+            input,
+            counter: tidegate_types::ClientCounter::ZERO,
+        });
         Ok(())
     }
 
@@ -137,7 +140,10 @@ impl<S: Slots> Engine<S> {
         }
         let touch = self.touched(slot);
         touch.leaf = true;
-        touch.answers.push(Answer { input, counter: record.c() });
+        touch.answers.push(Answer {
+            input,
+            counter: record.c(),
+        });
         Ok(())
     }
 }

@@ -1,6 +1,6 @@
 //! Final blocks: channels that open and settle, and the height that everything is judged by.
 
-use tidegate_channel::{ChannelTerms, opening_leaf, opening_state, leaf_digest};
+use tidegate_channel::{ChannelTerms, leaf_digest, opening_leaf, opening_state};
 use tidegate_types::{ChannelId, Fixed, OutPoint};
 
 use super::Engine;
@@ -9,11 +9,13 @@ use crate::record::{ACTIVE, ChannelRecord, SETTLED, TermsRecord};
 use crate::slots::{Link, Slots};
 
 impl<S: Slots> Engine<S> {
-    /// Takes a final block. One that is not above the newest is ignored: the caller feeds them again after a restart.
+    /// Takes a final block. One below the newest is ignored: the caller feeds them again after a restart. The newest
+    /// may come again, with more of its events: those of a genesis are too many for one batch.
     pub(super) fn block(&mut self, block: &BlockInput) {
         let meta = self.store.meta_mut();
         let first = meta.block_hash == [0; 32];
-        if block.height.get() <= meta.height && !first {
+        let same = block.height.get() == meta.height && *block.hash.as_bytes() == meta.block_hash;
+        if block.height.get() <= meta.height && !first && !same {
             return;
         }
         meta.height = block.height.get();

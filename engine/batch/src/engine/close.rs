@@ -30,14 +30,26 @@ impl<S: Slots> Engine<S> {
         let client = client_balance(&terms, &sums).map_err(|_| RefuseReason::InsufficientBalance)?;
         let hub_payout = hub_balance(&terms, &sums).map_err(|_| RefuseReason::InsufficientBalance)?;
         let client_payout = client.sub(close.fee).map_err(|_| RefuseReason::InsufficientBalance)?;
-        let successor = OutPoint { txid: Txid::ZERO, vout: 0 };
+        let successor = OutPoint {
+            txid: Txid::ZERO,
+            vout: 0,
+        };
         let record = self.record_mut(slot);
         record.status = FROZEN;
         record.closing_fee = close.fee.to_sat();
         let touch = self.touched(slot);
         touch.leaf = true;
-        touch.terms = Some(FinalTerms { channel: close.channel, client_payout, hub_payout, fee: close.fee, successor });
-        touch.answers.push(Answer { input, counter: ClientCounter::ZERO });
+        touch.terms = Some(FinalTerms {
+            channel: close.channel,
+            client_payout,
+            hub_payout,
+            fee: close.fee,
+            successor,
+        });
+        touch.answers.push(Answer {
+            input,
+            counter: ClientCounter::ZERO,
+        });
         Ok(())
     }
 
@@ -52,7 +64,10 @@ impl<S: Slots> Engine<S> {
                 return;
             }
         }
-        let mut page = AnswerRecord { end: 1, ..bytemuck::Zeroable::zeroed() };
+        let mut page = AnswerRecord {
+            end: 1,
+            ..bytemuck::Zeroable::zeroed()
+        };
         page.payments[0] = payment;
         let mut allocation = self.store.meta().answers;
         let link = self.store.answers.take(&mut allocation, page);

@@ -177,14 +177,20 @@ impl<S: Slots> Engine<S> {
     /// A first look at a state: its counter and its channel, against the state that all batches so far have led to.
     #[must_use]
     pub fn screen(&self, pay: &PayInput) -> Screen {
-        let Some(slot) = self.channel(&pay.state.channel) else { return Screen::UnknownChannel };
+        let Some(slot) = self.channel(&pay.state.channel) else {
+            return Screen::UnknownChannel;
+        };
         let channel = self.store.channels.get(slot);
         let (new, known) = (pay.state.counter, channel.c());
         if new < known {
             Screen::Refuse(slot, RefuseReason::StaleCounter)
         } else if new == known {
             let same = channel.state_digest == *pay.state.digest().as_bytes();
-            if same { Screen::Known(slot) } else { Screen::Refuse(slot, RefuseReason::Conflict) }
+            if same {
+                Screen::Known(slot)
+            } else {
+                Screen::Refuse(slot, RefuseReason::Conflict)
+            }
         } else if channel.status != ACTIVE {
             Screen::Refuse(slot, RefuseReason::Closing)
         } else {
@@ -204,7 +210,8 @@ impl<S: Slots> Engine<S> {
     /// At 2³² inputs, or if the state contradicts itself.
     pub fn execute(&mut self, time: UnixMillis, inputs: &[Input], out: &mut Executed) -> Result<(), EngineError> {
         self.store.reserve(need(inputs))?;
-        self.touches.begin(self.store.meta().channels as usize + opened_count(inputs));
+        self.touches
+            .begin(self.store.meta().channels as usize + opened_count(inputs));
         self.outcome_log.clear();
         out.refusals.clear();
         for (index, input) in inputs.iter().enumerate() {
@@ -239,7 +246,12 @@ impl<S: Slots> Engine<S> {
         let slot = channel.and_then(|id| self.channel(&id));
         let record = slot.map(|slot| *self.store.channels.get(slot));
         let (counter, leaf) = record.map_or_else(Default::default, |r| (r.c(), r.h()));
-        out.refusals.push(Refusal { input: index, reason, counter, leaf });
+        out.refusals.push(Refusal {
+            input: index,
+            reason,
+            counter,
+            leaf,
+        });
     }
 
     /// Notes an input's outcome under the header's outcome digest. What became of each lock is under the leaves.
@@ -260,7 +272,9 @@ impl<S: Slots> Engine<S> {
     /// Costs a hash per channel; for shutdown, `verify` and status pages.
     #[must_use]
     pub fn state_root(&self) -> Digest {
-        let leaves: Vec<Digest> = (0..self.store.meta().channels).map(|slot| state_leaf(self.store.channels.get(slot))).collect();
+        let leaves: Vec<Digest> = (0..self.store.meta().channels)
+            .map(|slot| state_leaf(self.store.channels.get(slot)))
+            .collect();
         merkle::state_root(&leaves)
     }
 
@@ -269,7 +283,9 @@ impl<S: Slots> Engine<S> {
     pub fn value(&self) -> (u128, u128) {
         let open = (0..self.store.meta().channels).filter_map(|slot| self.view(slot));
         let open = open.filter(|view| !view.is_settled());
-        open.fold((0, 0), |(held, capacity), view| (held + view.value(), capacity + u128::from(view.terms.capacity.to_sat())))
+        open.fold((0, 0), |(held, capacity), view| {
+            (held + view.value(), capacity + u128::from(view.terms.capacity.to_sat()))
+        })
     }
 
     pub(crate) fn record(&self, slot: u32) -> &ChannelRecord {
@@ -303,7 +319,16 @@ fn state_leaf(channel: &ChannelRecord) -> Digest {
 }
 
 fn opened_count(inputs: &[Input]) -> usize {
-    inputs.iter().map(|input| if let Input::Block(block) = input { block.opened.len() } else { 0 }).sum()
+    inputs
+        .iter()
+        .map(|input| {
+            if let Input::Block(block) = input {
+                block.opened.len()
+            } else {
+                0
+            }
+        })
+        .sum()
 }
 
 /// The most that `inputs` can add to each table.

@@ -4,8 +4,8 @@
 //! whose sums, root or balance are not what they lead to is refused whole.
 
 use tidegate_channel::{
-    ClientState, Condition, Credit, FailReason, HalfSums, LeafRef, Lock, OpKind, OpOutcome, Operation, Outcome, RefuseReason,
-    client_balance, credit_salt, operations_digest,
+    ClientState, Condition, Credit, FailReason, HalfSums, LeafRef, Lock, OpKind, OpOutcome, Operation, Outcome,
+    RefuseReason, client_balance, credit_salt, operations_digest,
 };
 use tidegate_crypto::merkle::LockTree;
 use tidegate_types::{Amount, Digest, Fixed, Height, LockId, LockSlot};
@@ -27,12 +27,22 @@ pub(crate) struct PageScratch {
 
 impl Default for PageScratch {
     fn default() -> Self {
-        Self { page: empty_page(), ids: Vec::new() }
+        Self {
+            page: empty_page(),
+            ids: Vec::new(),
+        }
     }
 }
 
 pub(crate) fn empty_page() -> PageRecord {
-    PageRecord { tree: LockTree::empty(), locks: [0; 64], prints: [0; 64], open: 0, next: 0, reserved: 0 }
+    PageRecord {
+        tree: LockTree::empty(),
+        locks: [0; 64],
+        prints: [0; 64],
+        open: 0,
+        next: 0,
+        reserved: 0,
+    }
 }
 
 /// The first bytes of a payment id, by which most others are told apart.
@@ -80,10 +90,20 @@ impl<S: Slots> Engine<S> {
         }
         if counter == record.ack_h {
             let same = record.ack_digest == *ack.digest.as_bytes();
-            return if same { Ok(NamedLeaf { firm: amount(record.ack_firm), link: 0 }) } else { Err(RefuseReason::UnknownLeaf) };
+            return if same {
+                Ok(NamedLeaf {
+                    firm: amount(record.ack_firm),
+                    link: 0,
+                })
+            } else {
+                Err(RefuseReason::UnknownLeaf)
+            };
         }
         let link = self.find_leaf(record, ack).ok_or(RefuseReason::UnknownLeaf)?;
-        Ok(NamedLeaf { firm: amount(self.store.leaves.at(link).firm), link })
+        Ok(NamedLeaf {
+            firm: amount(self.store.leaves.at(link).firm),
+            link,
+        })
     }
 
     /// Checks everything that can refuse the state; leaves the page after its operations in `scratch`.
@@ -96,16 +116,30 @@ impl<S: Slots> Engine<S> {
         scratch: &mut PageScratch,
     ) -> Result<(), RefuseReason> {
         let state = &pay.state;
-        scratch.page = if record.page == 0 { empty_page() } else { *self.store.pages.at(record.page) };
+        scratch.page = if record.page == 0 {
+            empty_page()
+        } else {
+            *self.store.pages.at(record.page)
+        };
         scratch.ids.clear();
-        let mut sums = Sums { debit: amount(record.debit), locks: amount(record.out_locks) };
+        check_ids_differ(&pay.operations)?;
+        let mut sums = Sums {
+            debit: amount(record.debit),
+            locks: amount(record.out_locks),
+        };
         let before = sums;
-        let named_height = if named.link == 0 { Height::ZERO } else { self.leaf_height(named.link) };
+        let named_height = if named.link == 0 {
+            Height::ZERO
+        } else {
+            self.leaf_height(named.link)
+        };
         for operation in &pay.operations {
             let id = self.judge_operation(record, state, operation, named_height, &mut sums, &mut scratch.page)?;
             scratch.ids.push(id);
         }
-        plant(&mut scratch.page, &pay.operations, |link| self.lock_digest(link, &pay.operations, &scratch.ids));
+        plant(&mut scratch.page, &pay.operations, |link| {
+            self.lock_digest(link, &pay.operations, &scratch.ids)
+        });
         let good = state.debit == sums.debit
             && state.locks_sum == sums.locks
             && state.locks_root == scratch.page.tree.root()
@@ -114,14 +148,33 @@ impl<S: Slots> Engine<S> {
             return Err(RefuseReason::WrongState);
         }
         let spends = sums.debit.to_sat() + sums.locks.to_sat() > before.debit.to_sat() + before.locks.to_sat();
-        if spends { self.judge_balance(slot, record, named, sums) } else { Ok(()) }
+        if spends {
+            self.judge_balance(slot, record, named, sums)
+        } else {
+            Ok(())
+        }
     }
 
-    fn judge_balance(&self, slot: u32, record: &ChannelRecord, named: NamedLeaf, sums: Sums) -> Result<(), RefuseReason> {
+    fn judge_balance(
+        &self,
+        slot: u32,
+        record: &ChannelRecord,
+        named: NamedLeaf,
+        sums: Sums,
+    ) -> Result<(), RefuseReason> {
         let terms = self.terms_of(slot);
-        let halves = HalfSums { firm_credit: named.firm, debit: sums.debit, out_locks: sums.locks, ..record.sums() };
+        let halves = HalfSums {
+            firm_credit: named.firm,
+            debit: sums.debit,
+            out_locks: sums.locks,
+            ..record.sums()
+        };
         let balance = client_balance(&terms, &halves).map_err(|_| RefuseReason::InsufficientBalance)?;
-        if balance < terms.client_reserve { Err(RefuseReason::InsufficientBalance) } else { Ok(()) }
+        if balance < terms.client_reserve {
+            Err(RefuseReason::InsufficientBalance)
+        } else {
+            Ok(())
+        }
     }
 
     fn judge_operation(
@@ -138,7 +191,7 @@ impl<S: Slots> Engine<S> {
                 if page.open & bit(*at) != 0 {
                     return Err(RefuseReason::BadOperation);
                 }
-                self.check_payment_id(record, page, lock)?;
+                self.check_payment_id(record, lock)?;
                 let total = lock.total().map_err(|_| RefuseReason::WrongState)?;
                 sums.locks = sums.locks.add(total).map_err(|_| RefuseReason::WrongState)?;
                 page.open |= bit(*at);
@@ -187,18 +240,21 @@ impl<S: Slots> Engine<S> {
         Ok(lock)
     }
 
-    /// Rule 5: a known payment id is refused, with its stored answer if the content is the same.
-    fn check_payment_id(&self, record: &ChannelRecord, page: &PageRecord, lock: &Lock) -> Result<(), RefuseReason> {
-        let print = print_of(lock.payment_id.as_bytes());
-        for (at, _) in page.prints.iter().enumerate().filter(|&(at, &p)| p == print && page.open & (1 << at) != 0) {
-            let link = page.locks[at];
-            if link == ADDED {
-                // Twice in one state: whatever it holds, the payer contradicts itself.
-                return Err(RefuseReason::Conflict);
-            }
-            let known = self.store.locks.at(link);
-            if known.payment_id == *lock.payment_id.as_bytes() {
-                return Err(duplicate(known.content() == content_of(lock)));
+    /// Rule 5: a known payment id is refused, with its stored answer if the content is the same. Known is what was open
+    /// before this state, whatever this state does to it.
+    fn check_payment_id(&self, record: &ChannelRecord, lock: &Lock) -> Result<(), RefuseReason> {
+        if record.page != 0 {
+            let page = self.store.pages.at(record.page);
+            let print = print_of(lock.payment_id.as_bytes());
+            let alike = page
+                .prints
+                .iter()
+                .enumerate()
+                .filter(|&(at, &p)| p == print && page.open & (1 << at) != 0);
+            for known in alike.map(|(at, _)| self.store.locks.at(page.locks[at])) {
+                if known.payment_id == *lock.payment_id.as_bytes() {
+                    return Err(duplicate(known.content() == content_of(lock)));
+                }
             }
         }
         let mut link = record.answer_oldest;
@@ -254,16 +310,30 @@ impl<S: Slots> Engine<S> {
         record.ack_firm = named.firm.to_sat();
         let touch = self.touched(slot);
         touch.leaf = true;
-        touch.answers.push(Answer { input, counter: state.counter });
+        touch.answers.push(Answer {
+            input,
+            counter: state.counter,
+        });
     }
 
-    fn apply(&mut self, slot: u32, state: &ClientState, operation: &Operation, id: LockId, page: &mut PageRecord) -> Outcome {
+    fn apply(
+        &mut self,
+        slot: u32,
+        state: &ClientState,
+        operation: &Operation,
+        id: LockId,
+        page: &mut PageRecord,
+    ) -> Outcome {
         let (kind, at, outcome, salt) = match operation {
             Operation::Add { slot: at, lock } => {
                 let (outcome, link) = self.add_lock(slot, state, lock, id);
                 page.locks[at.index()] = link;
                 let failed = matches!(outcome, OpOutcome::Failed(_));
-                let salt = if failed { credit_salt(&self.salt_secret, &id) } else { [0; 16] };
+                let salt = if failed {
+                    credit_salt(&self.salt_secret, &id)
+                } else {
+                    [0; 16]
+                };
                 (OpKind::Add, *at, outcome, salt)
             }
             Operation::Settle { slot: at } => {
@@ -276,7 +346,15 @@ impl<S: Slots> Engine<S> {
             }
             Operation::Release { .. } => unreachable!("a release has been refused"),
         };
-        Outcome { counter: state.counter, kind, slot: at, outcome, lock: id, salt, preimage: [0; 32] }
+        Outcome {
+            counter: state.counter,
+            kind,
+            slot: at,
+            outcome,
+            lock: id,
+            salt,
+            preimage: [0; 32],
+        }
     }
 
     /// Opens a lock and credits its payee, or fails it.
@@ -345,7 +423,13 @@ impl<S: Slots> Engine<S> {
         }
         touch.room = touch.room.sub(lock.amount).map_err(|_| FailReason::NoInboundCapacity)?;
         touch.leaf = true;
-        touch.credits.push(Credit { lock: id, salt, payment_id: lock.payment_id, amount: lock.amount, expiry: lock.expiry });
+        touch.credits.push(Credit {
+            lock: id,
+            salt,
+            payment_id: lock.payment_id,
+            amount: lock.amount,
+            expiry: lock.expiry,
+        });
         Ok(payee)
     }
 
@@ -360,12 +444,18 @@ impl<S: Slots> Engine<S> {
         if lock.fee < policy.fee(lock.amount) {
             return Err(FailReason::FeeTooLow);
         }
-        if height.plus(policy.shortest_lock()).is_none_or(|first| lock.expiry < first) {
+        if height
+            .plus(policy.shortest_lock())
+            .is_none_or(|first| lock.expiry < first)
+        {
             return Err(FailReason::ExpiryTooNear);
         }
         let last = height.plus(policy.max_lock).unwrap_or(Height::MAX);
         let ends = [&self.terms_of(payer), payee].map(|terms| {
-            let end = terms.expiry.minus(terms.dispute_window).and_then(|h| h.minus(terms.evidence_grace));
+            let end = terms
+                .expiry
+                .minus(terms.dispute_window)
+                .and_then(|h| h.minus(terms.evidence_grace));
             end.unwrap_or(Height::ZERO)
         });
         if lock.expiry > last || ends.iter().any(|end| lock.expiry >= *end) {
@@ -429,8 +519,28 @@ const fn bit(slot: LockSlot) -> u64 {
     1 << slot.index()
 }
 
+/// Whatever they hold, two adds of one id in one state contradict each other.
+fn check_ids_differ(operations: &[Operation]) -> Result<(), RefuseReason> {
+    let ids = operations.iter().filter_map(|o| {
+        if let Operation::Add { lock, .. } = o {
+            Some(lock.payment_id)
+        } else {
+            None
+        }
+    });
+    let twice = ids
+        .clone()
+        .enumerate()
+        .any(|(at, id)| ids.clone().skip(at + 1).any(|other| other == id));
+    if twice { Err(RefuseReason::Conflict) } else { Ok(()) }
+}
+
 const fn duplicate(same: bool) -> RefuseReason {
-    if same { RefuseReason::Duplicate } else { RefuseReason::Conflict }
+    if same {
+        RefuseReason::Duplicate
+    } else {
+        RefuseReason::Conflict
+    }
 }
 
 fn known_counter(state: &ClientState, record: &ChannelRecord) -> Result<bool, RefuseReason> {
@@ -453,7 +563,10 @@ fn plant(page: &mut PageRecord, operations: &[Operation], digest_of: impl Fn((us
             Operation::Release { .. } => continue,
         };
         let first = slot.index() / 4 * 4;
-        changes[count] = (slot, core::array::from_fn(|i| digest_of((first + i, page.locks[first + i]))));
+        changes[count] = (
+            slot,
+            core::array::from_fn(|i| digest_of((first + i, page.locks[first + i]))),
+        );
         count += 1;
     }
     page.tree.update_many(&changes[..count]);
@@ -471,7 +584,12 @@ fn content_of(lock: &Lock) -> [u8; 6] {
 
 fn content(payee_channel: &[u8; 32], amount: u64, hash: &[u8; 32]) -> [u8; 6] {
     let mut mixed = [0_u8; 6];
-    for (i, byte) in payee_channel.iter().chain(hash).chain(&amount.to_le_bytes()).enumerate() {
+    for (i, byte) in payee_channel
+        .iter()
+        .chain(hash)
+        .chain(&amount.to_le_bytes())
+        .enumerate()
+    {
         let at = i % mixed.len();
         mixed[at] = mixed[at].rotate_left(3) ^ byte;
     }
@@ -484,7 +602,9 @@ impl LockRecord {
     }
 
     pub(crate) fn total(&self) -> Amount {
-        amount(self.amount).add(amount(self.fee)).expect("the total was checked when the lock was added")
+        amount(self.amount)
+            .add(amount(self.fee))
+            .expect("the total was checked when the lock was added")
     }
 
     pub(crate) const fn id(&self) -> LockId {

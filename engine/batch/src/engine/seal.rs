@@ -74,7 +74,9 @@ impl<S: Slots> Engine<S> {
 
     /// The credits of this batch join U.
     fn add_credits(&mut self, slot: u32, leaf: &LeafOut) {
-        let Some(lowest) = leaf.credits.iter().map(|c| c.expiry).min() else { return };
+        let Some(lowest) = leaf.credits.iter().map(|c| c.expiry).min() else {
+            return;
+        };
         let sum = Amount::sum(leaf.credits.iter().map(|c| c.amount)).expect("the hub's room covered every credit");
         let count = u32::try_from(leaf.credits.len()).expect("the policy's limit fits");
         let ack_by = self.policy.ack_by(lowest).get();
@@ -96,10 +98,17 @@ impl<S: Slots> Engine<S> {
             in_locks_root: LockTree::empty().root(),
             outcomes_root: outcomes_root(&leaf.outcomes),
             terms: leaf.terms.map_or(Digest::ZERO, |terms| terms.digest()),
-            ack: StateRef { counter: record.c(), digest: digest(&record.state_digest) },
+            ack: StateRef {
+                counter: record.c(),
+                digest: digest(&record.state_digest),
+            },
             ack_by: Height::new(if record.unfirm == 0 { 0 } else { record.ack_by }),
             height: meta.height(),
-            kind: if leaf.terms.is_some() { LeafKind::Final } else { LeafKind::Update },
+            kind: if leaf.terms.is_some() {
+                LeafKind::Final
+            } else {
+                LeafKind::Update
+            },
         }
     }
 
@@ -148,7 +157,13 @@ impl<S: Slots> Engine<S> {
         for (credit, lock) in leaf.credits.iter().zip(locks).rev() {
             let mut encoded = [0; 80];
             credit.encode_into(&mut encoded);
-            let record = CreditRecord { credit: encoded, next, lock: *lock, fate: WAITING, reserved: 0 };
+            let record = CreditRecord {
+                credit: encoded,
+                next,
+                lock: *lock,
+                fate: WAITING,
+                reserved: 0,
+            };
             next = self.store.credits.take(&mut allocation, record);
         }
         self.store.meta_mut().credits = allocation;
@@ -216,5 +231,13 @@ impl<S: Slots> Engine<S> {
 
 fn empty_leaf() -> LeafOut {
     let (private, public) = tidegate_channel::opening_leaf(tidegate_types::ChannelId::ZERO);
-    LeafOut { channel: 0, private, public, credits: Vec::new(), outcomes: Vec::new(), answers: Vec::new(), terms: None }
+    LeafOut {
+        channel: 0,
+        private,
+        public,
+        credits: Vec::new(),
+        outcomes: Vec::new(),
+        answers: Vec::new(),
+        terms: None,
+    }
 }

@@ -66,7 +66,10 @@ impl Touches {
         touch.answers.clear();
         touch.terms = None;
         touch.leaf = false;
-        self.at[slot as usize] = (self.generation, u32::try_from(index).expect("fewer touches than channels"));
+        self.at[slot as usize] = (
+            self.generation,
+            u32::try_from(index).expect("fewer touches than channels"),
+        );
         index
     }
 
@@ -103,7 +106,8 @@ impl<S: Slots> Engine<S> {
         }
         let voided = self.void_expired(slot);
         let terms = self.terms_of(slot);
-        let balance = hub_balance(&terms, &self.record(slot).sums()).expect("every batch leaves the hub balance in range");
+        let balance =
+            hub_balance(&terms, &self.record(slot).sums()).expect("every batch leaves the hub balance in range");
         let room = balance.sub(terms.hub_reserve).unwrap_or(Amount::ZERO);
         let index = self.touches.add(slot, room);
         self.touches.get_mut(index).leaf = voided;

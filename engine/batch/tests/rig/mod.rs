@@ -1,7 +1,9 @@
 //! A hub without I/O and its clients: the engine, and a wallet for each channel that checks every leaf.
 #![allow(dead_code, reason = "each test file uses its part")]
 
-use tidegate_batch::{AckInput, BlockInput, CloseInput, Engine, Executed, Input, PayInput, Policy, Store, TABLES, VecSlots};
+use tidegate_batch::{
+    AckInput, BlockInput, CloseInput, Engine, Executed, Input, PayInput, Policy, Store, TABLES, VecSlots,
+};
 use tidegate_channel::wallet::{LeafView, SettleOn, Wallet};
 use tidegate_channel::{ChannelTerms, Condition, Lock, Operation, encode_operations};
 use tidegate_crypto::keys::SecretKey;
@@ -92,13 +94,21 @@ impl Rig {
             seed[..4].copy_from_slice(&n.to_le_bytes());
             let key = SecretKey::from_seed(seed);
             let terms = terms(&key, &rig.hub, n);
-            let funding = OutPoint { txid: Txid::from_bytes([5; 32]), vout: n };
+            let funding = OutPoint {
+                txid: Txid::from_bytes([5; 32]),
+                vout: n,
+            };
             let id = terms.channel_id(&funding);
             let wallet = Wallet::new(id, terms, Age::new(MARGIN), SettleOn::Delivered);
             rig.clients.push(Client { key, id, wallet });
             opened.push((terms, funding));
         }
-        let block = BlockInput { height: Height::new(1), hash: Digest::from_bytes([1; 32]), opened, closed: Vec::new() };
+        let block = BlockInput {
+            height: Height::new(1),
+            hash: Digest::from_bytes([1; 32]),
+            opened,
+            closed: Vec::new(),
+        };
         rig.height = 1;
         rig.batch(vec![Input::Block(block)]);
         rig
@@ -107,18 +117,35 @@ impl Rig {
     /// Executes a batch; every client checks its leaf.
     pub(crate) fn batch(&mut self, inputs: Vec<Input>) {
         self.now += 10;
-        self.engine.execute(UnixMillis::new(self.now), &inputs, &mut self.out).expect("the tables are large");
+        self.engine
+            .execute(UnixMillis::new(self.now), &inputs, &mut self.out)
+            .expect("the tables are large");
         let signed = self.out.header.sign(&self.ledger, &self.hub);
-        signed.verify(&self.ledger, &self.hub.public()).expect("the hub's own signature");
+        signed
+            .verify(&self.ledger, &self.hub.public())
+            .expect("the hub's own signature");
         for (index, leaf) in self.out.leaves().iter().enumerate() {
-            let view =
-                LeafView { private: &leaf.private, public: &leaf.public, credits: &leaf.credits, outcomes: Some(&leaf.outcomes) };
+            let view = LeafView {
+                private: &leaf.private,
+                public: &leaf.public,
+                credits: &leaf.credits,
+                outcomes: Some(&leaf.outcomes),
+            };
             let index = u32::try_from(index).expect("few leaves");
             let path: Vec<Digest> = self.out.tree.path(index).collect();
-            signed.check_path(&view.digest(), index, &path).expect("the leaf is in the tree");
+            signed
+                .check_path(&view.digest(), index, &path)
+                .expect("the leaf is in the tree");
             assert_eq!(leaf.private.height, self.out.header.height);
-            let client = self.clients.iter_mut().find(|c| c.id == leaf.private.channel).expect("a known channel");
-            client.wallet.accept(view).expect("an honest hub's leaf follows from the one before");
+            let client = self
+                .clients
+                .iter_mut()
+                .find(|c| c.id == leaf.private.channel)
+                .expect("a known channel");
+            client
+                .wallet
+                .accept(view)
+                .expect("an honest hub's leaf follows from the one before");
         }
         self.history.push(inputs);
         let (held, capacity) = self.engine.value();
@@ -128,7 +155,12 @@ impl Rig {
     pub(crate) fn mine(&mut self, blocks: u32) -> Input {
         self.height += blocks;
         let hash = Digest::from_bytes([u8::try_from(self.height % 251).expect("a byte") + 1; 32]);
-        Input::Block(BlockInput { height: Height::new(self.height), hash, opened: Vec::new(), closed: Vec::new() })
+        Input::Block(BlockInput {
+            height: Height::new(self.height),
+            hash,
+            opened: Vec::new(),
+            closed: Vec::new(),
+        })
     }
 
     pub(crate) fn lock(&mut self, payee: usize, amount: u64) -> Lock {
@@ -150,23 +182,37 @@ impl Rig {
         let mut encoded = Vec::new();
         encode_operations(&operations, &mut encoded);
         let signature = state.sign(&self.ledger, &self.clients[payer].key);
-        Input::Pay(PayInput { state, signature, operations, encoded })
+        Input::Pay(PayInput {
+            state,
+            signature,
+            operations,
+            encoded,
+        })
     }
 
     pub(crate) fn pay(&mut self, payer: usize, locks: &[Lock]) -> Input {
         let height = Height::new(self.height);
-        let (state, operations) = self.clients[payer].wallet.pay(locks, height).expect("the test's payers can pay");
+        let (state, operations) = self.clients[payer]
+            .wallet
+            .pay(locks, height)
+            .expect("the test's payers can pay");
         self.sign(payer, state, operations)
     }
 
     pub(crate) fn ack(&mut self, client: usize) -> Input {
-        let ack = self.clients[client].wallet.ack(Height::new(self.height)).expect("something to acknowledge");
+        let ack = self.clients[client]
+            .wallet
+            .ack(Height::new(self.height))
+            .expect("something to acknowledge");
         let signature = ack.sign(&self.ledger, &self.clients[client].key);
         Input::Ack(AckInput { ack, signature })
     }
 
     pub(crate) fn close(&self, client: usize, fee: u64) -> Input {
-        Input::Close(CloseInput { channel: self.clients[client].id, fee: sat(fee) })
+        Input::Close(CloseInput {
+            channel: self.clients[client].id,
+            fee: sat(fee),
+        })
     }
 
     pub(crate) fn view(&self, client: usize) -> tidegate_batch::ChannelView {

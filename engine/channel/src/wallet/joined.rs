@@ -213,7 +213,12 @@ impl Wallet {
             ..LeafEvents::default()
         };
         events.credited = Amount::sum(view.credits.iter().map(|c| c.amount)).unwrap_or(Amount::MAX);
-        for outcome in view.outcomes.unwrap_or_default().iter().filter(|o| o.kind == OpKind::Add) {
+        for outcome in view
+            .outcomes
+            .unwrap_or_default()
+            .iter()
+            .filter(|o| o.kind == OpKind::Add)
+        {
             let status = match outcome.outcome {
                 OpOutcome::Delivered => LockStatus::Delivered,
                 OpOutcome::Failed(reason) => LockStatus::Failed(reason),

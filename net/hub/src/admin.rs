@@ -1,0 +1,295 @@
+//! The admin endpoint: HTTP/1.1 on loopback, for operators and their tools.
+//!
+//! `/status` JSON, `/metrics` Prometheus text, `/healthz` and `/readyz` for supervisors. One request per connection, one
+//! thread: it is for a poll a second, not for load.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use crossbeam::channel::{Sender, bounded};
+use tidegate_crypto::keys::SecretKey;
+use tidegate_crypto::verify::Verifier;
+use tidegate_types::LedgerId;
+
+use crate::pipeline::Status;
+use crate::pipeline::{Group, RootAnswer, Stats, Work, get, quantiles};
+
+/// The admin endpoint's thread.
+#[derive(Debug)]
+pub struct Admin {
+    address: SocketAddr,
+    stopping: Arc<AtomicBool>,
+    thread: JoinHandle<()>,
+}
+
+/// Why the admin endpoint did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum AdminError {
+    /// The address is not on loopback; there is no authentication.
+    #[error("the admin endpoint serves loopback only, not {0}")]
+    NotLoopback(SocketAddr),
+    /// The address cannot be bound.
+    #[error("the admin endpoint cannot listen on {address}: {error}")]
+    Bind {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        error: std::io::Error,
+    },
+}
+
+/// What the answers are made from.
+struct Source {
+    identity: String,
+    ledger: LedgerId,
+    verifier: Arc<Verifier>,
+    stats: Arc<Stats>,
+    groups: Sender<Group>,
+    reactor: Arc<tidegate_reactor::Stats>,
+}
+
+const REQUEST_BYTES_MAX: usize = 4096;
+const PATIENCE: Duration = Duration::from_secs(2);
+/// The sequencer answers between two batches; a checkpoint may take it longer.
+const ROOT_PATIENCE: Duration = Duration::from_secs(30);
+
+impl Admin {
+    pub(crate) fn start(
+        address: SocketAddr,
+        identity: &SecretKey,
+        ledger: LedgerId,
+        verifier: &Arc<Verifier>,
+        stats: &Arc<Stats>,
+        groups: Sender<Group>,
+        reactor: Arc<tidegate_reactor::Stats>,
+    ) -> Result<Self, AdminError> {
+        if !address.ip().is_loopback() {
+            return Err(AdminError::NotLoopback(address));
+        }
+        let bind = |error| AdminError::Bind { address, error };
+        let listener = TcpListener::bind(address).map_err(bind)?;
+        let address = listener.local_addr().map_err(bind)?;
+        let stopping = Arc::new(AtomicBool::new(false));
+        let source = Source {
+            identity: identity.public().bytes().to_string(),
+            ledger,
+            verifier: Arc::clone(verifier),
+            stats: Arc::clone(stats),
+            groups,
+            reactor,
+        };
+        let flag = Arc::clone(&stopping);
+        let thread = std::thread::Builder::new()
+            .name("admin".to_owned())
+            .spawn(move || serve(&listener, &source, &flag))
+            .map_err(bind)?;
+        Ok(Self {
+            address,
+            stopping,
+            thread,
+        })
+    }
+
+    pub(crate) const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    pub(crate) fn stop(self) {
+        self.stopping.store(true, Ordering::Release);
+        // The thread waits in accept(); a connection wakes it.
+        if TcpStream::connect_timeout(&self.address, PATIENCE).is_ok() {
+            let _panicked = self.thread.join();
+        }
+    }
+}
+
+fn serve(listener: &TcpListener, source: &Source, stopping: &AtomicBool) {
+    for stream in listener.incoming() {
+        if stopping.load(Ordering::Acquire) {
+            return;
+        }
+        let Ok(stream) = stream else { continue };
+        // A client that is slow or gone gets no answer, and that is all.
+        let _gone = answer(stream, source);
+    }
+}
+
+fn answer(mut stream: TcpStream, source: &Source) -> std::io::Result<()> {
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    let mut request = Vec::new();
+    let mut buffer = [0; 1024];
+    while !request.windows(4).any(|end| end == b"\r\n\r\n") {
+        let count = stream.read(&mut buffer)?;
+        request.extend_from_slice(&buffer[..count]);
+        if count == 0 || request.len() > REQUEST_BYTES_MAX {
+            return Ok(());
+        }
+    }
+    let line = String::from_utf8_lossy(&request);
+    let path = line
+        .strip_prefix("GET ")
+        .and_then(|rest| rest.split(' ').next())
+        .unwrap_or("");
+    let (code, kind, body) = respond(path, source);
+    let head = format!(
+        "HTTP/1.1 {code}\r\nContent-Type: {kind}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+        body.len()
+    );
+    stream.write_all(head.as_bytes())?;
+    stream.write_all(body.as_bytes())
+}
+
+fn respond(path: &str, source: &Source) -> (&'static str, &'static str, String) {
+    const TEXT: &str = "text/plain; charset=utf-8";
+    match path {
+        "/healthz" => ("200 OK", TEXT, "ok\n".to_owned()),
+        "/readyz" if source.stats.ready.load(Ordering::Acquire) => ("200 OK", TEXT, "ready\n".to_owned()),
+        "/readyz" => ("503 Service Unavailable", TEXT, "not ready\n".to_owned()),
+        "/status" => match status(source) {
+            Some(status) => (
+                "200 OK",
+                "application/json",
+                serde_json::to_string_pretty(&status).expect("a status is plain data") + "\n",
+            ),
+            None => ("503 Service Unavailable", TEXT, "the hub is ending\n".to_owned()),
+        },
+        "/metrics" => ("200 OK", "text/plain; version=0.0.4", metrics(source)),
+        _ => (
+            "404 Not Found",
+            TEXT,
+            "try /status, /metrics, /healthz, /readyz\n".to_owned(),
+        ),
+    }
+}
+
+fn root(source: &Source) -> Option<RootAnswer> {
+    let (sender, receiver) = bounded(1);
+    source.groups.send(vec![Work::Root(sender)]).ok()?;
+    receiver.recv_timeout(ROOT_PATIENCE).ok()
+}
+
+fn status(source: &Source) -> Option<Status> {
+    let root = root(source)?;
+    let stats = &source.stats;
+    let usage = Usage::now();
+    Some(Status {
+        identity: source.identity.clone(),
+        ready: stats.ready.load(Ordering::Acquire),
+        ledger: source.ledger.to_string(),
+        backend: source.verifier.backend().to_owned(),
+        state_root: root.root.to_string(),
+        batch: root.batch.get(),
+        height: get(&stats.height),
+        channels: root.channels,
+        value_held: root.held.to_string(),
+        value_capacity: root.capacity.to_string(),
+        cpu_s: usage.cpu_s,
+        rss_bytes: usage.rss_bytes,
+        rss_bytes_max: usage.rss_bytes_max,
+        batches: get(&stats.batches),
+        batch_p50: quantiles(&stats.batch_sizes)[0],
+        syncs: get(&stats.syncs),
+        log_bytes: get(&stats.log_bytes),
+        inputs: get(&stats.inputs),
+        delivered: get(&stats.delivered),
+        signatures: get(&stats.signatures),
+        refused: get(&stats.refused),
+        acks: get(&stats.acks),
+        sync_us: quantiles(&stats.sync_us),
+        verify_us: quantiles(&stats.verify_us),
+        execute_us: quantiles(&stats.execute_us),
+        connections: source.reactor.connections.get(),
+    })
+}
+
+/// Prometheus text: counters since the start, gauges of now.
+fn metrics(source: &Source) -> String {
+    let (stats, usage) = (&source.stats, Usage::now());
+    let rows = [
+        (
+            "tidegate_batches_total",
+            "counter",
+            "batches made durable",
+            get(&stats.batches),
+        ),
+        ("tidegate_log_syncs_total", "counter", "log syncs", get(&stats.syncs)),
+        (
+            "tidegate_log_bytes_total",
+            "counter",
+            "bytes appended to the log",
+            get(&stats.log_bytes),
+        ),
+        (
+            "tidegate_inputs_total",
+            "counter",
+            "inputs executed",
+            get(&stats.inputs),
+        ),
+        (
+            "tidegate_payments_delivered_total",
+            "counter",
+            "payments delivered",
+            get(&stats.delivered),
+        ),
+        (
+            "tidegate_signatures_total",
+            "counter",
+            "signatures checked",
+            get(&stats.signatures),
+        ),
+        (
+            "tidegate_refused_total",
+            "counter",
+            "requests refused",
+            get(&stats.refused),
+        ),
+        ("tidegate_acks_total", "counter", "acks taken", get(&stats.acks)),
+        (
+            "tidegate_height",
+            "gauge",
+            "height of the newest final block",
+            get(&stats.height),
+        ),
+        (
+            "tidegate_connections",
+            "gauge",
+            "connections now",
+            source.reactor.connections.get(),
+        ),
+        ("tidegate_resident_bytes", "gauge", "resident memory", usage.rss_bytes),
+    ];
+    rows.iter()
+        .map(|(name, kind, help, value)| format!("# HELP {name} {help}\n# TYPE {name} {kind}\n{name} {value}\n"))
+        .collect()
+}
+
+/// What the operating system says of this process.
+struct Usage {
+    cpu_s: f64,
+    rss_bytes: u64,
+    rss_bytes_max: u64,
+}
+
+impl Usage {
+    fn now() -> Self {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let kib = |name: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name));
+            line.and_then(|rest| rest.split_whitespace().next()?.parse::<u64>().ok())
+                .unwrap_or(0)
+                * 1024
+        };
+        let cpu = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+        let nanos = Duration::new(cpu.tv_sec.unsigned_abs(), u32::try_from(cpu.tv_nsec).unwrap_or(0));
+        Self {
+            cpu_s: nanos.as_secs_f64(),
+            rss_bytes: kib("VmRSS:"),
+            rss_bytes_max: kib("VmHWM:"),
+        }
+    }
+}

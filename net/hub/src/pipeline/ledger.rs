@@ -1,0 +1,233 @@
+//! The ledger thread: the embedded settlement node, and the hub's part in opening and closing channels.
+//!
+//! The node is durable by itself; what it answers is final already. Final blocks go to the sequencer.
+
+mod open;
+
+use std::time::Duration;
+
+use crossbeam::channel::{Receiver, RecvTimeoutError, Sender};
+use tidegate_batch::BlockInput;
+use tidegate_crypto::keys::SecretKey;
+use tidegate_ledger::{Block, Condition, Transaction, Witness};
+use tidegate_reactor::{ConnId, Sender as ReactorSender};
+use tidegate_settle::{Node, TickError, TransactionStatus};
+use tidegate_types::{ChannelId, Fixed, KeyBytes, OutPoint, Txid};
+use tidegate_wire::messages::{
+    Body, CloseDone, LedgerAnswer, LedgerChannel, LedgerQuery, LedgerResult, OutputKind, OutputStatus, ToHub, TxStatus,
+    Utxo,
+};
+use tidegate_wire::{ErrorCode, Items};
+
+use super::front::error_message;
+use super::options::ChannelPolicy;
+use super::sequencer::now;
+use super::work::{Group, Origin, Work};
+use open::{Proposal, Reserved};
+
+/// What the reactor hands the ledger thread.
+#[derive(Debug)]
+pub(crate) enum LedgerWork {
+    Propose(Origin, KeyBytes, Proposal),
+    Close(Origin, ChannelId, Vec<u8>),
+    Query(Origin, LedgerQuery),
+    Submit(Origin, Vec<u8>),
+    Stop,
+}
+
+impl LedgerWork {
+    /// The ledger's part of a message.
+    pub(crate) fn of(origin: Origin, identity: KeyBytes, message: &ToHub<'_>) -> Result<Self, ErrorCode> {
+        match message {
+            ToHub::OpenPropose(propose) => Ok(Self::Propose(origin, identity, Proposal::of(propose)?)),
+            ToHub::CloseFinal(close) => Ok(Self::Close(origin, close.channel, close.transaction.to_vec())),
+            ToHub::LedgerQuery(query) => Ok(Self::Query(origin, *query)),
+            ToHub::SubmitTx(submit) => Ok(Self::Submit(origin, submit.transaction.to_vec())),
+            ToHub::Hello(_)
+            | ToHub::Pay(_)
+            | ToHub::Ack(_)
+            | ToHub::AckProof(_)
+            | ToHub::Sync(_)
+            | ToHub::Refresh(_)
+            | ToHub::CloseRequest(_)
+            | ToHub::Ping(_) => Err(ErrorCode::Unsupported),
+        }
+    }
+}
+
+pub(crate) struct LedgerThread {
+    pub(crate) node: Node,
+    pub(crate) hub: SecretKey,
+    pub(crate) policy: ChannelPolicy,
+    pub(crate) work: Receiver<LedgerWork>,
+    pub(crate) groups: Sender<Group>,
+    pub(crate) reactor: ReactorSender,
+    pub(crate) reserved: Reserved,
+}
+
+/// Why a request was not served, in a code and in words.
+type Refusal = (ErrorCode, String);
+
+impl LedgerThread {
+    /// Serves until it is told to stop.
+    ///
+    /// # Errors
+    /// [`TickError`] if the ledger's log fails; the hub must end then.
+    pub(crate) fn run(mut self) -> Result<(), TickError> {
+        loop {
+            let wait = self
+                .node
+                .next_block_at()
+                .get()
+                .saturating_sub(now().get())
+                .clamp(1, 1_000);
+            match self.work.recv_timeout(Duration::from_millis(wait)) {
+                Ok(LedgerWork::Stop) | Err(RecvTimeoutError::Disconnected) => return Ok(()),
+                Ok(work) => self.serve(work),
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+            if let Some(sealed) = self.node.tick(now())? {
+                let input = block_input(&sealed.block, self.hub.public().bytes());
+                if self.groups.send(vec![Work::Block(input)]).is_err() {
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    fn serve(&mut self, work: LedgerWork) {
+        let (origin, result) = match work {
+            LedgerWork::Propose(origin, identity, proposal) => (origin, self.propose(origin, identity, &proposal)),
+            LedgerWork::Close(origin, channel, bytes) => (origin, self.close(origin, channel, &bytes)),
+            LedgerWork::Query(origin, query) => (origin, Ok(self.query(origin, &query))),
+            LedgerWork::Submit(origin, bytes) => {
+                let accepted = self.submit(&bytes);
+                (
+                    origin,
+                    accepted.map(|txid| self.ledger_answer(origin, LedgerResult::Accepted(txid))),
+                )
+            }
+            LedgerWork::Stop => return,
+        };
+        let bytes = result.unwrap_or_else(|(code, text)| error_message(origin, code, &text));
+        self.send(origin.conn, bytes);
+    }
+
+    fn send(&self, conn: ConnId, bytes: Vec<u8>) {
+        // A reactor that has ended sends nothing more; the clients will ask again.
+        let _ended = self.reactor.send(conn, bytes);
+    }
+
+    fn submit(&mut self, bytes: &[u8]) -> Result<Txid, Refusal> {
+        let refused = |text: String| (ErrorCode::TransactionRefused, text);
+        let transaction = Transaction::decode(bytes).map_err(|error| refused(error.to_string()))?;
+        self.node
+            .submit(transaction)
+            .map_err(|error| refused(error.to_string()))
+    }
+
+    fn close(&mut self, origin: Origin, channel: ChannelId, bytes: &[u8]) -> Result<Vec<u8>, Refusal> {
+        let txid = self.submit(bytes)?;
+        Ok(message(&CloseDone { channel, txid }, origin))
+    }
+
+    fn ledger_answer(&self, origin: Origin, result: LedgerResult<'_>) -> Vec<u8> {
+        let tip = self.node.tip();
+        message(
+            &LedgerAnswer {
+                height: tip.final_height,
+                tip: tip.hash,
+                result,
+            },
+            origin,
+        )
+    }
+
+    fn query(&self, origin: Origin, query: &LedgerQuery) -> Vec<u8> {
+        match query {
+            LedgerQuery::Tip => self.ledger_answer(origin, LedgerResult::Tip),
+            LedgerQuery::UtxosOf(key) => {
+                let found = self.node.utxos_of(key);
+                let cap = tidegate_wire::lengths::MAX_UTXOS;
+                let outputs: Vec<Utxo> = found
+                    .iter()
+                    .take(cap)
+                    .map(|(outpoint, utxo)| to_wire(outpoint, utxo))
+                    .collect();
+                let more = found.len() > cap;
+                self.ledger_answer(
+                    origin,
+                    LedgerResult::Utxos {
+                        outputs: Items::from(outputs.as_slice()),
+                        more,
+                    },
+                )
+            }
+            LedgerQuery::Transaction(txid) => {
+                let status = match self.node.transaction_status(txid) {
+                    TransactionStatus::Unknown => TxStatus::Unknown,
+                    TransactionStatus::InBlock { height, is_final: true } => TxStatus::Final(height),
+                    TransactionStatus::Waiting | TransactionStatus::InBlock { .. } => TxStatus::Mempool,
+                };
+                self.ledger_answer(origin, LedgerResult::Transaction(status))
+            }
+            LedgerQuery::Channel(channel) => {
+                let found = self.node.channel_output(channel);
+                let terms = found
+                    .as_ref()
+                    .and_then(|(outpoint, utxo)| utxo.channel(outpoint).map(|(_, terms)| terms.to_vec()));
+                let answer = found
+                    .zip(terms.as_ref())
+                    .map(|((outpoint, utxo), terms)| LedgerChannel {
+                        outpoint,
+                        status: OutputStatus::Unspent,
+                        amount: utxo.output.amount,
+                        terms,
+                    });
+                self.ledger_answer(origin, LedgerResult::Channel(answer))
+            }
+        }
+    }
+}
+
+fn to_wire(outpoint: &OutPoint, utxo: &tidegate_ledger::Utxo) -> Utxo {
+    Utxo {
+        outpoint: *outpoint,
+        kind: OutputKind::Key,
+        amount: utxo.output.amount,
+    }
+}
+
+fn message<'a>(body: &impl Body<'a>, origin: Origin) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    body.append(origin.request, &mut bytes)
+        .expect("lists are within their caps");
+    bytes
+}
+
+/// What a block means to the hub's channels: the funding outputs it creates for them, and those it spends.
+pub(crate) fn block_input(block: &Block, hub: KeyBytes) -> BlockInput {
+    let mut opened = Vec::new();
+    let mut closed = Vec::new();
+    for transaction in &block.transactions {
+        let txid = transaction.txid();
+        for (output, vout) in transaction.body.outputs.iter().zip(0..) {
+            if let Condition::Channel(terms) = &output.condition
+                && terms.hub == hub
+            {
+                opened.push((*terms, OutPoint { txid, vout }));
+            }
+        }
+        for witness in &transaction.witnesses {
+            if let Witness::ChannelClose(close) = witness {
+                closed.push(close.terms.channel);
+            }
+        }
+    }
+    BlockInput {
+        height: block.header.height,
+        hash: block.hash(),
+        opened,
+        closed,
+    }
+}

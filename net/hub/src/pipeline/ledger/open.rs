@@ -1,0 +1,215 @@
+//! The hub's part in opening a channel: it checks the terms, adds its own coins to the funding transaction and signs for
+//! them. The client signs last and brings the transaction to the ledger, so a proposal that is dropped costs nothing.
+
+use std::time::{Duration, Instant};
+
+use hashbrown::HashMap;
+use tidegate_channel::ChannelTerms;
+use tidegate_crypto::keys::PublicKey;
+use tidegate_ledger::{Condition, Output, Transaction, TransactionBody, Witness};
+use tidegate_types::{Amount, Fixed, KeyBytes, OutPoint, SignatureBytes};
+use tidegate_wire::ErrorCode;
+use tidegate_wire::messages::{OpenAccept, OpenPropose};
+
+use super::{LedgerThread, Refusal, message};
+use crate::pipeline::work::Origin;
+
+/// A client's proposal.
+#[derive(Debug)]
+pub(crate) struct Proposal {
+    terms: ChannelTerms,
+    inputs: Vec<OutPoint>,
+    change: Option<(Amount, KeyBytes)>,
+}
+
+/// How long the hub's coins are kept for a proposal.
+const RESERVED_FOR: Duration = Duration::from_secs(30);
+
+/// The hub's coins that stand in accepted proposals.
+#[derive(Debug, Default)]
+pub(crate) struct Reserved(HashMap<OutPoint, Instant>);
+
+impl Reserved {
+    fn is_free(&self, outpoint: &OutPoint) -> bool {
+        self.0.get(outpoint).is_none_or(|since| since.elapsed() > RESERVED_FOR)
+    }
+
+    fn keep(&mut self, outpoints: &[OutPoint]) {
+        self.0.retain(|_, since| since.elapsed() <= RESERVED_FOR);
+        self.0
+            .extend(outpoints.iter().map(|outpoint| (*outpoint, Instant::now())));
+    }
+}
+
+impl Proposal {
+    pub(crate) fn of(propose: &OpenPropose<'_>) -> Result<Self, ErrorCode> {
+        let terms = ChannelTerms::decode(propose.terms).map_err(|_| ErrorCode::Malformed)?;
+        Ok(Self {
+            terms,
+            inputs: propose.inputs.iter().collect(),
+            change: propose.change,
+        })
+    }
+}
+
+impl LedgerThread {
+    pub(super) fn propose(
+        &mut self,
+        origin: Origin,
+        identity: KeyBytes,
+        proposal: &Proposal,
+    ) -> Result<Vec<u8>, Refusal> {
+        let terms = &proposal.terms;
+        self.check_terms(identity, terms)
+            .map_err(|text| (ErrorCode::TermsRefused, text.to_owned()))?;
+        let share = terms
+            .capacity
+            .sub(terms.opening_share)
+            .map_err(|e| (ErrorCode::TermsRefused, e.to_string()))?;
+        self.check_inputs(proposal)
+            .map_err(|text| (ErrorCode::TermsRefused, text.to_owned()))?;
+        let coins = self
+            .coins(share)
+            .ok_or_else(|| (ErrorCode::Refused, "the hub has no coins left for its share".to_owned()))?;
+        let (transaction, channel) = self.funding(proposal, share, &coins)?;
+        self.reserved
+            .keep(&coins.iter().map(|(outpoint, _)| *outpoint).collect::<Vec<_>>());
+        Ok(message(
+            &OpenAccept {
+                channel,
+                transaction: &transaction.encode(),
+            },
+            origin,
+        ))
+    }
+
+    fn check_terms(&self, identity: KeyBytes, terms: &ChannelTerms) -> Result<(), &'static str> {
+        let (policy, hub) = (&self.policy, self.hub.public().bytes());
+        terms
+            .check()
+            .map_err(|_| "the shares do not fit the capacity and the reserves")?;
+        let height = self.node.tip().final_height;
+        let life = terms.expiry.get().saturating_sub(height.get());
+        let hub_share = terms.capacity.sub(terms.opening_share).unwrap_or(Amount::MAX);
+        let checks = [
+            (
+                terms.client == identity,
+                "the session's identity is not the client's key",
+            ),
+            (
+                terms.hub == hub && terms.hub_payout == hub,
+                "the hub's keys are not this hub's",
+            ),
+            (
+                terms.capacity <= policy.max_capacity,
+                "the capacity is above the hub's limit",
+            ),
+            (hub_share <= policy.max_hub_share, "the hub's share is above its limit"),
+            (
+                terms.dispute_window >= policy.dispute_window,
+                "the dispute window is too short",
+            ),
+            (
+                terms.evidence_grace >= policy.evidence_grace,
+                "the evidence grace is too short",
+            ),
+            (
+                terms.client_reserve >= policy.client_reserve,
+                "the client's reserve is too low",
+            ),
+            (
+                terms.hub_reserve == policy.hub_reserve,
+                "the hub's reserve is not its own",
+            ),
+            (
+                life > terms.dispute_window.get(),
+                "the channel would expire before a dispute could end",
+            ),
+            (life <= policy.max_life.get(), "the channel's expiry is too far away"),
+        ];
+        let keys = [terms.client, terms.client_payout, terms.emergency, terms.delegate];
+        let keys_good = keys
+            .iter()
+            .all(|key| key.is_zero() || PublicKey::register(*key).is_ok());
+        match checks.iter().find(|(good, _)| !good) {
+            Some((_, text)) => Err(text),
+            None if !keys_good => Err("a key is not valid"),
+            None => Ok(()),
+        }
+    }
+
+    /// The client's inputs must be others' coins: a signature covers the whole transaction, so the hub's signature for its
+    /// own coins would spend any further coin of its key that the client had put among the inputs.
+    fn check_inputs(&self, proposal: &Proposal) -> Result<(), &'static str> {
+        let hub = self.hub.public().bytes();
+        for outpoint in &proposal.inputs {
+            let utxo = self.node.utxo(outpoint).ok_or("an input does not exist or is spent")?;
+            match utxo.output.condition {
+                Condition::Key(key) if key != hub => {}
+                Condition::Key(_) => return Err("an input is the hub's own coin"),
+                Condition::Channel(_) => return Err("an input is a channel"),
+            }
+        }
+        Ok(())
+    }
+
+    /// Coins of the hub that cover `share`, the largest first; none for no share.
+    fn coins(&self, share: Amount) -> Option<Vec<(OutPoint, Amount)>> {
+        let mut free: Vec<_> = self
+            .node
+            .utxos_of(&self.hub.public().bytes())
+            .into_iter()
+            .map(|(o, u)| (o, u.output.amount))
+            .collect();
+        free.retain(|(outpoint, _)| self.reserved.is_free(outpoint) && self.node.spender(outpoint).is_none());
+        free.sort_by_key(|(outpoint, amount)| (std::cmp::Reverse(*amount), *outpoint));
+        let dust = self.node.params().dust;
+        let mut sum = Amount::ZERO;
+        let mut coins = Vec::new();
+        for coin in free {
+            // What is left must be nothing, or enough for an output.
+            if sum == share || sum.sub(share).is_ok_and(|rest| rest >= dust) {
+                break;
+            }
+            sum = sum.add(coin.1).ok()?;
+            coins.push(coin);
+        }
+        let enough = sum == share || sum.sub(share).is_ok_and(|rest| rest >= dust);
+        enough.then_some(coins)
+    }
+
+    /// The funding transaction with the hub's signatures; the client's places hold none yet.
+    fn funding(
+        &self,
+        proposal: &Proposal,
+        share: Amount,
+        coins: &[(OutPoint, Amount)],
+    ) -> Result<(Transaction, tidegate_types::ChannelId), Refusal> {
+        let refused = |text: &str| (ErrorCode::TermsRefused, text.to_owned());
+        let sum = Amount::sum(coins.iter().map(|(_, amount)| *amount)).map_err(|e| refused(&e.to_string()))?;
+        let rest = sum.sub(share).map_err(|e| refused(&e.to_string()))?;
+        let mut outputs = vec![Output::to_channel(&proposal.terms)];
+        outputs.extend(proposal.change.map(|(amount, key)| Output::to_key(amount, key)));
+        if !rest.is_zero() {
+            outputs.push(Output::to_key(rest, self.hub.public().bytes()));
+        }
+        let inputs: Vec<OutPoint> = proposal
+            .inputs
+            .iter()
+            .copied()
+            .chain(coins.iter().map(|(outpoint, _)| *outpoint))
+            .collect();
+        if inputs.is_empty() {
+            return Err(refused("nobody pays"));
+        }
+        let body = TransactionBody { inputs, outputs };
+        let channel = proposal.terms.channel_id(&OutPoint {
+            txid: body.txid(),
+            vout: 0,
+        });
+        let own = body.sign(&self.node.ledger(), &self.hub);
+        let client_places = proposal.inputs.iter().map(|_| Witness::Key(SignatureBytes::ZERO));
+        let witnesses = client_places.chain(coins.iter().map(|_| Witness::Key(own))).collect();
+        Ok((Transaction { body, witnesses }, channel))
+    }
+}

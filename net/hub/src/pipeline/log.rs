@@ -1,0 +1,82 @@
+//! The log thread: durable, then signed, then told.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use crossbeam::channel::{Receiver, Sender};
+use tidegate_crypto::keys::SecretKey;
+use tidegate_reactor::Sender as ReactorSender;
+use tidegate_types::LedgerId;
+use tidegate_wal::{Log, LogError};
+
+use super::receipts;
+use super::stats::{Stats, add, note};
+use super::work::Job;
+
+pub(crate) struct LogThread {
+    pub(crate) log: Log,
+    pub(crate) ledger: LedgerId,
+    pub(crate) key: SecretKey,
+    pub(crate) jobs: Receiver<Job>,
+    pub(crate) done: Sender<Job>,
+    pub(crate) reactor: ReactorSender,
+    pub(crate) stats: Arc<Stats>,
+}
+
+impl LogThread {
+    /// Takes jobs in their order until the sequencer ends.
+    ///
+    /// # Errors
+    /// [`LogError`] of the first failed write or sync. Nothing has been told of that batch or any after it, and nothing
+    /// will be (R3).
+    pub(crate) fn run(mut self) -> Result<(), LogError> {
+        while let Ok(mut job) = self.jobs.recv() {
+            self.take(&mut job)?;
+            // The sequencer has gone before its jobs only when the hub ends.
+            let _ended = self.done.send(job);
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, job: &mut Job) -> Result<(), LogError> {
+        let header = if job.record.is_empty() {
+            None
+        } else {
+            self.make_durable(job)?;
+            Some(job.executed.header.sign(&self.ledger, &self.key))
+        };
+        let reactor = &self.reactor;
+        // A reactor that has ended sends nothing more; the clients will ask again.
+        let send = |conn, bytes| drop(reactor.send(conn, bytes));
+        for sync in &job.syncs {
+            send(
+                sync.origin.conn,
+                receipts::sync_answer(sync, &job.executed, header.as_ref(), &job.requests),
+            );
+        }
+        if let Some(header) = &header {
+            receipts::write_all(job, header, send);
+        }
+        for (conn, bytes) in job.replies.drain(..) {
+            send(conn, bytes);
+        }
+        Ok(())
+    }
+
+    /// One write, one sync. Only after this may anything of the batch be seen.
+    fn make_durable(&mut self, job: &Job) -> Result<(), LogError> {
+        let start = Instant::now();
+        self.log.append_sync(&[&job.record])?;
+        let stats = &self.stats;
+        note(
+            &stats.sync_us,
+            u64::try_from(start.elapsed().as_micros()).unwrap_or(u64::MAX),
+        );
+        note(&stats.batch_sizes, job.inputs as u64);
+        add(&stats.batches, 1);
+        add(&stats.syncs, 1);
+        add(&stats.log_bytes, job.record.len() as u64);
+        add(&stats.delivered, job.delivered);
+        Ok(())
+    }
+}

@@ -1,0 +1,32 @@
+//! The pipeline: from a connection's bytes to a durable, signed answer.
+//!
+//! ```text
+//! thread      work                                              hands on
+//! reactor     read, decrypt, frame, decode          ──bounded──▶ sequencer      (full: reading pauses)
+//! sequencer   screen, verify (rayon), execute       ──bounded──▶ log            (full: the batch grows meanwhile)
+//! log         append, one sync, sign, write receipts ─────────▶ reactor        encrypt, write
+//! ledger      blocks, funding, closes                ─────────▶ sequencer, reactor
+//! admin       status and metrics over HTTP on loopback
+//! ```
+//!
+//! A batch is whatever arrived while the previous one was becoming durable: a lone payment on an idle hub is sealed at
+//! once, and under load batches grow until the log keeps up (group commit across connections).
+//!
+//! Any failed write or sync of the log ends the process: nothing is answered after it, and nothing is retried (R3).
+
+mod front;
+mod ledger;
+mod log;
+mod options;
+mod receipts;
+mod sequencer;
+mod serve;
+mod stats;
+mod work;
+
+pub use options::{ChannelPolicy, ServeOptions, Settings};
+pub use sequencer::SequencerError;
+pub use serve::{ServeError, Serving, StopHandle, serve};
+pub use stats::Status;
+pub(crate) use stats::{RootAnswer, Stats, get, quantiles};
+pub(crate) use work::{Group, Work};

@@ -1,0 +1,71 @@
+//! What a hub is started with.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use tidegate_batch::Policy;
+use tidegate_crypto::verify::Backend;
+use tidegate_types::{Age, Amount};
+
+use crate::keys::HubKeys;
+
+/// Everything that [`super::serve`] needs. The caller has read keys and configuration.
+#[derive(Debug)]
+pub struct ServeOptions {
+    /// The data directory, formatted.
+    pub data: PathBuf,
+    /// Where clients connect; port 0 takes any free one.
+    pub listen: SocketAddr,
+    /// Where `/status`, `/metrics`, `/healthz` and `/readyz` are served; loopback. Port 0 takes any free one.
+    pub admin: SocketAddr,
+    /// The hub's keys: its identity, which also signs batch headers and makes the solo ledger's blocks, and its Noise key.
+    pub keys: HubKeys,
+    /// Sizes, limits and terms of business.
+    pub settings: Settings,
+}
+
+/// Sizes, limits and terms of business.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The terms of payments.
+    pub policy: Policy,
+    /// The terms of new channels.
+    pub channels: ChannelPolicy,
+    /// Announced: milliseconds in which a credited client acks at least once.
+    pub ack_interval_ms: u32,
+    /// The most inputs of one batch.
+    pub batch_inputs_max: usize,
+    /// Batches that may be executed and not yet durable.
+    pub batches_in_flight_max: usize,
+    /// Groups of messages that may wait for the sequencer before reading pauses.
+    pub queue_groups_max: usize,
+    /// A checkpoint is written when the log behind the last one reaches this many bytes.
+    pub checkpoint_log_bytes: u64,
+    /// Connections at one time.
+    pub connections_max: usize,
+    /// Which code verifies signatures.
+    pub backend: Backend,
+    /// Memory that the verifier may use for tables of keys.
+    pub verifier_memory_bytes: usize,
+    /// Threads that verify.
+    pub verify_threads: usize,
+}
+
+/// What the hub asks of a channel that is proposed to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ChannelPolicy {
+    /// Δ of new channels.
+    pub dispute_window: Age,
+    /// δ of new channels.
+    pub evidence_grace: Age,
+    /// The client's reserve.
+    pub client_reserve: Amount,
+    /// The hub's reserve.
+    pub hub_reserve: Amount,
+    /// The largest channel.
+    pub max_capacity: Amount,
+    /// The most that the hub puts into one channel.
+    pub max_hub_share: Amount,
+    /// The longest life of a channel, in blocks.
+    pub max_life: Age,
+}

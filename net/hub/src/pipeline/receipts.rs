@@ -1,0 +1,227 @@
+//! Receipts and other answers, written into output buffers.
+
+use tidegate_batch::{Executed, LeafOut};
+use tidegate_channel::{Operation, SignedHeader, encode_operations};
+use tidegate_reactor::ConnId;
+use tidegate_types::Fixed;
+use tidegate_wire::Items;
+use tidegate_wire::lengths::{
+    ADD_LEN, CREDIT_LEN, FINAL_TERMS_LEN, LEAF_PRIVATE_LEN, LEAF_PUBLIC_LEN, OUTCOME_LEN, SIGNED_HEADER_LEN, STATE_LEN,
+};
+use tidegate_wire::messages::{
+    Answer, Body, ChannelStatus, EntryShape, FreshReceipt, HeldLock, HeldState, ReceiptEntry, ReceiptWriter,
+    SyncAnswer, SyncLeaf,
+};
+
+use super::work::{Job, SyncReply};
+
+// The wire carries the engine's objects as they are encoded there.
+const _: () = {
+    use tidegate_channel::{ClientState, Credit, FinalTerms, LeafPrivate, LeafPublic, Outcome};
+    assert!(STATE_LEN == ClientState::LEN && SIGNED_HEADER_LEN == SignedHeader::LEN);
+    assert!(LEAF_PRIVATE_LEN == LeafPrivate::LEN && LEAF_PUBLIC_LEN == LeafPublic::LEN);
+    assert!(CREDIT_LEN == Credit::LEN && OUTCOME_LEN == Outcome::LEN && FINAL_TERMS_LEN == FinalTerms::LEN);
+};
+
+/// Writes the receipts of a job, one buffer per connection, and hands each to `send`.
+pub(crate) fn write_all(job: &mut Job, header: &SignedHeader, mut send: impl FnMut(ConnId, Vec<u8>)) {
+    let mut encoded = [0; SIGNED_HEADER_LEN];
+    header.encode_into(&mut encoded);
+    let Job {
+        routes,
+        executed,
+        requests,
+        ..
+    } = job;
+    routes.sort_unstable();
+    for group in routes.chunk_by(|a, b| a.0 == b.0) {
+        let mut out = Vec::with_capacity(group.len() * 1024);
+        let mut writer = ReceiptWriter::new(&mut out, &encoded);
+        for &(_, index) in group {
+            write_leaf(&mut writer, executed, index, requests);
+        }
+        send(group[0].0, out);
+    }
+}
+
+fn shape(leaf: &LeafOut, index: u32, path: usize) -> EntryShape {
+    EntryShape {
+        index,
+        path,
+        credits: leaf.credits.len(),
+        outcomes: leaf.outcomes.len(),
+        answers: leaf.answers.len(),
+        final_terms: leaf.terms.is_some(),
+    }
+}
+
+fn write_leaf(writer: &mut ReceiptWriter<'_>, executed: &Executed, index: u32, requests: &[u64]) {
+    let leaf = &executed.leaves()[index as usize];
+    let path = tidegate_crypto::merkle::path_len(index, executed.header.leaf_count);
+    writer.push_with(&shape(leaf, index, path), |out| {
+        write_content(out, executed, index, requests)
+    });
+}
+
+fn write_content(out: &mut Vec<u8>, executed: &Executed, index: u32, requests: &[u64]) {
+    let leaf = &executed.leaves()[index as usize];
+    leaf.private.append_to(out);
+    leaf.public.append_to(out);
+    executed.tree.write_path(index, out);
+    leaf.credits.iter().for_each(|credit| credit.append_to(out));
+    leaf.outcomes.iter().for_each(|outcome| outcome.append_to(out));
+    for answer in &leaf.answers {
+        let request = requests[answer.input as usize];
+        Answer {
+            request,
+            counter: answer.counter,
+        }
+        .append_to(out);
+    }
+    if let Some(terms) = &leaf.terms {
+        terms.append_to(out);
+    }
+}
+
+fn array<const N: usize>(value: &impl Fixed) -> [u8; N] {
+    let mut bytes = [0; N];
+    value.encode_into(&mut bytes);
+    bytes
+}
+
+/// The answer to a `Sync`, with its fresh receipt.
+pub(crate) fn sync_answer(
+    reply: &SyncReply,
+    executed: &Executed,
+    header: Option<&SignedHeader>,
+    requests: &[u64],
+) -> Vec<u8> {
+    let view = &reply.view;
+    let state: [u8; STATE_LEN] = array(&view.state);
+    let locks: Vec<HeldLock> = view.locks.iter().map(held_lock).collect();
+    let parts: Vec<LeafParts> = reply.leaves.iter().map(LeafParts::of).collect();
+    let final_terms: Option<[u8; FINAL_TERMS_LEN]> = reply.final_terms.as_ref().map(array);
+    let leaves: Vec<SyncLeaf<'_>> = parts.iter().map(|part| part.view(final_terms.as_ref())).collect();
+    let fresh = reply
+        .fresh
+        .zip(header)
+        .map(|(index, header)| Fresh::of(executed, index, header, requests));
+    let answer = SyncAnswer {
+        channel: view.id,
+        status: match view.status {
+            "ACTIVE" => ChannelStatus::Active,
+            "CLOSING" => ChannelStatus::Closing,
+            _ => ChannelStatus::Closed,
+        },
+        funding: view.funding,
+        terms: &view.terms.to_vec(),
+        state: (view.state.counter.get() > 0).then_some(HeldState {
+            state: &state,
+            signature: &view.signature,
+        }),
+        operations: &[],
+        locks: Items::from(locks.as_slice()),
+        leaves: Items::from(leaves.as_slice()),
+        answers: Items::from(reply.answers.as_slice()),
+        fresh: fresh.as_ref().map(Fresh::view),
+    };
+    let mut out = Vec::new();
+    answer
+        .append(reply.origin.request, &mut out)
+        .expect("all lists are within their caps");
+    out
+}
+
+fn held_lock(lock: &tidegate_batch::LockView) -> HeldLock {
+    let mut encoded = Vec::with_capacity(ADD_LEN);
+    encode_operations(
+        &[Operation::Add {
+            slot: lock.slot,
+            lock: lock.lock,
+        }],
+        &mut encoded,
+    );
+    HeldLock {
+        added: lock.counter,
+        add: encoded.try_into().expect("an add has one width"),
+    }
+}
+
+/// A stored leaf in the form of the wire.
+struct LeafParts {
+    private: [u8; LEAF_PRIVATE_LEN],
+    public: [u8; LEAF_PUBLIC_LEN],
+    credits: Vec<[u8; CREDIT_LEN]>,
+    is_final: bool,
+}
+
+impl LeafParts {
+    fn of(leaf: &tidegate_batch::StoredLeaf) -> Self {
+        Self {
+            private: array(&leaf.private),
+            public: array(&leaf.public),
+            credits: leaf.credits.iter().map(array).collect(),
+            is_final: leaf.private.kind == tidegate_channel::LeafKind::Final,
+        }
+    }
+
+    fn view<'a>(&'a self, terms: Option<&'a [u8; FINAL_TERMS_LEN]>) -> SyncLeaf<'a> {
+        SyncLeaf {
+            private: &self.private,
+            public: &self.public,
+            credits: Some(&self.credits),
+            outcomes: None,
+            final_terms: terms.filter(|_| self.is_final),
+        }
+    }
+}
+
+/// A fresh receipt in the form of the wire.
+struct Fresh {
+    header: [u8; SIGNED_HEADER_LEN],
+    index: u32,
+    private: [u8; LEAF_PRIVATE_LEN],
+    public: [u8; LEAF_PUBLIC_LEN],
+    path: Vec<tidegate_types::Digest>,
+    credits: Vec<[u8; CREDIT_LEN]>,
+    outcomes: Vec<[u8; OUTCOME_LEN]>,
+    answers: Vec<Answer>,
+    terms: Option<[u8; FINAL_TERMS_LEN]>,
+}
+
+impl Fresh {
+    fn of(executed: &Executed, index: u32, header: &SignedHeader, requests: &[u64]) -> Self {
+        let leaf = &executed.leaves()[index as usize];
+        let answer = |a: &tidegate_batch::Answer| Answer {
+            request: requests[a.input as usize],
+            counter: a.counter,
+        };
+        Self {
+            header: array(header),
+            index,
+            private: array(&leaf.private),
+            public: array(&leaf.public),
+            path: executed.tree.path(index).collect(),
+            credits: leaf.credits.iter().map(array).collect(),
+            outcomes: leaf.outcomes.iter().map(array).collect(),
+            answers: leaf.answers.iter().map(answer).collect(),
+            terms: leaf.terms.as_ref().map(array),
+        }
+    }
+
+    fn view(&self) -> FreshReceipt<'_> {
+        FreshReceipt {
+            header: &self.header,
+            entry: ReceiptEntry {
+                index: self.index,
+                private: &self.private,
+                public: &self.public,
+                path: &self.path,
+                credits: &self.credits,
+                outcomes: &self.outcomes,
+                answers: Items::from(self.answers.as_slice()),
+                final_terms: self.terms.as_ref(),
+            },
+        }
+    }
+}

@@ -1,0 +1,308 @@
+//! The sequencer thread: the only one that touches the engine.
+//!
+//! It gathers what arrived into a batch, refuses what is cheap to refuse, has the signatures checked, executes, and hands
+//! the batch to the log. While batch n syncs, n+1 is checked and executed; at most `batches_in_flight_max` wait.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use crossbeam::channel::{Receiver, Sender, select};
+use tidegate_batch::{BlockInput, EngineError, Input};
+use tidegate_crypto::verify::Verifier;
+use tidegate_reactor::Sender as ReactorSender;
+use tidegate_types::UnixMillis;
+use tidegate_wire::messages::{Body, HelloAnswer};
+
+use super::options::Settings;
+use super::stats::{RootAnswer, Stats, add, note};
+use super::work::{Group, Job, Origin, Work};
+use crate::state::{HubEngine, HubState, LogFacts, StateError, append_record};
+use tidegate_table::{CheckpointStore, Lsn};
+
+mod answer;
+mod gather;
+mod sessions;
+mod verify;
+
+use gather::Gathered;
+use sessions::Sessions;
+
+pub(crate) struct Sequencer {
+    engine: HubEngine,
+    checkpoints: CheckpointStore,
+    log: LogFacts,
+    /// The newest record that has been handed to the log.
+    lsn: Lsn,
+    bytes_since_checkpoint: u64,
+    sessions: Sessions,
+    verifier: Arc<Verifier>,
+    settings: Settings,
+    hello: HelloAnswer,
+    groups: Receiver<Group>,
+    jobs: Sender<Job>,
+    done: Receiver<Job>,
+    in_flight: usize,
+    free: Vec<Job>,
+    reactor: ReactorSender,
+    waiting: Arc<AtomicBool>,
+    stats: Arc<Stats>,
+    pending: Vec<Work>,
+    /// The newest final block, if no batch has taken it yet; it waits for company unless it opens or closes a channel.
+    block: Option<BlockInput>,
+    stopping: bool,
+}
+
+/// What the sequencer is made of.
+pub(crate) struct Parts {
+    pub(crate) engine: HubEngine,
+    pub(crate) checkpoints: CheckpointStore,
+    pub(crate) log: LogFacts,
+    pub(crate) lsn: Lsn,
+    pub(crate) verifier: Arc<Verifier>,
+    pub(crate) settings: Settings,
+    pub(crate) hello: HelloAnswer,
+    pub(crate) groups: Receiver<Group>,
+    pub(crate) jobs: Sender<Job>,
+    pub(crate) done: Receiver<Job>,
+    pub(crate) reactor: ReactorSender,
+    pub(crate) waiting: Arc<AtomicBool>,
+    pub(crate) stats: Arc<Stats>,
+}
+
+/// Why the sequencer has ended before it was told to.
+#[derive(Debug, thiserror::Error)]
+pub enum SequencerError {
+    /// The log has ended, and says why.
+    #[error("the log has ended")]
+    LogEnded,
+    /// A table is full.
+    #[error("{0}")]
+    Engine(#[from] EngineError),
+    /// A checkpoint failed.
+    #[error("{0}")]
+    State(#[from] StateError),
+}
+
+impl Sequencer {
+    pub(crate) fn new(parts: Parts) -> Self {
+        let Parts {
+            engine,
+            checkpoints,
+            log,
+            lsn,
+            verifier,
+            settings,
+            hello,
+            groups,
+            jobs,
+            done,
+            reactor,
+            waiting,
+            stats,
+        } = parts;
+        let sessions = Sessions::new(&engine, &verifier);
+        Self {
+            engine,
+            checkpoints,
+            log,
+            lsn,
+            bytes_since_checkpoint: 0,
+            sessions,
+            verifier,
+            settings,
+            hello,
+            groups,
+            jobs,
+            done,
+            in_flight: 0,
+            free: Vec::new(),
+            reactor,
+            waiting,
+            stats,
+            pending: Vec::new(),
+            block: None,
+            stopping: false,
+        }
+    }
+
+    /// Works until it is told to stop, then writes a checkpoint. Returns the state root at the end.
+    ///
+    /// # Errors
+    /// [`SequencerError`]; the process must end then.
+    pub(crate) fn run(mut self) -> Result<(), SequencerError> {
+        loop {
+            self.wait()?;
+            self.drain();
+            if self.in_flight < self.settings.batches_in_flight_max && self.has_work() {
+                self.batch()?;
+            }
+            if self.stopping && !self.has_work() {
+                return self.finish();
+            }
+            if self.bytes_since_checkpoint >= self.settings.checkpoint_log_bytes {
+                self.checkpoint()?;
+            }
+        }
+    }
+
+    fn has_work(&self) -> bool {
+        !self.pending.is_empty()
+            || self
+                .block
+                .as_ref()
+                .is_some_and(|b| !b.opened.is_empty() || !b.closed.is_empty())
+    }
+
+    /// Waits for work, or for the log, whichever can change what is to be done.
+    fn wait(&mut self) -> Result<(), SequencerError> {
+        let full = self.in_flight >= self.settings.batches_in_flight_max;
+        if !full && self.has_work() {
+            return Ok(());
+        }
+        if full && self.pending.len() >= self.settings.batch_inputs_max {
+            let job = self.done.recv().map_err(|_| SequencerError::LogEnded)?;
+            self.take_back(job);
+            return Ok(());
+        }
+        select! {
+            recv(self.groups) -> group => match group {
+                Ok(group) => self.take_group(group),
+                Err(_) => self.stopping = true,
+            },
+            recv(self.done) -> job => {
+                let job = job.map_err(|_| SequencerError::LogEnded)?;
+                self.take_back(job);
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes what else is there, without waiting.
+    fn drain(&mut self) {
+        while let Ok(job) = self.done.try_recv() {
+            self.take_back(job);
+        }
+        while self.pending.len() < self.settings.batch_inputs_max {
+            let Ok(group) = self.groups.try_recv() else { break };
+            self.take_group(group);
+        }
+        if self.waiting.load(Ordering::SeqCst) {
+            // If the reactor has ended, so will we.
+            let _ended = self.reactor.wake();
+        }
+    }
+
+    fn take_back(&mut self, mut job: Job) {
+        self.in_flight -= 1;
+        job.clear();
+        self.free.push(job);
+    }
+
+    fn take_group(&mut self, group: Group) {
+        for work in group {
+            match work {
+                Work::Block(block) => self.take_block(block),
+                Work::Stop => self.stopping = true,
+                Work::Gone(conn) => self.sessions.remove(conn),
+                other => self.pending.push(other),
+            }
+        }
+    }
+
+    /// Keeps the newest height; events of blocks that no batch has taken yet add up.
+    fn take_block(&mut self, mut block: BlockInput) {
+        if let Some(earlier) = self.block.take() {
+            block.opened.splice(0..0, earlier.opened);
+            block.closed.splice(0..0, earlier.closed);
+        }
+        self.stats.height.store(block.height.get().into(), Ordering::Relaxed);
+        self.hello.height = block.height;
+        self.block = Some(block);
+    }
+
+    /// Makes one batch of what is pending and hands it to the log.
+    fn batch(&mut self) -> Result<(), SequencerError> {
+        let mut job = self.free.pop().unwrap_or_default();
+        let mut gathered = Gathered::default();
+        if let Some(block) = self.block.take() {
+            gathered.push(Input::Block(block), None);
+        }
+        self.gather(&mut gathered, &mut job);
+        let verify_start = Instant::now();
+        self.verify(&mut gathered, &mut job);
+        let execute_start = Instant::now();
+        note(&self.stats.verify_us, micros(execute_start - verify_start));
+        if gathered.changes_state() {
+            self.execute(&gathered, &mut job)?;
+        }
+        note(&self.stats.execute_us, micros(execute_start.elapsed()));
+        self.answer(gathered, &mut job);
+        self.in_flight += 1;
+        self.jobs.send(job).map_err(|_| SequencerError::LogEnded)
+    }
+
+    fn execute(&mut self, gathered: &Gathered, job: &mut Job) -> Result<(), SequencerError> {
+        self.engine.execute(now(), &gathered.inputs, &mut job.executed)?;
+        append_record(&job.executed, &gathered.inputs, &mut job.record);
+        job.inputs = gathered.inputs.len();
+        self.lsn = self.lsn.next();
+        self.bytes_since_checkpoint += job.record.len() as u64;
+        add(&self.stats.inputs, job.inputs as u64);
+        Ok(())
+    }
+
+    /// Lets the log finish, then writes a checkpoint of the state, which is then that of the newest record.
+    fn checkpoint(&mut self) -> Result<(), SequencerError> {
+        while self.in_flight > 0 {
+            let job = self.done.recv().map_err(|_| SequencerError::LogEnded)?;
+            self.take_back(job);
+        }
+        let start = Instant::now();
+        HubState::checkpoint(&mut self.engine, &mut self.checkpoints, &self.log, self.lsn)?;
+        self.bytes_since_checkpoint = 0;
+        tracing::info!(
+            lsn = self.lsn.get(),
+            millis = micros(start.elapsed()) / 1000,
+            "checkpoint written"
+        );
+        Ok(())
+    }
+
+    fn finish(mut self) -> Result<(), SequencerError> {
+        self.checkpoint()
+    }
+
+    /// The sequencer's part of a status.
+    fn root(&self) -> RootAnswer {
+        let (held, capacity) = self.engine.value();
+        let opened = self.engine.opened();
+        RootAnswer {
+            root: self.engine.state_root(),
+            batch: opened.batch,
+            channels: opened.channels,
+            held,
+            capacity,
+        }
+    }
+
+    fn hello(&mut self, origin: Origin, identity: tidegate_types::KeyBytes) -> Vec<u8> {
+        let channels = self.sessions.add(origin.conn, identity);
+        let answer = HelloAnswer {
+            channel_count: channels,
+            ..self.hello
+        };
+        let mut bytes = Vec::new();
+        answer.append(origin.request, &mut bytes).expect("a hello is short");
+        bytes
+    }
+}
+
+fn micros(duration: std::time::Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
+
+pub(crate) fn now() -> UnixMillis {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    UnixMillis::new(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}

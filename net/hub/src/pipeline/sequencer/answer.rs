@@ -1,0 +1,191 @@
+//! What a batch has to tell, and whom: routes of its leaves, refusals, and the questions asked beside it.
+
+use tidegate_batch::{Input, PaymentProof};
+use tidegate_channel::{OpKind, OpOutcome, RefuseReason};
+use tidegate_types::{ChannelId, ClientCounter, Fixed, HubCounter, LockId, PaymentId};
+use tidegate_wire::ErrorCode;
+use tidegate_wire::lengths::{ACK_LEN, LEAF_PUBLIC_LEN};
+use tidegate_wire::messages::{AckProof, Body, Link, Proof, StoredAnswer};
+
+use super::Sequencer;
+use super::gather::{Gathered, Question, Source};
+use crate::pipeline::front::error_message;
+use crate::pipeline::stats::add;
+use crate::pipeline::work::{Job, Origin, SyncReply};
+
+/// Stands for "nobody asked" among request ids.
+const NOBODY: u64 = 0;
+
+impl Sequencer {
+    pub(super) fn answer(&mut self, gathered: Gathered, job: &mut Job) {
+        let Gathered {
+            inputs,
+            sources,
+            questions,
+        } = gathered;
+        if !inputs.is_empty() {
+            self.sessions.extend(&self.engine, &self.verifier);
+            self.route_leaves(job);
+            self.refusals(&inputs, &sources, job);
+            job.delivered = delivered(job);
+            job.requests.extend(
+                sources
+                    .iter()
+                    .map(|source| source.map_or(NOBODY, |source| source.origin.request)),
+            );
+            let acks = inputs.iter().filter(|input| matches!(input, Input::Ack(_))).count();
+            add(&self.stats.acks, acks as u64);
+        }
+        for question in questions {
+            match question {
+                Question::Sync { origin, slot, leaf } => {
+                    let reply = self.sync_reply(origin, slot, leaf, job);
+                    job.syncs.extend(reply);
+                }
+                Question::Proof {
+                    origin,
+                    slot,
+                    channel,
+                    lock,
+                } => {
+                    job.replies.push((origin.conn, self.proof(origin, slot, channel, lock)));
+                }
+            }
+        }
+    }
+
+    fn route_leaves(&self, job: &mut Job) {
+        for (index, leaf) in job.executed.leaves().iter().enumerate() {
+            if let Some(conn) = self.sessions.route(leaf.channel) {
+                job.routes
+                    .push((conn, u32::try_from(index).expect("fewer leaves than channels")));
+            }
+        }
+    }
+
+    fn refusals(&self, inputs: &[Input], sources: &[Option<Source>], job: &mut Job) {
+        let refusals = std::mem::take(&mut job.executed.refusals);
+        for refusal in &refusals {
+            let at = refusal.input as usize;
+            let Some(Source { origin, slot, quiet }) = sources[at] else {
+                continue;
+            };
+            let reason = refusal.reason.unwrap_or(RefuseReason::Duplicate);
+            match &inputs[at] {
+                Input::Pay(pay) => self.refuse_state(origin, slot, pay.state.counter, reason, job),
+                Input::Ack(_) if reason == RefuseReason::StaleCounter => {}
+                // A channel that can have no fresh leaf still answers a `Sync`.
+                Input::Refresh(_) if quiet => {}
+                Input::Ack(_) => self.refuse(origin, ErrorCode::AckRefused, reason, job),
+                Input::Close(_) | Input::Refresh(_) => self.refuse(origin, ErrorCode::Refused, reason, job),
+                Input::Block(_) | Input::Policy(_) => {}
+            }
+        }
+        job.executed.refusals = refusals;
+    }
+
+    fn refuse(&self, origin: Origin, code: ErrorCode, reason: RefuseReason, job: &mut Job) {
+        add(&self.stats.refused, 1);
+        job.replies
+            .push((origin.conn, error_message(origin, code, &reason.to_string())));
+    }
+
+    fn sync_reply(&self, origin: Origin, slot: u32, leaf: HubCounter, job: &Job) -> Option<SyncReply> {
+        let view = self.engine.view(slot)?;
+        let fresh = job
+            .executed
+            .leaves()
+            .iter()
+            .position(|out| out.channel == slot)
+            .filter(|_| !job.record.is_empty());
+        let fresh = fresh.and_then(|index| u32::try_from(index).ok());
+        let mut leaves = self.engine.leaves_above(slot, leaf);
+        if fresh.is_some() {
+            leaves.retain(|stored| stored.private.counter < view.leaf.counter);
+        }
+        let answers = self
+            .engine
+            .answers(slot)
+            .into_iter()
+            .map(|(payment_id, outcome, counter)| stored(payment_id, outcome, counter));
+        Some(SyncReply {
+            origin,
+            leaves,
+            answers: answers.collect(),
+            final_terms: self.engine.final_terms(slot),
+            fresh,
+            view,
+        })
+    }
+
+    fn proof(&self, origin: Origin, slot: u32, channel: ChannelId, lock: LockId) -> Vec<u8> {
+        let proof = self.engine.payment_proof(slot, &lock);
+        let mut bytes = Vec::new();
+        let parts = proof.as_ref().map(ProofParts::of);
+        let answer = AckProof {
+            channel,
+            lock,
+            proof: proof.as_ref().zip(parts.as_ref()).map(|(p, parts)| parts.view(p)),
+        };
+        answer.append(origin.request, &mut bytes).expect("a proof is short");
+        bytes
+    }
+}
+
+/// The payments that the batch delivered.
+fn delivered(job: &Job) -> u64 {
+    let outcomes = job.executed.leaves().iter().flat_map(|leaf| &leaf.outcomes);
+    outcomes
+        .filter(|o| o.kind == OpKind::Add && o.outcome == OpOutcome::Delivered)
+        .count() as u64
+}
+
+/// What is remembered of a closed payment. Its lock is gone, so it has no name any more.
+fn stored(payment_id: PaymentId, outcome: OpOutcome, counter: ClientCounter) -> StoredAnswer {
+    let mut encoded = [0; OpOutcome::LEN];
+    outcome.encode_into(&mut encoded);
+    StoredAnswer {
+        payment_id,
+        lock: LockId::ZERO,
+        counter,
+        outcome: encoded,
+    }
+}
+
+/// A proof in the form of the wire.
+struct ProofParts {
+    ack: [u8; ACK_LEN],
+    links: Vec<Link>,
+}
+
+impl ProofParts {
+    fn of(proof: &PaymentProof) -> Self {
+        let mut ack = [0; ACK_LEN];
+        proof.ack.encode_into(&mut ack);
+        let link = |link: &tidegate_batch::ProofLink| {
+            let mut public = [0; LEAF_PUBLIC_LEN];
+            link.public.encode_into(&mut public);
+            Link {
+                public,
+                private: link.private,
+            }
+        };
+        Self {
+            ack,
+            links: proof.links.iter().map(link).collect(),
+        }
+    }
+
+    fn view<'a>(&'a self, proof: &'a PaymentProof) -> Proof<'a> {
+        Proof {
+            payee: proof.payee,
+            ack: &self.ack,
+            signature: &proof.signature,
+            salt: &proof.salt,
+            index: proof.index,
+            count: proof.count,
+            path: &proof.path,
+            links: &self.links,
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! From pending work to the inputs of a batch: who may ask, and what is refused before any signature is checked.
+
+use tidegate_batch::{Input, Screen};
+use tidegate_channel::RefuseReason;
+use tidegate_types::{ChannelId, ClientCounter, HubCounter, LockId};
+use tidegate_wire::ErrorCode;
+use tidegate_wire::messages::{Body, PayAnswer};
+
+use super::Sequencer;
+use crate::pipeline::front::error_message;
+use crate::pipeline::stats::add;
+use crate::pipeline::work::{Job, Origin, Request, Work};
+
+/// States of one channel that one batch takes; the rest are told to come again. Keeps a channel's answers within what a
+/// receipt can hold.
+const STATES_PER_CHANNEL: u32 = 256;
+
+/// The inputs of a batch, and what is asked beside them.
+#[derive(Default)]
+pub(super) struct Gathered {
+    pub(super) inputs: Vec<Input>,
+    /// By input: where it came from, if from a client.
+    pub(super) sources: Vec<Option<Source>>,
+    pub(super) questions: Vec<Question>,
+}
+
+/// Where an input came from.
+#[derive(Clone, Copy)]
+pub(super) struct Source {
+    pub(super) origin: Origin,
+    pub(super) slot: u32,
+    /// True if a refusal needs no answer of its own: a question beside it is answered in any case.
+    pub(super) quiet: bool,
+}
+
+/// Something that is answered from the state after the batch.
+pub(super) enum Question {
+    Sync {
+        origin: Origin,
+        slot: u32,
+        leaf: HubCounter,
+    },
+    Proof {
+        origin: Origin,
+        slot: u32,
+        channel: ChannelId,
+        lock: LockId,
+    },
+}
+
+impl Gathered {
+    pub(super) fn push(&mut self, input: Input, source: Option<Source>) {
+        self.inputs.push(input);
+        self.sources.push(source);
+    }
+
+    pub(super) const fn changes_state(&self) -> bool {
+        !self.inputs.is_empty()
+    }
+}
+
+impl Sequencer {
+    pub(super) fn gather(&mut self, gathered: &mut Gathered, job: &mut Job) {
+        let count = self.pending.len().min(self.settings.batch_inputs_max);
+        let pending: Vec<Work> = self.pending.drain(..count).collect();
+        self.sessions.extend(&self.engine, &self.verifier);
+        let mut taken = hashbrown::HashMap::<u32, u32>::new();
+        for work in pending {
+            match work {
+                Work::Hello { origin, identity } => {
+                    let bytes = self.hello(origin, identity);
+                    job.replies.push((origin.conn, bytes));
+                }
+                Work::Request(origin, request) => self.take_request(origin, request, gathered, job, &mut taken),
+                Work::Policy(policy) => gathered.push(Input::Policy(policy), None),
+                Work::Root(answer) => {
+                    // Whoever asked may have gone.
+                    let _gone = answer.send(self.root());
+                }
+                Work::Gone(_) | Work::Block(_) | Work::Stop => unreachable!("taken when their group came"),
+            }
+        }
+    }
+
+    fn take_request(
+        &mut self,
+        origin: Origin,
+        request: Request,
+        gathered: &mut Gathered,
+        job: &mut Job,
+        taken: &mut hashbrown::HashMap<u32, u32>,
+    ) {
+        let slot = self.engine.channel(&request.channel());
+        let Some(slot) = slot.filter(|&slot| self.sessions.may_carry(origin.conn, slot, &self.engine)) else {
+            job.replies
+                .push((origin.conn, error_message(origin, ErrorCode::NotAttached, "")));
+            return;
+        };
+        let source = Some(Source {
+            origin,
+            slot,
+            quiet: matches!(request, Request::Sync { .. }),
+        });
+        match request {
+            Request::Pay(pay) => {
+                let refusal = match self.engine.screen(&pay) {
+                    Screen::Verify(_) => {
+                        let states = taken.entry(slot).or_default();
+                        *states += 1;
+                        (*states > STATES_PER_CHANNEL).then_some(RefuseReason::Busy)
+                    }
+                    Screen::Refuse(_, reason) => Some(reason),
+                    Screen::Known(_) => Some(RefuseReason::Duplicate),
+                    Screen::UnknownChannel => Some(RefuseReason::NotOffered),
+                };
+                match refusal {
+                    Some(reason) => self.refuse_state(origin, slot, pay.state.counter, reason, job),
+                    None => gathered.push(Input::Pay(pay), source),
+                }
+            }
+            Request::Ack(ack) => gathered.push(Input::Ack(ack), source),
+            Request::Close(close) => gathered.push(Input::Close(close), source),
+            Request::Refresh(channel) => gathered.push(Input::Refresh(channel), source),
+            Request::Sync { channel, leaf } => {
+                // A fresh leaf first; the answer is of the state after the batch.
+                gathered.push(Input::Refresh(channel), source);
+                gathered.questions.push(Question::Sync { origin, slot, leaf });
+            }
+            Request::Proof { channel, lock } => gathered.questions.push(Question::Proof {
+                origin,
+                slot,
+                channel,
+                lock,
+            }),
+        }
+    }
+
+    /// A state that is not accepted: nothing has changed.
+    pub(super) fn refuse_state(
+        &self,
+        origin: Origin,
+        slot: u32,
+        counter: ClientCounter,
+        reason: RefuseReason,
+        job: &mut Job,
+    ) {
+        add(&self.stats.refused, 1);
+        let (channel, newest_state, newest_leaf) = self.engine.counters(slot);
+        let answer = PayAnswer {
+            channel,
+            counter,
+            refusal: reason.code(),
+            newest_state,
+            newest_leaf,
+            stored: None,
+        };
+        let mut bytes = Vec::new();
+        answer.append(origin.request, &mut bytes).expect("a refusal is short");
+        job.replies.push((origin.conn, bytes));
+    }
+}

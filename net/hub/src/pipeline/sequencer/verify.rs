@@ -1,0 +1,81 @@
+//! Signatures of a batch, checked together; inputs that do not hold never reach the engine.
+
+use tidegate_batch::Input;
+use tidegate_channel::RefuseReason;
+use tidegate_crypto::signed::SignedMessage;
+use tidegate_crypto::verify::{Item, Verdict};
+use tidegate_types::LedgerId;
+use tidegate_wire::ErrorCode;
+
+use super::Sequencer;
+use super::gather::{Gathered, Source};
+use crate::pipeline::front::error_message;
+use crate::pipeline::stats::add;
+use crate::pipeline::work::Job;
+
+impl Sequencer {
+    pub(super) fn verify(&self, gathered: &mut Gathered, job: &mut Job) {
+        let ledger = self.hello.ledger;
+        let messages: Vec<(usize, SignedMessage)> = gathered
+            .inputs
+            .iter()
+            .enumerate()
+            .filter_map(|(at, input)| message_of(input, &ledger).map(|m| (at, m)))
+            .collect();
+        let items: Vec<Item<'_>> = messages
+            .iter()
+            .map(|(at, message)| self.item(gathered, *at, message))
+            .collect();
+        let mut verdicts = vec![Verdict::Invalid; items.len()];
+        self.verifier.verify_batch(&items, &mut verdicts);
+        add(&self.stats.signatures, items.len() as u64);
+        let bad: Vec<usize> = messages
+            .iter()
+            .zip(&verdicts)
+            .filter(|(_, v)| !v.is_valid())
+            .map(|((at, _), _)| *at)
+            .collect();
+        // From the back, so that the indices in front stay what they are.
+        for at in bad.into_iter().rev() {
+            let input = gathered.inputs.remove(at);
+            let source = gathered.sources.remove(at);
+            self.refuse_signature(&input, source, job);
+        }
+    }
+
+    fn item<'a>(&self, gathered: &'a Gathered, at: usize, message: &'a SignedMessage) -> Item<'a> {
+        let slot = gathered.sources[at].expect("signed inputs come from someone").slot;
+        let signature = match &gathered.inputs[at] {
+            Input::Pay(pay) => &pay.signature,
+            Input::Ack(ack) => &ack.signature,
+            Input::Block(_) | Input::Close(_) | Input::Refresh(_) | Input::Policy(_) => {
+                unreachable!("these are not signed")
+            }
+        };
+        Item {
+            key: self.sessions.key(slot),
+            message: message.as_slice(),
+            signature,
+        }
+    }
+
+    fn refuse_signature(&self, input: &Input, source: Option<Source>, job: &mut Job) {
+        let Source { origin, slot, .. } = source.expect("signed inputs come from someone");
+        if let Input::Pay(pay) = input {
+            self.refuse_state(origin, slot, pay.state.counter, RefuseReason::BadSignature, job);
+        } else {
+            add(&self.stats.refused, 1);
+            let text = RefuseReason::BadSignature.to_string();
+            job.replies
+                .push((origin.conn, error_message(origin, ErrorCode::AckRefused, &text)));
+        }
+    }
+}
+
+fn message_of(input: &Input, ledger: &LedgerId) -> Option<SignedMessage> {
+    match input {
+        Input::Pay(pay) => Some(pay.state.message(ledger)),
+        Input::Ack(ack) => Some(ack.ack.message(ledger)),
+        Input::Block(_) | Input::Close(_) | Input::Refresh(_) | Input::Policy(_) => None,
+    }
+}

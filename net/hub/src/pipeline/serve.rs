@@ -1,0 +1,416 @@
+//! Starting and ending the pipeline.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{Builder, JoinHandle};
+
+use crossbeam::channel::{Receiver, Sender, bounded};
+use tidegate_crypto::keys::SecretKey;
+use tidegate_crypto::verify::{Verifier, VerifierConfig};
+use tidegate_disk::{Disk, DiskError, RealDisk};
+use tidegate_reactor::{Config, Reactor, ReactorError, Sender as ReactorSender};
+use tidegate_session::{Limits, ServerConfig};
+use tidegate_settle::{Node, NodeOptions, OpenError, QueryError, TickError};
+use tidegate_types::{Height, LedgerId};
+use tidegate_wal::LogError;
+use tidegate_wire::messages::HelloAnswer;
+
+use super::front::Front;
+use super::ledger::{LedgerThread, LedgerWork, block_input};
+use super::log::LogThread;
+use super::options::ServeOptions;
+use super::sequencer::{Parts, Sequencer, SequencerError};
+use super::stats::Stats;
+use super::work::{Group, Work};
+use crate::admin::{Admin, AdminError};
+use crate::state::{HubState, StateError};
+
+/// Milliseconds that clients have to take what waits for them when the hub ends.
+const DRAIN_MILLIS: u64 = 2_000;
+
+/// Why a hub did not start, or has ended before it was told to.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The data directory cannot be used.
+    #[error("{0}")]
+    Disk(#[from] DiskError),
+    /// The state cannot be opened.
+    #[error("{0}")]
+    State(#[from] StateError),
+    /// The embedded ledger cannot be opened.
+    #[error("ledger: {0}")]
+    Ledger(#[from] OpenError),
+    /// The embedded ledger's blocks cannot be read.
+    #[error("ledger: {0}")]
+    LedgerRead(#[from] QueryError),
+    /// The embedded ledger failed while it ran.
+    #[error("ledger: {0}")]
+    LedgerFailed(#[from] TickError),
+    /// The state belongs to another key or ledger than the directory's.
+    #[error("the state belongs to another hub key or another ledger than those of {}", data.display())]
+    OtherHub {
+        /// The directory.
+        data: PathBuf,
+    },
+    /// The network layer failed.
+    #[error("{0}")]
+    Reactor(#[from] ReactorError),
+    /// The admin endpoint failed.
+    #[error("{0}")]
+    Admin(#[from] AdminError),
+    /// This processor cannot run the verifier that was asked for.
+    #[error("{0}")]
+    Backend(#[from] tidegate_crypto::verify::BackendError),
+    /// A thread could not be started.
+    #[error("a thread could not be started: {0}")]
+    Thread(std::io::Error),
+    /// The log failed: the hub has stopped answering.
+    #[error("the log failed, nothing was answered after it: {0}")]
+    Log(LogError),
+    /// The sequencer ended by itself.
+    #[error("{0}")]
+    Sequencer(#[from] SequencerError),
+    /// A thread panicked.
+    #[error("the {thread} thread panicked")]
+    Panicked {
+        /// Which.
+        thread: &'static str,
+    },
+}
+
+/// A hub that serves.
+#[derive(Debug)]
+pub struct Serving {
+    /// Where clients connect.
+    pub listen: SocketAddr,
+    /// Where status and metrics are.
+    pub admin: SocketAddr,
+    /// The ledger.
+    pub ledger: LedgerId,
+    /// How many batches were replayed at the start.
+    pub replayed: u64,
+    stop: StopHandle,
+    threads: Threads,
+}
+
+#[derive(Debug)]
+struct Threads {
+    reactor: JoinHandle<Result<(), ReactorError>>,
+    sequencer: JoinHandle<Result<(), SequencerError>>,
+    log: JoinHandle<Result<(), LogError>>,
+    ledger: JoinHandle<Result<(), TickError>>,
+    preparer: JoinHandle<()>,
+    admin: Admin,
+}
+
+/// Ends a hub from any thread.
+#[derive(Clone, Debug)]
+pub struct StopHandle {
+    groups: Sender<Group>,
+    ledger: Sender<LedgerWork>,
+}
+
+impl StopHandle {
+    /// Has the hub finish what it has taken, write a checkpoint, and end. Returns at once.
+    pub fn stop(&self) {
+        // Whoever has ended already needs no word.
+        let _ended = self.ledger.send(LedgerWork::Stop);
+        let _ended = self.groups.send(vec![Work::Stop]);
+    }
+}
+
+/// Opens the data directory and serves clients.
+///
+/// # Errors
+/// [`ServeError`].
+pub fn serve(options: ServeOptions, progress: &mut dyn FnMut(u64)) -> Result<Serving, ServeError> {
+    let disk: Arc<dyn Disk> = Arc::new(RealDisk);
+    let lock = disk.lock_dir(&options.data)?;
+    let settings = options.settings.clone();
+    let state = HubState::open(&disk, &options.data, progress)?;
+    let node = open_ledger(&disk, &options)?;
+    let opened = state.engine.opened();
+    if opened.hub != options.keys.public() || opened.ledger != node.ledger() {
+        return Err(ServeError::OtherHub { data: options.data });
+    }
+    let config = VerifierConfig {
+        backend: settings.backend,
+        memory_budget_bytes: settings.verifier_memory_bytes,
+    };
+    let verifier = Arc::new(Verifier::new(config)?);
+    let mut reactor = Reactor::new(Config {
+        connections_max: settings.connections_max,
+        ..Config::default()
+    })?;
+    let session = ServerConfig {
+        ledger: node.ledger(),
+        noise: options.keys.noise(),
+        identity: options.keys.identity(),
+        limits: Limits::default(),
+    };
+    let listen = reactor.listen(options.listen, Arc::new(session))?;
+    let pipes = Pipes::new(&settings, reactor.sender());
+    let catch_up = catch_up(&node, opened.height, &options.keys.identity())?;
+    pipes.groups.0.send(catch_up).expect("the queue is new and not full");
+    if state.engine.policy() != &settings.policy {
+        pipes
+            .groups
+            .0
+            .send(vec![Work::Policy(settings.policy)])
+            .expect("the queue is new and not full");
+    }
+    let stats = Arc::new(Stats::default());
+    let (admin_listen, replayed, ledger) = (options.admin, state.replayed, node.ledger());
+    let admin = Admin::start(
+        admin_listen,
+        &options.keys.identity(),
+        ledger,
+        &verifier,
+        &stats,
+        pipes.groups.0.clone(),
+        reactor.stats(),
+    )?;
+    let stop = StopHandle {
+        groups: pipes.groups.0.clone(),
+        ledger: pipes.ledger.0.clone(),
+    };
+    let serving_admin = admin.address();
+    let threads = start(
+        options,
+        state,
+        node,
+        reactor,
+        pipes,
+        verifier,
+        Arc::clone(&stats),
+        admin,
+        lock,
+    )?;
+    stats.ready.store(true, Ordering::Release);
+    Ok(Serving {
+        listen,
+        admin: serving_admin,
+        ledger,
+        replayed,
+        stop,
+        threads,
+    })
+}
+
+fn open_ledger(disk: &Arc<dyn Disk>, options: &ServeOptions) -> Result<Node, ServeError> {
+    let node_options = NodeOptions {
+        mine_on_submit: true,
+        ..NodeOptions::default()
+    };
+    Ok(Node::open(
+        disk,
+        &options.data.join("ledger"),
+        Some(options.keys.identity()),
+        node_options,
+    )?)
+}
+
+/// The blocks that the state has not taken yet.
+fn catch_up(node: &Node, height: Height, hub: &SecretKey) -> Result<Group, ServeError> {
+    let mut blocks = node.blocks()?;
+    let mut group = Group::new();
+    while let Some(block) = blocks.next_block()? {
+        if block.header.height > height {
+            group.push(Work::Block(block_input(&block, hub.public().bytes())));
+        }
+    }
+    Ok(group)
+}
+
+/// The queues between the threads.
+struct Pipes {
+    groups: (Sender<Group>, Receiver<Group>),
+    jobs: (Sender<super::work::Job>, Receiver<super::work::Job>),
+    done: (Sender<super::work::Job>, Receiver<super::work::Job>),
+    ledger: (Sender<LedgerWork>, Receiver<LedgerWork>),
+    waiting: Arc<AtomicBool>,
+    reactor: ReactorSender,
+}
+
+/// Requests that may wait for the ledger thread; more are refused.
+const LEDGER_QUEUE: usize = 1024;
+
+impl Pipes {
+    fn new(settings: &super::Settings, reactor: ReactorSender) -> Self {
+        Self {
+            groups: bounded(settings.queue_groups_max.max(4)),
+            jobs: bounded(settings.batches_in_flight_max),
+            done: bounded(settings.batches_in_flight_max),
+            ledger: bounded(LEDGER_QUEUE),
+            waiting: Arc::new(AtomicBool::new(false)),
+            reactor,
+        }
+    }
+}
+
+fn spawn<T: Send + 'static>(
+    name: &'static str,
+    body: impl FnOnce() -> T + Send + 'static,
+) -> Result<JoinHandle<T>, ServeError> {
+    Builder::new()
+        .name(name.to_owned())
+        .spawn(body)
+        .map_err(ServeError::Thread)
+}
+
+#[expect(
+    clippy::too_many_arguments,
+    reason = "everything that was opened goes to its thread here"
+)]
+fn start(
+    options: ServeOptions,
+    state: HubState,
+    node: Node,
+    reactor: Reactor,
+    pipes: Pipes,
+    verifier: Arc<Verifier>,
+    stats: Arc<Stats>,
+    admin: Admin,
+    lock: tidegate_disk::DirLock,
+) -> Result<Threads, ServeError> {
+    let Pipes {
+        groups,
+        jobs,
+        done,
+        ledger: ledger_queue,
+        waiting,
+        reactor: sender,
+    } = pipes;
+    let (facts, lsn) = (state.log_facts(), state.log.synced_lsn());
+    let hello = hello(&options, &node, &state);
+    let HubState {
+        engine,
+        log,
+        checkpoints,
+        ..
+    } = state;
+    let parts = Parts {
+        engine,
+        checkpoints,
+        log: facts.clone(),
+        lsn,
+        verifier,
+        settings: options.settings.clone(),
+        hello,
+        groups: groups.1,
+        jobs: jobs.0,
+        done: done.1,
+        reactor: sender.clone(),
+        waiting: Arc::clone(&waiting),
+        stats: Arc::clone(&stats),
+    };
+    let log = LogThread {
+        log,
+        ledger: node.ledger(),
+        key: options.keys.identity(),
+        jobs: jobs.1,
+        done: done.0,
+        reactor: sender.clone(),
+        stats,
+    };
+    let ledger = LedgerThread {
+        node,
+        hub: options.keys.identity(),
+        policy: options.settings.channels,
+        work: ledger_queue.1,
+        groups: groups.0.clone(),
+        reactor: sender.clone(),
+        reserved: Default::default(),
+    };
+    let mut front = Front::new(groups.0, ledger_queue.0, waiting);
+    let (log_end, sequencer_end) = (sender.clone(), sender);
+    Ok(Threads {
+        reactor: spawn("reactor", move || reactor.run(&mut front))?,
+        sequencer: spawn("sequencer", move || {
+            let _lock = lock;
+            let result = Sequencer::new(parts).run();
+            // Whatever the reason: nobody is served any more.
+            let _ended = sequencer_end.stop(DRAIN_MILLIS);
+            result
+        })?,
+        log: spawn("log", move || {
+            let result = log.run();
+            if result.is_err() {
+                let _ended = log_end.stop(0);
+            }
+            result
+        })?,
+        ledger: spawn("ledger", move || ledger.run())?,
+        preparer: spawn("log-prepare", move || prepare(&facts))?,
+        admin,
+    })
+}
+
+/// Keeps a zeroed segment ahead of the log until the log is gone.
+fn prepare(facts: &crate::state::LogFacts) {
+    while Arc::strong_count(&facts.segments) > 1 {
+        if let Err(error) = facts.segments.prepare() {
+            tracing::warn!(%error, "no log segment could be prepared");
+        }
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+}
+
+fn hello(options: &ServeOptions, node: &Node, state: &HubState) -> HelloAnswer {
+    let (settings, policy) = (&options.settings, &options.settings.policy);
+    HelloAnswer {
+        ledger: node.ledger(),
+        hub: options.keys.public(),
+        height: state.engine.opened().height,
+        margin: policy.margin,
+        ack_interval_ms: settings.ack_interval_ms,
+        max_lock: policy.max_lock,
+        dispute_window: settings.channels.dispute_window,
+        evidence_grace: settings.channels.evidence_grace,
+        client_reserve: settings.channels.client_reserve,
+        hub_reserve: settings.channels.hub_reserve,
+        min_amount: policy.min_amount,
+        fee_base: policy.fee_base,
+        fee_ppm: policy.fee_ppm,
+        block_interval_ms: node.params().block_interval_ms,
+        max_capacity: settings.channels.max_capacity,
+        channel_count: 0,
+    }
+}
+
+impl Serving {
+    /// Ends this hub from another thread.
+    #[must_use]
+    pub fn stop_handle(&self) -> StopHandle {
+        self.stop.clone()
+    }
+
+    /// Waits until the hub has ended.
+    ///
+    /// # Errors
+    /// [`ServeError`] if it ended by itself; the first cause.
+    pub fn wait(self) -> Result<(), ServeError> {
+        let Threads {
+            reactor,
+            sequencer,
+            log,
+            ledger,
+            preparer,
+            admin,
+        } = self.threads;
+        let panicked = |thread| move |_| ServeError::Panicked { thread };
+        let sequencer = sequencer.join().map_err(panicked("sequencer"))?;
+        let log = log.join().map_err(panicked("log"))?;
+        let _ended = self.stop.ledger.send(LedgerWork::Stop);
+        let ledger = ledger.join().map_err(panicked("ledger"))?;
+        let reactor = reactor.join().map_err(panicked("reactor"))?;
+        preparer.join().map_err(panicked("log-prepare"))?;
+        admin.stop();
+        log.map_err(ServeError::Log)?;
+        sequencer?;
+        ledger?;
+        Ok(reactor?)
+    }
+}

@@ -1,0 +1,137 @@
+//! What the hub tells of itself.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use hdrhistogram::Histogram;
+use parking_lot::Mutex;
+use serde::Serialize;
+use tidegate_types::{BatchNumber, Digest};
+
+/// Counters that the pipeline's threads raise and the admin endpoint reads.
+#[derive(Debug)]
+pub(crate) struct Stats {
+    pub(crate) batches: AtomicU64,
+    pub(crate) syncs: AtomicU64,
+    pub(crate) log_bytes: AtomicU64,
+    pub(crate) inputs: AtomicU64,
+    pub(crate) delivered: AtomicU64,
+    pub(crate) signatures: AtomicU64,
+    pub(crate) refused: AtomicU64,
+    pub(crate) acks: AtomicU64,
+    pub(crate) height: AtomicU64,
+    pub(crate) ready: AtomicBool,
+    pub(crate) batch_sizes: Mutex<Histogram<u64>>,
+    pub(crate) sync_us: Mutex<Histogram<u64>>,
+    pub(crate) verify_us: Mutex<Histogram<u64>>,
+    pub(crate) execute_us: Mutex<Histogram<u64>>,
+}
+
+fn histogram() -> Mutex<Histogram<u64>> {
+    Mutex::new(Histogram::new(3).expect("three digits are allowed"))
+}
+
+impl Default for Stats {
+    fn default() -> Self {
+        Self {
+            batches: AtomicU64::new(0),
+            syncs: AtomicU64::new(0),
+            log_bytes: AtomicU64::new(0),
+            inputs: AtomicU64::new(0),
+            delivered: AtomicU64::new(0),
+            signatures: AtomicU64::new(0),
+            refused: AtomicU64::new(0),
+            acks: AtomicU64::new(0),
+            height: AtomicU64::new(0),
+            ready: AtomicBool::new(false),
+            batch_sizes: histogram(),
+            sync_us: histogram(),
+            verify_us: histogram(),
+            execute_us: histogram(),
+        }
+    }
+}
+
+pub(crate) fn add(counter: &AtomicU64, n: u64) {
+    counter.fetch_add(n, Ordering::Relaxed);
+}
+
+pub(crate) fn get(counter: &AtomicU64) -> u64 {
+    counter.load(Ordering::Relaxed)
+}
+
+/// Notes a value; one beyond the histogram's range counts as its highest.
+pub(crate) fn note(histogram: &Mutex<Histogram<u64>>, value: u64) {
+    histogram.lock().saturating_record(value);
+}
+
+/// What `/status` says (JSON).
+#[derive(Clone, Debug, Serialize)]
+pub struct Status {
+    /// The hub's key, hex.
+    pub identity: String,
+    /// True once clients are served.
+    pub ready: bool,
+    /// The settlement ledger, hex.
+    pub ledger: String,
+    /// The verifier's code.
+    pub backend: String,
+    /// Root of all channels, hex, as of `batch`.
+    pub state_root: String,
+    /// The newest batch.
+    pub batch: u64,
+    /// Height of the newest final block that the hub has taken.
+    pub height: u64,
+    /// Channels, settled ones included.
+    pub channels: u32,
+    /// Sum of all balances, locks and credits of the channels that are not settled, in satoshi.
+    pub value_held: String,
+    /// Sum of their capacities; equal if value is conserved.
+    pub value_capacity: String,
+    /// CPU seconds of this process.
+    pub cpu_s: f64,
+    /// Resident memory now, bytes.
+    pub rss_bytes: u64,
+    /// The most it has been, bytes.
+    pub rss_bytes_max: u64,
+    /// Batches since the start.
+    pub batches: u64,
+    /// Median inputs per batch.
+    pub batch_p50: u64,
+    /// Log syncs since the start.
+    pub syncs: u64,
+    /// Bytes appended to the log since the start.
+    pub log_bytes: u64,
+    /// Inputs executed since the start.
+    pub inputs: u64,
+    /// Payments delivered since the start.
+    pub delivered: u64,
+    /// Signatures checked since the start.
+    pub signatures: u64,
+    /// Requests refused since the start.
+    pub refused: u64,
+    /// Acks taken since the start.
+    pub acks: u64,
+    /// Median and 99th percentile of a log write with its sync, µs.
+    pub sync_us: [u64; 2],
+    /// Median and 99th percentile of a batch's signature checks, µs.
+    pub verify_us: [u64; 2],
+    /// Median and 99th percentile of a batch's execution, µs.
+    pub execute_us: [u64; 2],
+    /// Connections now.
+    pub connections: u64,
+}
+
+/// The sequencer's part of a status.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RootAnswer {
+    pub(crate) root: Digest,
+    pub(crate) batch: BatchNumber,
+    pub(crate) channels: u32,
+    pub(crate) held: u128,
+    pub(crate) capacity: u128,
+}
+
+pub(crate) fn quantiles(histogram: &Mutex<Histogram<u64>>) -> [u64; 2] {
+    let histogram = histogram.lock();
+    [histogram.value_at_quantile(0.5), histogram.value_at_quantile(0.99)]
+}

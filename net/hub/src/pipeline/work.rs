@@ -1,0 +1,106 @@
+//! What the threads hand each other.
+
+use crossbeam::channel::Sender;
+use tidegate_batch::{AckInput, BlockInput, CloseInput, Executed, PayInput};
+use tidegate_reactor::ConnId;
+use tidegate_types::{ChannelId, HubCounter, KeyBytes, LockId};
+
+use super::stats::RootAnswer;
+
+/// Where a request came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Origin {
+    pub(crate) conn: ConnId,
+    pub(crate) request: u64,
+}
+
+/// A request of a client about one channel.
+#[derive(Debug)]
+pub(crate) enum Request {
+    Pay(PayInput),
+    Ack(AckInput),
+    Close(CloseInput),
+    Refresh(ChannelId),
+    Sync { channel: ChannelId, leaf: HubCounter },
+    Proof { channel: ChannelId, lock: LockId },
+}
+
+impl Request {
+    pub(crate) const fn channel(&self) -> ChannelId {
+        match self {
+            Self::Pay(pay) => pay.state.channel,
+            Self::Ack(ack) => ack.ack.channel,
+            Self::Close(close) => close.channel,
+            Self::Refresh(channel) | Self::Sync { channel, .. } | Self::Proof { channel, .. } => *channel,
+        }
+    }
+}
+
+/// One piece of work for the sequencer.
+#[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "nearly all of it is requests")]
+pub(crate) enum Work {
+    /// A session has said Hello.
+    Hello { origin: Origin, identity: KeyBytes },
+    /// A connection is gone.
+    Gone(ConnId),
+    /// A request.
+    Request(Origin, Request),
+    /// A block is final.
+    Block(BlockInput),
+    /// The terms of business have changed since the last start.
+    Policy(tidegate_batch::Policy),
+    /// Someone asks for the state root.
+    Root(Sender<RootAnswer>),
+    /// Finish what is there, write a checkpoint, end.
+    Stop,
+}
+
+/// Work that arrived together.
+pub(crate) type Group = Vec<Work>;
+
+/// One executed batch on its way to the log and out. Comes back to the sequencer when it is done, to be used again.
+#[derive(Debug, Default)]
+pub(crate) struct Job {
+    /// The log record; empty if the batch changed nothing.
+    pub(crate) record: Vec<u8>,
+    /// What the batch came to, if it has a record.
+    pub(crate) executed: Executed,
+    /// Who is told of which leaf: connection and index.
+    pub(crate) routes: Vec<(ConnId, u32)>,
+    /// Request ids of the inputs, by index; zero where nobody asked.
+    pub(crate) requests: Vec<u64>,
+    /// Whole messages that may leave once the batch is durable.
+    pub(crate) replies: Vec<(ConnId, Vec<u8>)>,
+    /// Answers that need a signed header.
+    pub(crate) syncs: Vec<SyncReply>,
+    /// How many payments the batch delivered.
+    pub(crate) delivered: u64,
+    /// How many inputs it had.
+    pub(crate) inputs: usize,
+}
+
+impl Job {
+    /// Empties the job, keeping its memory.
+    pub(crate) fn clear(&mut self) {
+        self.record.clear();
+        self.routes.clear();
+        self.requests.clear();
+        self.replies.clear();
+        self.syncs.clear();
+        self.delivered = 0;
+        self.inputs = 0;
+    }
+}
+
+/// The answer to a `Sync`, but for the fresh receipt.
+#[derive(Debug)]
+pub(crate) struct SyncReply {
+    pub(crate) origin: Origin,
+    pub(crate) view: tidegate_batch::ChannelView,
+    pub(crate) leaves: Vec<tidegate_batch::StoredLeaf>,
+    pub(crate) answers: Vec<tidegate_wire::messages::StoredAnswer>,
+    pub(crate) final_terms: Option<tidegate_channel::FinalTerms>,
+    /// The fresh leaf's index in the batch.
+    pub(crate) fresh: Option<u32>,
+}

@@ -1,0 +1,266 @@
+//! The hub's durable state: the engine over checkpointed tables, and the log of batches behind them.
+//!
+//! ```text
+//! DIR/state   two checkpoint images and two superblocks      DIR/wal   one record per batch since the older image
+//!
+//! open: newest good image ─▶ engine ─▶ replay the log behind it, batch by batch, each meeting its own header
+//! ```
+//!
+//! Invariant: a batch whose record is durable is in the state after every later open; a batch whose record is not is
+//! not (R1, R6). Replay runs the engine's own `execute` without checking signatures again (rule 16).
+
+mod record;
+mod recover;
+mod slots;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tidegate_batch::{BlockInput, Engine, EngineError, Executed, Input, InputError, Policy};
+use tidegate_channel::ChannelTerms;
+use tidegate_disk::{Disk, DiskError};
+use tidegate_table::{CheckpointError, CheckpointStore, Lsn};
+use tidegate_types::{BatchNumber, Digest, Height, KeyBytes, LedgerId, OutPoint, UnixMillis};
+use tidegate_wal::{Log, LogConfig, LogError};
+
+pub(crate) use record::append as append_record;
+pub use recover::{Inspected, inspect};
+pub use slots::RegionSlots;
+
+/// The engine over mapped tables.
+pub type HubEngine = Engine<RegionSlots>;
+
+/// What a new state starts from.
+#[derive(Clone, Copy, Debug)]
+pub struct Params {
+    /// The hub's signing key.
+    pub hub: KeyBytes,
+    /// The ledger.
+    pub ledger: LedgerId,
+    /// The terms of business.
+    pub policy: Policy,
+    /// Hides locks among their neighbours in proofs; random, shown to nobody.
+    pub salt_secret: [u8; 32],
+    /// The log's own number; random, shown to nobody.
+    pub log_identity: u64,
+    /// Bytes of a log segment.
+    pub segment_bytes: u64,
+}
+
+/// The open state: what the pipeline works on.
+#[derive(Debug)]
+pub struct HubState {
+    /// The engine.
+    pub engine: HubEngine,
+    /// The log of batches.
+    pub log: Log,
+    /// The checkpoints.
+    pub checkpoints: CheckpointStore,
+    meta: Meta,
+    /// How many batches were replayed.
+    pub replayed: u64,
+}
+
+/// Why the state cannot be created or opened.
+#[derive(Debug, thiserror::Error)]
+pub enum StateError {
+    /// The directory holds a state already.
+    #[error("{} holds a hub's state already", dir.display())]
+    Exists {
+        /// The directory.
+        dir: PathBuf,
+    },
+    /// The log cannot be read or written.
+    #[error("log: {0}")]
+    Log(#[from] LogError),
+    /// A checkpoint cannot be read or written.
+    #[error("checkpoint: {0}")]
+    Checkpoint(#[from] CheckpointError),
+    /// The file system failed.
+    #[error("{0}")]
+    Disk(#[from] DiskError),
+    /// The engine refuses the state.
+    #[error("engine: {0}")]
+    Engine(#[from] EngineError),
+    /// The checkpoint's note about its log is not one.
+    #[error("the checkpoint does not say which log it belongs to")]
+    BadMeta,
+    /// There is no checkpoint: `format` was interrupted.
+    #[error("there is no checkpoint: the directory was not formatted to the end")]
+    Unfinished,
+    /// A record with a good checksum is no batch.
+    #[error("log record {lsn}: {error}")]
+    BadRecord {
+        /// The record.
+        lsn: u64,
+        /// Why.
+        error: InputError,
+    },
+    /// A replayed batch came out differently.
+    #[error("log record {lsn}: batch {batch} does not come out as it was recorded")]
+    Diverged {
+        /// The record.
+        lsn: u64,
+        /// The batch.
+        batch: BatchNumber,
+    },
+}
+
+/// What the checkpoint notes of its log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Meta {
+    log_identity: u64,
+    segment_bytes: u64,
+}
+
+const META_MAGIC: [u8; 8] = *b"tghub\0\0\x01";
+
+impl Meta {
+    fn encode(self) -> [u8; 24] {
+        let mut bytes = [0; 24];
+        bytes[..8].copy_from_slice(&META_MAGIC);
+        bytes[8..16].copy_from_slice(&self.log_identity.to_le_bytes());
+        bytes[16..].copy_from_slice(&self.segment_bytes.to_le_bytes());
+        bytes
+    }
+
+    fn decode(bytes: &[u8]) -> Result<Self, StateError> {
+        let words: &[u8; 24] = bytes.try_into().map_err(|_| StateError::BadMeta)?;
+        let (magic, rest) = words.split_first_chunk::<8>().ok_or(StateError::BadMeta)?;
+        let (identity, segment) = rest.split_first_chunk::<8>().ok_or(StateError::BadMeta)?;
+        let segment: &[u8; 8] = segment.try_into().map_err(|_| StateError::BadMeta)?;
+        if *magic != META_MAGIC {
+            return Err(StateError::BadMeta);
+        }
+        Ok(Self {
+            log_identity: u64::from_le_bytes(*identity),
+            segment_bytes: u64::from_le_bytes(*segment),
+        })
+    }
+
+    const fn log_config(self) -> LogConfig {
+        let mut config = LogConfig::new(self.log_identity);
+        config.segment_bytes = self.segment_bytes;
+        config
+    }
+}
+
+/// The folder of checkpoints in a data directory.
+#[must_use]
+pub fn state_dir(data: &Path) -> PathBuf {
+    data.join("state")
+}
+
+/// The folder of the log in a data directory.
+#[must_use]
+pub fn wal_dir(data: &Path) -> PathBuf {
+    data.join("wal")
+}
+
+/// Channels that one batch of the genesis opens.
+const GENESIS_CHANNELS: usize = 65_536;
+
+/// Makes the state of a new hub: the channels that the genesis opens, in a first checkpoint, and an empty log.
+///
+/// # Errors
+/// [`StateError`]. What is left then is no state: it has no checkpoint.
+pub fn create(
+    disk: &Arc<dyn Disk>,
+    data: &Path,
+    params: &Params,
+    block: Digest,
+    time: UnixMillis,
+    channels: impl IntoIterator<Item = (ChannelTerms, OutPoint)>,
+) -> Result<(), StateError> {
+    let (state, wal) = (state_dir(data), wal_dir(data));
+    if disk.exists(&state)? || disk.exists(&wal)? {
+        return Err(StateError::Exists { dir: data.to_owned() });
+    }
+    disk.create_dir_all(&state)?;
+    disk.create_dir_all(&wal)?;
+    let meta = Meta {
+        log_identity: params.log_identity,
+        segment_bytes: params.segment_bytes,
+    };
+    Log::create(Arc::clone(disk), &wal, meta.log_config(), Lsn::FIRST)?;
+    let mut checkpoints = CheckpointStore::create(Arc::clone(disk), &state, &slots::specs())?;
+    let regions = slots::specs()
+        .into_iter()
+        .map(tidegate_table::Region::new)
+        .collect::<Result<Vec<_>, _>>();
+    let tables = slots::store(regions.map_err(CheckpointError::from)?);
+    let mut engine = Engine::create(tables, params.hub, params.ledger, params.policy, params.salt_secret)?;
+    let mut channels = channels.into_iter();
+    let mut executed = Executed::default();
+    loop {
+        let opened: Vec<_> = channels.by_ref().take(GENESIS_CHANNELS).collect();
+        let last = opened.len() < GENESIS_CHANNELS;
+        let input = Input::Block(BlockInput {
+            height: Height::ZERO,
+            hash: block,
+            opened,
+            closed: Vec::new(),
+        });
+        engine.execute(time, &[input], &mut executed)?;
+        if last {
+            break;
+        }
+    }
+    write_checkpoint(&mut engine, &mut checkpoints, meta, Lsn::ZERO, &mut |_| {})?;
+    disk.sync_dir(data)?;
+    Ok(())
+}
+
+fn write_checkpoint(
+    engine: &mut HubEngine,
+    checkpoints: &mut CheckpointStore,
+    meta: Meta,
+    lsn: Lsn,
+    progress: &mut dyn FnMut(tidegate_table::Progress),
+) -> Result<(), CheckpointError> {
+    let mut regions = engine.store_mut().tables_mut().map(RegionSlots::region_mut);
+    checkpoints.write(&mut regions, lsn, &meta.encode(), progress)
+}
+
+impl HubState {
+    /// Opens the state in a data directory, whose lock the caller holds: loads the newest checkpoint and replays the log.
+    ///
+    /// # Errors
+    /// [`StateError`].
+    pub fn open(disk: &Arc<dyn Disk>, data: &Path, progress: &mut dyn FnMut(u64)) -> Result<Self, StateError> {
+        recover::open(disk, data, progress)
+    }
+
+    /// Writes a checkpoint of the engine as it is: the state after log record `lsn`, which is durable. Then the log
+    /// before it is recycled.
+    ///
+    /// # Errors
+    /// [`StateError::Checkpoint`] or [`StateError::Log`].
+    pub fn checkpoint(
+        engine: &mut HubEngine,
+        checkpoints: &mut CheckpointStore,
+        log: &LogFacts,
+        lsn: Lsn,
+    ) -> Result<(), StateError> {
+        write_checkpoint(engine, checkpoints, log.meta, lsn, &mut |_| {})?;
+        log.segments.recycle(Lsn::new(lsn.get() + 1))?;
+        Ok(())
+    }
+
+    /// What a checkpoint needs of the log while another thread writes it.
+    #[must_use]
+    pub fn log_facts(&self) -> LogFacts {
+        LogFacts {
+            segments: self.log.segments(),
+            meta: self.meta,
+        }
+    }
+}
+
+/// What a checkpoint needs of the log while another thread writes it.
+#[derive(Clone, Debug)]
+pub struct LogFacts {
+    /// The log's files.
+    pub segments: Arc<tidegate_wal::Segments>,
+    meta: Meta,
+}
