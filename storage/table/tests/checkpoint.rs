@@ -2,7 +2,7 @@
 
 use std::{path::Path, sync::Arc};
 
-use tidegate_disk::{Disk, Fault, FaultKind, FaultyDisk, Op};
+use tidegate_disk::{Disk, Fault, FaultKind, FaultyDisk, Op, RealDisk};
 use tidegate_table::{CheckpointError, CheckpointStore, Lsn, Problem, Region, RegionSpec, verify};
 
 const DIR: &str = "/data";
@@ -389,4 +389,29 @@ fn other_regions_long_meta_and_going_back_are_refused() {
         verify(&disk, dir).expect("reads").newest.expect("written").meta.len(),
         65_536
     );
+}
+
+#[test]
+fn a_real_disk_gives_back_what_it_got() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let (disk, dir): (Arc<dyn Disk>, _) = (Arc::new(RealDisk), folder.path());
+    drop(CheckpointStore::create(Arc::clone(&disk), dir, &SPECS).expect("room"));
+    for lsn in [40, 60, 90] {
+        let (mut store, _, before) = CheckpointStore::open(Arc::clone(&disk), dir, &SPECS).expect("whole");
+        assert!(before.is_none_or(|before| before.lsn < Lsn::new(lsn) && before.meta == b"here"));
+        let mut regions = state_after(lsn);
+        store
+            .write(
+                &mut regions.iter_mut().collect::<Vec<_>>(),
+                Lsn::new(lsn),
+                b"here",
+                &mut |_| (),
+            )
+            .expect("room");
+        let (_, loaded, info) = CheckpointStore::open(Arc::clone(&disk), dir, &SPECS).expect("whole");
+        assert_eq!(info.expect("written").lsn, Lsn::new(lsn));
+        assert!(same(&loaded, &regions));
+        assert!(loaded.iter().all(|region| region.dirty().count() == 0));
+    }
+    assert_eq!(verify(&*disk, dir).expect("reads").problems, []);
 }
