@@ -105,27 +105,35 @@ impl Bench {
         self.add(name, unit, &mut values);
     }
 
-    /// Measures each of `count` calls on its own, for operations that wait for a device; the value is their median.
+    /// Measures operations that wait for a device, each call on its own and in turns, so that what else happens on the
+    /// device meets all of them alike. `work` is called with the index of a name; `rest` follows each turn, unmeasured.
+    /// A row's value is the median of `turns` calls.
     ///
     /// # Errors
-    /// The first error of `work`; no row is added then.
+    /// The first error of `work` or `rest`; no row is added then.
     ///
     /// # Panics
-    /// If `count` is 0.
-    pub fn measure_each<E>(
+    /// If `turns` is 0.
+    pub fn measure_in_turns<E>(
         &mut self,
-        name: &str,
+        names: &[&str],
         unit: Unit,
-        count: usize,
-        mut work: impl FnMut() -> Result<(), E>,
+        turns: usize,
+        mut work: impl FnMut(usize) -> Result<(), E>,
+        mut rest: impl FnMut() -> Result<(), E>,
     ) -> Result<(), E> {
-        let mut values = Vec::with_capacity(count);
-        for _ in 0..count {
-            let begin = Instant::now();
-            work()?;
-            values.push(unit.of(begin.elapsed().as_secs_f64()));
+        let mut values = vec![Vec::with_capacity(turns); names.len()];
+        for _ in 0..turns {
+            for (index, values) in values.iter_mut().enumerate() {
+                let begin = Instant::now();
+                work(index)?;
+                values.push(unit.of(begin.elapsed().as_secs_f64()));
+            }
+            rest()?;
         }
-        self.add(name, unit, &mut values);
+        for (name, values) in names.iter().zip(&mut values) {
+            self.add(name, unit, values);
+        }
         Ok(())
     }
 

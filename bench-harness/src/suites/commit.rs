@@ -42,16 +42,29 @@ impl Suite for Commit {
         let mut bare = Bare::create(&folder.join("bare"), segment_bytes)?;
         for (label, bytes) in SIZES {
             let payload = vec![0xa5; bytes];
-            let through = format!("wal::append_sync/bytes={label}");
-            bench.measure_each::<SuiteError>(&through, Unit::Micros, count, || {
-                log.append_sync(black_box(&[&payload]))?;
-                Ok(())
-            })?;
-            let below = format!("file::write_sync/bytes={label}");
-            bench.measure_each(&below, Unit::Micros, count, || bare.write_sync(&payload))?;
-            bench.ratio(&format!("log / bare file, {label} bytes"), &through, &below);
-            // As the hub does between batches; here so that no measured append waits for zeros.
-            segments.prepare()?;
+            let names = [
+                format!("wal::append_sync/bytes={label}"),
+                format!("file::write_sync/bytes={label}"),
+            ];
+            let [through, below] = names.each_ref().map(String::as_str);
+            let mut synced = Lsn::ZERO;
+            bench.measure_in_turns::<SuiteError>(
+                &[through, below],
+                Unit::Micros,
+                count,
+                |which| {
+                    if which == 0 {
+                        synced = log.append_sync(black_box(&[&payload]))?;
+                    } else {
+                        bare.write_sync(black_box(&payload))?;
+                    }
+                    Ok(())
+                },
+                // As the hub does beside its batches: no append waits for zeros.
+                || Ok(segments.prepare()?),
+            )?;
+            segments.recycle(synced)?;
+            bench.ratio(&format!("log / bare file, {label} bytes"), through, below);
         }
         Ok(())
     }
