@@ -166,6 +166,25 @@ fn a_peer_that_has_said_all_still_gets_its_answers() {
 }
 
 #[test]
+fn a_peer_that_is_closed_while_it_sends_still_gets_what_was_meant_for_it() {
+    let hub = Hub::start(Config::default(), 5_000);
+    let mut client = Blocking::connect(hub.address, 1);
+    client.send(FLOOD, &[b"more".as_slice(); 32]);
+    client.send(CLOSE, &[b"enough"]);
+    // These the hub reads no more as messages. Left unread, they would reset the connection under the answers.
+    client.send(SINK, &[[1; 1000].as_slice(); 100]);
+    std::thread::sleep(Duration::from_millis(100));
+    for _ in 0..32 {
+        assert_eq!(client.receive().unwrap().1.len(), 65_536);
+    }
+    assert!(client.receive().is_none());
+    drop(client);
+    assert!(matches!(hub.closed().1, CloseReason::Closed));
+    assert_eq!(hub.stats.messages_in.get(), 33);
+    hub.stop(50);
+}
+
+#[test]
 fn a_stale_id_never_reaches_the_next_connection() {
     let hub = Hub::start(Config::default(), 5_000);
     let first = Blocking::connect(hub.address, 1);

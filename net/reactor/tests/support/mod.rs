@@ -27,6 +27,8 @@ pub(crate) const ECHO: u16 = 1;
 pub(crate) const SINK: u16 = 2;
 /// The kind of message that the hub answers with 64 KiB.
 pub(crate) const FLOOD: u16 = 3;
+/// The kind of message at which the hub closes the connection.
+pub(crate) const CLOSE: u16 = 4;
 
 pub(crate) fn client_config(number: u8) -> Arc<ClientConfig> {
     Arc::new(ClientConfig {
@@ -81,6 +83,10 @@ impl Handler for EchoHandler {
         let answer = match header.kind {
             ECHO => out.message(conn, ECHO, header.request, |to| to.extend_from_slice(body)),
             FLOOD => out.message(conn, FLOOD, header.request, |to| to.resize(to.len() + 65_536, 7)),
+            CLOSE => {
+                out.close(conn);
+                Ok(())
+            }
             _ => Ok(()),
         };
         // A peer that does not read is closed, which `on_closed` reports.
