@@ -1,0 +1,233 @@
+//! `tidegate format`: a new data directory.
+//!
+//! ```text
+//! DIR/LOCK          one process at a time
+//! DIR/genesis       the settlement ledger's first state, which names it
+//! DIR/config.toml   the configuration in force, with every value
+//! DIR/ledger/       the embedded ledger
+//! DIR/state/, wal/  the hub's channels and its log
+//! DIR/hub.key       the hub's secrets; written last: with it the directory is whole
+//! ```
+
+mod attempt;
+mod genesis;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use clap::Args;
+use serde_json::{Value, json};
+use tidegate_client::channels_file::{ChannelsFile, PlannedTerms};
+use tidegate_disk::{Disk, OpenMode, RealDisk};
+use tidegate_ledger::{Condition, Genesis};
+use tidegate_settle::{Node, NodeOptions};
+use tidegate_types::{Amount, KeyBytes, UnixMillis};
+
+use super::Outcome;
+use super::config::{CONFIG_FILE, ConfigFlags};
+use super::output::{JsonFlag, grouped, read_file};
+use crate::config::{Config, Sources};
+use crate::error::Error;
+use crate::keys::HubKeys;
+use crate::state;
+use attempt::Attempt;
+use genesis::Fund;
+
+/// The name of the genesis in a data directory.
+pub(super) const GENESIS_FILE: &str = "genesis";
+/// The name of the embedded ledger's folder in a data directory.
+pub(super) const LEDGER_DIR: &str = "ledger";
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  tidegate key new --out alice.key --plain\n  tidegate format --data hub --fund \
+                        alice.key=1000000 --fund hub=5000000\n  tidegate format --data hub --channels plan.channels\n\n\
+                        The directory must be new or empty. After a failure nothing is left behind."
+)]
+pub(super) struct FormatArgs {
+    /// The new data directory
+    #[arg(long, value_name = "DIR")]
+    data: PathBuf,
+    #[command(flatten)]
+    config: ConfigFlags,
+    /// Join the ledger of this genesis instead of making one
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["fund", "channels"])]
+    genesis: Option<PathBuf>,
+    /// Give satoshi to a key: 64 hex digits, a key file, or `hub` (which gets 10000000000 unless said); may be repeated
+    #[arg(long, value_name = "KEY=AMOUNT")]
+    fund: Vec<String>,
+    /// Open the channels of this file, from `tidegate loadgen prepare channels`
+    #[arg(long, value_name = "FILE")]
+    channels: Option<PathBuf>,
+    /// Where clients will reach the hub
+    #[arg(long, value_name = "IP:PORT")]
+    listen: Option<SocketAddr>,
+    #[command(flatten)]
+    json: JsonFlag,
+}
+
+/// What was made.
+struct Made {
+    address: String,
+    report: Value,
+    next: String,
+}
+
+pub(super) fn run(args: &FormatArgs) -> Outcome {
+    // All that can be wrong with the arguments is found before the directory is touched.
+    let channels = args.channels.as_deref().map(ChannelsFile::read).transpose()?;
+    let config = load_config(args, channels.as_ref().map(|file| &file.terms))?;
+    let funds = args.fund.iter().map(|text| Fund::parse(text)).collect::<Result<Vec<_>, _>>()?;
+    let given = args.genesis.as_deref().map(read_file).transpose()?;
+
+    let keys = HubKeys::generate()?;
+    let time = now();
+    let bytes = match given {
+        Some(bytes) => bytes,
+        None => genesis::build(&config, keys.public(), time, channels.as_ref(), &funds),
+    };
+    let origin = args.genesis.as_ref().or(args.channels.as_ref()).map_or("--fund".into(), |p| p.display().to_string());
+    let wrap = |source| Error::Genesis {
+        origin: origin.clone(),
+        source,
+    };
+    let parsed = Genesis::parse(&bytes).map_err(wrap)?;
+    parsed.check().map_err(wrap)?;
+
+    let disk: Arc<dyn Disk> = Arc::new(RealDisk);
+    let mut attempt = Attempt::begin(&disk, &args.data)?;
+    let made = write(&disk, &args.data, &config, &keys, &parsed, &bytes)?;
+    attempt.keep();
+    args.json.emit(&made.report, || lines(&args.data, &made, &parsed))?;
+    Ok(0)
+}
+
+/// Channels of a file bring the terms under which they were planned; file, environment and flags may overrule them.
+fn load_config(args: &FormatArgs, planned: Option<&PlannedTerms>) -> Result<Config, Error> {
+    let listen = args.listen.map(|address| format!("listen.clients={address}"));
+    let flags = args.config.set.iter().cloned().chain(listen).collect();
+    let mut sources = Sources::of_process(args.config.config.clone(), flags);
+    if let Some(terms) = planned {
+        genesis::plan(&mut sources.base, terms);
+    }
+    Ok(sources.load()?)
+}
+
+fn write(
+    disk: &Arc<dyn Disk>,
+    dir: &Path,
+    config: &Config,
+    keys: &HubKeys,
+    genesis: &Genesis<'_>,
+    bytes: &[u8],
+) -> Result<Made, Error> {
+    write_new(&**disk, &dir.join(GENESIS_FILE), bytes)?;
+    write_new(&**disk, &dir.join(CONFIG_FILE), config.to_toml().as_bytes())?;
+    let ledger = dir.join(LEDGER_DIR);
+    let wrap = |source| Error::LedgerCreate {
+        dir: dir.to_owned(),
+        source: Box::new(source),
+    };
+    Node::create(disk, &ledger, bytes, random_number()?).map_err(wrap)?;
+    let opened = Node::open(disk, &ledger, None, NodeOptions::default()).map_err(|source| Error::LedgerOpen {
+        dir: dir.to_owned(),
+        source: Box::new(source),
+    })?;
+    let (tip, supply) = (opened.tip(), opened.supply());
+    drop(opened);
+    let hub = keys.public();
+    let params = state::Params {
+        hub,
+        ledger: genesis.ledger(),
+        policy: config.policy(),
+        salt_secret: keys.salt_secret(),
+        log_identity: random_number()?,
+        segment_bytes: config.storage.segment_bytes,
+    };
+    let channels = own_channels(genesis, hub);
+    state::create(disk, dir, &params, tip.hash, tip.time, channels).map_err(|source| Error::State {
+        dir: dir.to_owned(),
+        source: Box::new(source),
+    })?;
+    keys.save(&**disk, dir)?;
+    Ok(made(dir, config, keys, genesis, supply.genesis))
+}
+
+fn own_channels<'a>(
+    genesis: &Genesis<'a>,
+    hub: KeyBytes,
+) -> impl Iterator<Item = (tidegate_channel::ChannelTerms, tidegate_types::OutPoint)> + use<'a> {
+    let outputs = genesis.outputs().map(|item| item.expect("every output was checked before"));
+    outputs.filter_map(move |(outpoint, output)| match output.condition {
+        Condition::Channel(terms) if terms.hub == hub => Some((terms, outpoint)),
+        _ => None,
+    })
+}
+
+fn made(dir: &Path, config: &Config, keys: &HubKeys, genesis: &Genesis<'_>, supply: u128) -> Made {
+    let hub = keys.public();
+    let place = config.listen.clients;
+    let address = keys.address(&place.ip().to_string(), place.port()).to_string();
+    let channels = own_channels(genesis, hub).count();
+    let outputs = genesis.outputs().filter_map(Result::ok);
+    let own = outputs.filter(|(_, output)| output.condition == Condition::Key(hub));
+    let funds = own.map(|(_, output)| u128::from(output.amount.to_sat())).sum::<u128>();
+    let report = json!({
+        "data": dir.display().to_string(),
+        "address": address,
+        "hub": hub.to_string(),
+        "ledger": genesis.ledger().to_string(),
+        "network": genesis.header().network.to_string(),
+        "channels": channels,
+        "outputs": genesis.count(),
+        "supply_sat": u64::try_from(supply).ok(),
+        "hub_funds_sat": u64::try_from(funds).ok(),
+    });
+    Made {
+        address,
+        report,
+        next: format!("tidegate start --data {} --dev", dir.display()),
+    }
+}
+
+fn lines(dir: &Path, made: &Made, genesis: &Genesis<'_>) -> String {
+    let number = |key: &str| grouped(made.report[key].as_u64().unwrap_or_default().into());
+    let Made { address, next, .. } = made;
+    format!(
+        "formatted {}\n  address    {address}\n  ledger     {} ({})\n  supply     {} sat in {} outputs\n  hub holds  {} \
+         sat to fund its side of channels\n  channels   {}\nThe ledger is solo: whoever runs this hub is trusted with \
+         it.\nNext: {next}\n",
+        dir.display(),
+        genesis.ledger(),
+        genesis.header().network,
+        number("supply_sat"),
+        number("outputs"),
+        number("hub_funds_sat"),
+        number("channels"),
+    )
+}
+
+fn write_new(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    let file = disk.open(path, OpenMode::CreateNew)?;
+    file.write_at(0, bytes)?;
+    Ok(file.sync_data()?)
+}
+
+fn random_number() -> Result<u64, Error> {
+    let mut bytes = [0; 8];
+    getrandom::fill(&mut bytes).map_err(crate::keys::HubKeysError::Random)?;
+    Ok(u64::from_le_bytes(bytes))
+}
+
+fn now() -> UnixMillis {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    UnixMillis::new(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}
+
+/// What the hub's key gets if no `--fund hub=` says otherwise: 100 bitcoin of a ledger that is the operator's own.
+const HUB_FUNDS: Amount = match Amount::from_sat(10_000_000_000) {
+    Some(amount) => amount,
+    None => Amount::MAX,
+};

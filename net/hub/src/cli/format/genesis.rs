@@ -1,0 +1,95 @@
+//! The genesis of a new ledger: planned channels first, in the order of their file, then outputs to keys.
+
+use tidegate_channel::ChannelTerms;
+use tidegate_client::channels_file::{ChannelsFile, PlannedChannel, PlannedTerms};
+use tidegate_ledger::{GenesisHeader, GenesisWriter, NetworkName, Output};
+use tidegate_types::{Age, Amount, Height, KeyBytes, UnixMillis};
+
+use super::super::amounts::{parse_amount, parse_key};
+use super::HUB_FUNDS;
+use crate::config::Config;
+use crate::error::Error;
+
+/// One `--fund KEY=AMOUNT`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Fund {
+    /// `None`: the hub's own key, which does not exist yet.
+    key: Option<KeyBytes>,
+    amount: Amount,
+}
+
+impl Fund {
+    pub(super) fn parse(text: &str) -> Result<Self, Error> {
+        let (key, amount) = text.rsplit_once('=').ok_or_else(|| Error::Amount {
+            text: text.to_owned(),
+            why: "it has not the form KEY=AMOUNT",
+        })?;
+        Ok(Self {
+            amount: parse_amount(amount)?,
+            key: (key != "hub").then(|| parse_key(key)).transpose()?,
+        })
+    }
+}
+
+/// Takes over the terms under which channels were planned.
+pub(super) fn plan(config: &mut Config, terms: &PlannedTerms) {
+    config.ledger.block_interval_ms = terms.block_interval_ms;
+    config.payments.margin_blocks = terms.margin.get();
+    config.payments.ack_interval_ms = terms.ack_interval_ms;
+    config.payments.max_lock_blocks = terms.max_lock.get();
+    config.channels.dispute_window_blocks = terms.dispute_window.get();
+    config.channels.client_reserve_sat = terms.reserve.to_sat();
+    config.channels.hub_reserve_sat = terms.reserve.to_sat();
+    config.fees.base_sat = terms.fee.to_sat();
+    config.fees.ppm = 0;
+}
+
+/// The bytes of the genesis. Whether it holds is for [`tidegate_ledger::Genesis::check`] to say.
+pub(super) fn build(
+    config: &Config,
+    hub: KeyBytes,
+    time: UnixMillis,
+    channels: Option<&ChannelsFile>,
+    funds: &[Fund],
+) -> Vec<u8> {
+    let mut writer = GenesisWriter::new(&GenesisHeader {
+        params: config.ledger_params(),
+        time,
+        validator: hub,
+        network: NetworkName::new(&config.ledger.network).expect("the name was checked with the configuration"),
+    });
+    let planned = channels.map_or(&[][..], |file| &file.channels);
+    for (nonce, channel) in (0..).zip(planned) {
+        writer.push(&Output::to_channel(&terms(config, hub, channel, nonce)));
+    }
+    let by_default = Fund {
+        key: None,
+        amount: HUB_FUNDS,
+    };
+    let says_hub = funds.iter().any(|fund| fund.key.is_none());
+    let all = funds.iter().chain((!says_hub).then_some(&by_default));
+    for fund in all.filter(|fund| !fund.amount.is_zero()) {
+        writer.push(&Output::to_key(fund.amount, fund.key.unwrap_or(hub)));
+    }
+    writer.finish()
+}
+
+fn terms(config: &Config, hub: KeyBytes, channel: &PlannedChannel, nonce: u32) -> ChannelTerms {
+    let (client_reserve, hub_reserve) = config.reserves();
+    ChannelTerms {
+        client: channel.client,
+        hub,
+        client_payout: channel.payout,
+        hub_payout: hub,
+        emergency: KeyBytes::ZERO,
+        delegate: channel.delegate,
+        capacity: channel.capacity,
+        opening_share: channel.opening_share,
+        client_reserve,
+        hub_reserve,
+        dispute_window: Age::new(config.channels.dispute_window_blocks),
+        evidence_grace: Age::new(config.channels.evidence_grace_blocks),
+        expiry: Height::new(config.channels.lifetime_blocks),
+        nonce,
+    }
+}

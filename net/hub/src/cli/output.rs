@@ -1,0 +1,141 @@
+//! What a verb prints: lines for people or one JSON value, and its progress.
+
+use std::io::{self, IsTerminal as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+
+use crate::error::Error;
+
+/// `--json [FILE]`, the same for every verb.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub(super) struct JsonFlag {
+    /// Print one JSON value instead of lines for people; with FILE, write it there as well as the lines
+    #[arg(long, value_name = "FILE", num_args = 0..=1)]
+    json: Option<Option<PathBuf>>,
+}
+
+impl JsonFlag {
+    /// True if standard output is to hold JSON alone.
+    pub(super) const fn only_json(&self) -> bool {
+        matches!(self.json, Some(None))
+    }
+
+    /// The file that the JSON value goes to, if one was given.
+    pub(super) fn file(&self) -> Option<&Path> {
+        self.json.as_ref()?.as_deref()
+    }
+
+    /// Prints `value`, or what `lines` makes for people.
+    pub(super) fn emit(&self, value: &impl Serialize, lines: impl FnOnce() -> String) -> Result<(), Error> {
+        let json = || serde_json::to_string(value).expect("results are plain values with text keys");
+        if self.only_json() {
+            return print(&(json() + "\n"));
+        }
+        if let Some(path) = self.file() {
+            write_file(path, (json() + "\n").as_bytes())?;
+        }
+        print(&lines())
+    }
+}
+
+/// Writes to standard output. A reader that has gone away, as `head` does, is no error.
+pub(super) fn print(text: &str) -> Result<(), Error> {
+    let written = io::stdout().write_all(text.as_bytes()).and_then(|()| io::stdout().flush());
+    match written {
+        Err(source) if source.kind() != io::ErrorKind::BrokenPipe => Err(Error::Io {
+            action: "write",
+            path: "standard output".into(),
+            source,
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// Writes a file of the user's choice, replacing one that is there.
+pub(super) fn write_file(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    std::fs::write(path, bytes).map_err(|source| Error::Io {
+        action: "write",
+        path: path.to_owned(),
+        source,
+    })
+}
+
+/// Reads a file of the user's choice.
+pub(super) fn read_file(path: &Path) -> Result<Vec<u8>, Error> {
+    std::fs::read(path).map_err(|source| Error::Io {
+        action: "read",
+        path: path.to_owned(),
+        source,
+    })
+}
+
+/// Says how far something is, on standard error, once it has taken two seconds.
+#[derive(Debug)]
+pub(super) struct Progress {
+    what: &'static str,
+    begin: Instant,
+    next: Duration,
+    on_terminal: bool,
+    shown: bool,
+}
+
+impl Progress {
+    pub(super) fn new(what: &'static str) -> Self {
+        Self {
+            what,
+            begin: Instant::now(),
+            next: Duration::from_secs(2),
+            on_terminal: io::stderr().is_terminal(),
+            shown: false,
+        }
+    }
+
+    /// Notes that `done` of `unit` are done.
+    pub(super) fn at(&mut self, done: u64, unit: &str) {
+        let elapsed = self.begin.elapsed();
+        if elapsed < self.next {
+            return;
+        }
+        let gap = if self.on_terminal { 200 } else { 5_000 };
+        self.next = elapsed + Duration::from_millis(gap);
+        self.shown = true;
+        let (start, end) = if self.on_terminal { ("\r\x1b[K", "") } else { ("", "\n") };
+        let _ = write!(io::stderr(), "{start}{}: {done} {unit}, {} s{end}", self.what, elapsed.as_secs());
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        if self.shown && self.on_terminal {
+            let _ = write!(io::stderr(), "\r\x1b[K");
+        }
+    }
+}
+
+/// `1234567` as `1 234 567`.
+pub(super) fn grouped(number: u128) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() * 4 / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(' ');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::grouped;
+
+    #[test]
+    fn digits_stand_in_threes() {
+        assert_eq!(grouped(0), "0");
+        assert_eq!(grouped(999), "999");
+        assert_eq!(grouped(1_000), "1 000");
+        assert_eq!(grouped(12_345_678), "12 345 678");
+    }
+}

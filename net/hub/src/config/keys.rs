@@ -1,0 +1,78 @@
+//! What each key of the configuration means, in the order in which it is shown.
+
+/// One key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Key {
+    /// `section.key`.
+    pub path: &'static str,
+    /// What it means, with its unit.
+    pub about: &'static str,
+}
+
+const fn key(path: &'static str, about: &'static str) -> Key {
+    Key { path, about }
+}
+
+/// All keys, section by section.
+pub const KEYS: [Key; 30] = [
+    key("listen.clients", "Address for clients, IP:PORT."),
+    key("listen.admin", "Address of the operator's endpoint, IP:PORT; keep it on loopback."),
+    key("fees.base_sat", "Fee of any payment, in satoshi."),
+    key("fees.ppm", "What the fee grows by, in millionths of the amount."),
+    key("payments.min_amount_sat", "The smallest payment, in satoshi."),
+    key(
+        "payments.margin_blocks",
+        "Blocks by which everybody must act before a deadline: finality and the worst inclusion time together.",
+    ),
+    key(
+        "payments.ack_interval_ms",
+        "A credited payee acknowledges at least this often, in milliseconds.",
+    ),
+    key(
+        "payments.max_lock_blocks",
+        "The longest lock, in blocks: at least 3 margins and 2 ack intervals (rule 9).",
+    ),
+    key(
+        "payments.max_unfirm_credits",
+        "Unacknowledged credits that one payee may have; further payments to it fail.",
+    ),
+    key("channels.max_capacity_sat", "The largest channel that a client may open, in satoshi."),
+    key("channels.max_hub_share_sat", "The most that the hub puts into one channel, in satoshi."),
+    key("channels.client_reserve_sat", "The client's side of a new channel never falls below this, in satoshi."),
+    key("channels.hub_reserve_sat", "The hub's side of a new channel never falls below this, in satoshi."),
+    key(
+        "channels.dispute_window_blocks",
+        "Blocks in which a close can be answered (Δ); also the least that a new ledger allows.",
+    ),
+    key("channels.evidence_grace_blocks", "Blocks after Δ in which evidence on locks still counts (δ)."),
+    key("channels.lifetime_blocks", "Blocks from the opening of a channel to its expiry."),
+    key("ledger.network", "Name of a new ledger: 1 to 32 of a-z, 0-9 and '-'. Fixed by `format`."),
+    key("ledger.block_interval_ms", "Milliseconds from block to block. Fixed by `format`."),
+    key("ledger.dust_sat", "The least amount of an output, in satoshi. Fixed by `format`."),
+    key(
+        "ledger.fee_per_1000_cost_sat",
+        "The least fee of a transaction for 1 000 units of cost, in satoshi. Fixed by `format`.",
+    ),
+    key(
+        "ledger.finality_depth_blocks",
+        "Blocks that stand above a final one; 0: final at once. Fixed by `format`.",
+    ),
+    key("batch.inputs_max", "A batch is sealed when it holds so many inputs."),
+    key("queues.groups", "Groups of messages that may wait for the sequencer before reading from peers pauses."),
+    key("queues.batches", "Batches that may be executed and not yet durable."),
+    key("storage.checkpoint_bytes", "Bytes of log since the last checkpoint that start the next one."),
+    key("storage.segment_bytes", "Length of a log segment in bytes: a multiple of 4096. Fixed by `format`."),
+    key("limits.connections", "Connections at one time; more are closed as they come."),
+    key("cpu.backend", "Code that checks signatures: auto, avx512, avx2 or portable (environment: TIDEGATE_CPU)."),
+    key("cpu.threads", "Threads that check signatures; 0: one per core."),
+    key("cpu.verifier_memory_bytes", "Memory for tables of keys that pay often, in bytes."),
+];
+
+/// The environment variable that sets a key: `TIDEGATE_CPU` for the back end, else by section and key.
+#[must_use]
+pub fn environment_name(path: &str) -> String {
+    match path {
+        "cpu.backend" => "TIDEGATE_CPU".into(),
+        other => format!("TIDEGATE_{}", other.replace('.', "_").to_uppercase()),
+    }
+}

@@ -1,0 +1,123 @@
+//! Every way a configuration can be wrong, and that what is shown reads back.
+
+use super::*;
+
+fn parse(text: &str) -> Result<Config, ConfigError> {
+    Config::parse("file", text)
+}
+
+#[track_caller]
+fn message(result: Result<Config, ConfigError>) -> String {
+    result.expect_err("it is wrong").to_string()
+}
+
+#[test]
+fn every_value_is_documented_once() {
+    let mut paths: Vec<String> = Vec::new();
+    for (section, values) in Config::default().to_table() {
+        paths.extend(values.as_table().unwrap().keys().map(|key| format!("{section}.{key}")));
+    }
+    let mut documented: Vec<String> = KEYS.iter().map(|key| key.path.to_owned()).collect();
+    paths.sort();
+    documented.sort();
+    assert_eq!(documented, paths);
+    assert!(KEYS.iter().all(|key| key.about.ends_with('.') || key.about.ends_with(')')));
+}
+
+#[test]
+fn what_is_shown_reads_back() {
+    let mut config = Config::default();
+    assert_eq!(parse(&config.to_toml()).unwrap(), config);
+    config.fees.base_sat = 7;
+    config.cpu.backend = "portable".into();
+    assert_eq!(parse(&config.to_toml()).unwrap(), config);
+    assert_eq!(parse("").unwrap(), Config::default());
+}
+
+#[test]
+fn a_mistyped_key_is_named_with_its_line() {
+    let text = "[fees]\nbase_sat = 1\nbase_stat = 2\n";
+    let message = message(parse(text));
+    assert!(message.starts_with("file:3: unknown field `base_stat`"), "{message}");
+    assert!(parse("[fee]\n").is_err());
+    assert!(parse("[fees]\nbase_sat = -1\n").is_err());
+    assert!(parse("[fees]\nbase_sat = \"1\"\n").is_err());
+}
+
+#[test]
+fn the_last_to_speak_wins() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("hub.toml");
+    std::fs::write(&file, "[fees]\nbase_sat = 1\nppm = 1\n[batch]\ninputs_max = 5\n").unwrap();
+    let sources = Sources {
+        file: Some(file),
+        environment: vec![
+            ("TIDEGATE_FEES_BASE_SAT".into(), "2".into()),
+            ("TIDEGATE_FEES_PPM".into(), "2".into()),
+            ("TIDEGATE_CPU".into(), "portable".into()),
+            ("TIDEGATE_OTHER".into(), "x".into()),
+        ],
+        base: Config::default(),
+        flags: vec!["fees.ppm=3".into(), "listen.admin=127.0.0.1:9".into()],
+    };
+    let config = sources.load().unwrap();
+    assert_eq!((config.batch.inputs_max, config.fees.base_sat, config.fees.ppm), (5, 2, 3));
+    assert_eq!(config.cpu.backend, "portable");
+    assert_eq!(config.listen.admin.port(), 9);
+}
+
+#[test]
+fn a_bad_variable_or_flag_is_named() {
+    let variable = |name: &str, value: &str| {
+        let environment = vec![(name.into(), value.into())];
+        message(Sources { environment, ..Sources::default() }.load())
+    };
+    let flag = |text: &str| {
+        let flags = vec![text.into()];
+        message(Sources { flags, ..Sources::default() }.load())
+    };
+    assert_eq!(variable("TIDEGATE_FEES_BSE", "1"), "TIDEGATE_FEES_BSE: names no key of the configuration");
+    assert!(variable("TIDEGATE_FEES_PPM", "-1").starts_with("TIDEGATE_FEES_PPM: `-1` is not"));
+    assert!(variable("TIDEGATE_LISTEN_ADMIN", "here").starts_with("TIDEGATE_LISTEN_ADMIN: "));
+    assert!(variable("TIDEGATE_FEES_PPM", "5000000000").starts_with("TIDEGATE_FEES_PPM: "));
+    assert_eq!(flag("fees.bse=1"), "--set fees.bse=1: unknown key `fees.bse`");
+    assert!(flag("fees.ppm").contains("section.key=value"));
+    assert_eq!(variable("TIDEGATE_CPU", "z80"), "configuration: `cpu.backend` must be auto, avx512, avx2 or portable");
+}
+
+#[test]
+fn locks_that_nobody_could_keep_are_refused() {
+    // 3 margins of 6 and 2 ack intervals of 2 blocks.
+    assert!(parse("[payments]\nmax_lock_blocks = 22\n").is_ok());
+    let short = message(parse("[payments]\nmax_lock_blocks = 21\n"));
+    assert!(short.contains("`payments.max_lock_blocks` cannot be kept") && short.contains("22 blocks"), "{short}");
+    let slow = message(parse("[payments]\nmax_lock_blocks = 22\n[ledger]\nblock_interval_ms = 499\n"));
+    assert!(slow.contains("24 blocks"), "{slow}");
+}
+
+#[test]
+fn each_rule_is_kept() {
+    for (text, key) in [
+        ("[fees]\nbase_sat = 9007199254740993\n", "fees.base_sat"),
+        ("[fees]\nppm = 1000001\n", "fees.ppm"),
+        ("[payments]\nmin_amount_sat = 0\n", "payments.min_amount_sat"),
+        ("[payments]\nmax_unfirm_credits = 0\n", "payments.max_unfirm_credits"),
+        ("[payments]\nack_interval_ms = 0\n", "payments.ack_interval_ms"),
+        ("[payments]\nmargin_blocks = 0\n", "payments.margin_blocks"),
+        ("[ledger]\nfinality_depth_blocks = 6\n", "payments.margin_blocks"),
+        ("[ledger]\nblock_interval_ms = 0\n", "ledger.block_interval_ms"),
+        ("[ledger]\nnetwork = \"Main\"\n", "ledger.network"),
+        ("[channels]\nlifetime_blocks = 4032\n", "channels.lifetime_blocks"),
+        ("[channels]\nmax_capacity_sat = 9007199254740993\n", "channels.max_capacity_sat"),
+        ("[batch]\ninputs_max = 0\n", "batch.inputs_max"),
+        ("[queues]\ngroups = 0\n", "queues.groups"),
+        ("[queues]\nbatches = 0\n", "queues.batches"),
+        ("[storage]\nsegment_bytes = 1048577\n", "storage.segment_bytes"),
+        ("[storage]\ncheckpoint_bytes = 1\n", "storage.checkpoint_bytes"),
+        ("[limits]\nconnections = 0\n", "limits.connections"),
+        ("[cpu]\nbackend = \"\"\n", "cpu.backend"),
+    ] {
+        let message = message(parse(text));
+        assert!(message.starts_with(&format!("file: `{key}`")), "{text}: {message}");
+    }
+}
