@@ -5,7 +5,7 @@
 pub struct Config {
     /// Connections at one time, in and out. More are closed as they come.
     pub connections_max: usize,
-    /// Incoming connections whose peer is not known yet. More are closed as they come.
+    /// Incoming connections whose peer is not known yet. More wait in the kernel until one of these is known or gone.
     pub half_open_max: usize,
     /// Plaintext bytes that may wait to be sent to one peer; one more closes it.
     pub send_bytes_max: usize,
@@ -49,7 +49,7 @@ impl Default for Config {
             tick_millis: None,
             socket_send_bytes: 256 * 1024,
             socket_receive_bytes: 256 * 1024,
-            backlog: 1024,
+            backlog: 4096,
         }
     }
 }

@@ -194,7 +194,9 @@ impl Reactor {
     }
 
     fn timeout_millis(&self) -> Option<u64> {
-        let accepting = self.accept_after.is_none() && self.listeners.iter().any(|listener| listener.pending);
+        let accepting = self.accept_after.is_none()
+            && self.half_open < self.config.half_open_max
+            && self.listeners.iter().any(|listener| listener.pending);
         if accepting || !self.ready.is_empty() || !self.commands.is_empty() || self.directory.has_work() {
             return Some(0);
         }

@@ -283,30 +283,71 @@ fn there_is_room_for_so_many_and_no_more() {
 }
 
 #[test]
-fn so_many_may_be_unknown_and_refused_ones_cost_no_room() {
+fn so_many_may_be_unknown_and_the_others_wait() {
     let config = Config {
-        connections_max: 4,
         half_open_max: 2,
         ..Config::default()
     };
-    let hub = Hub::start(config, 5_000);
-    let silent: Vec<TcpStream> = (0..2).map(|_| TcpStream::connect(hub.address).unwrap()).collect();
-    for _ in 0..10 {
-        let mut refused = TcpStream::connect(hub.address).unwrap();
-        assert_eq!(refused.read(&mut [0; 1]).unwrap_or(0), 0);
-    }
-    wait_until("ten refused", || {
-        (hub.stats.half_open.get(), hub.stats.refused.get()) == (2, 10)
-    });
-    drop(silent);
-    for _ in 0..2 {
-        assert!(matches!(hub.closed().1, CloseReason::EndedInHandshake));
-    }
+    let hub = Hub::start(config, 400);
+    let _silent: Vec<TcpStream> = (0..2).map(|_| TcpStream::connect(hub.address).unwrap()).collect();
+    wait_until("two half open", || hub.stats.half_open.get() == 2);
+    let mut waiting = TcpStream::connect(hub.address).unwrap();
+    waiting.write_all(b"GET / HTTP/1.1").unwrap();
+    let before = hub.stats.turns.get();
+    std::thread::sleep(Duration::from_millis(100));
+    assert_eq!(hub.stats.accepted.get(), 2);
+    assert!(hub.stats.turns.get() - before < 10, "a full house is no reason to spin");
+    // The silent ones are given up, and those who waited have their turn, one after the other.
     let known: Vec<Blocking> = (0..4).map(|number| Blocking::connect(hub.address, number)).collect();
     wait_until("four known peers", || {
         (hub.stats.half_open.get(), hub.stats.connections.get()) == (0, 4)
     });
+    assert_eq!((hub.stats.accepted.get(), hub.stats.refused.get()), (7, 0));
     drop(known);
+    hub.stop(50);
+}
+
+/// Counts who gets ready.
+struct Crowd {
+    missing: usize,
+    done: mpsc::Sender<()>,
+}
+
+impl Handler for Crowd {
+    fn on_ready(&mut self, _: ConnId, _: &PublicKey, _: &mut Outbox<'_>) {
+        self.missing -= 1;
+        if self.missing == 0 {
+            self.done.send(()).unwrap();
+        }
+    }
+
+    fn on_message(&mut self, _: ConnId, _: Header, _: &[u8], _: &mut Outbox<'_>) {}
+
+    fn on_closed(&mut self, conn: ConnId, reason: &CloseReason, _: &mut Outbox<'_>) {
+        assert!(matches!(reason, CloseReason::Stopped), "{conn:?}: {reason}");
+    }
+}
+
+#[test]
+fn a_crowd_that_comes_at_once_gets_in() {
+    let config = Config {
+        half_open_max: 16,
+        ..Config::default()
+    };
+    let hub = Hub::start(config, 5_000);
+    let mut reactor = Reactor::new(Config::default()).unwrap();
+    for _ in 0..300 {
+        reactor.connect(hub.address, client_config(1)).unwrap();
+    }
+    let (done, wait) = mpsc::channel();
+    let sender = reactor.sender();
+    let thread = std::thread::spawn(move || reactor.run(&mut Crowd { missing: 300, done }).unwrap());
+    wait.recv_timeout(PATIENCE).unwrap();
+    wait_until("all known", || {
+        (hub.stats.half_open.get(), hub.stats.connections.get()) == (0, 300)
+    });
+    sender.stop(1_000).unwrap();
+    thread.join().unwrap();
     hub.stop(50);
 }
 

@@ -16,7 +16,8 @@ use crate::listener::{self, Accepted};
 const ACCEPT_RETRY_MILLIS: u64 = 100;
 
 impl Reactor {
-    /// Accepts what waits, up to one turn's worth over all listeners.
+    /// Accepts what waits, up to one turn's worth over all listeners. While as many as may be are half open, the others
+    /// wait in the kernel: an honest crowd that comes at once gets in, and a hostile one costs no more than its places.
     pub(super) fn accept(&mut self, handler: &mut impl Handler) {
         if self.accept_after.is_some_and(|after| self.now < after) {
             return;
@@ -24,7 +25,7 @@ impl Reactor {
         self.accept_after = None;
         let mut left = self.config.turn_accepts;
         for index in 0..self.listeners.len() {
-            while left > 0 && self.listeners[index].pending {
+            while left > 0 && self.listeners[index].pending && self.half_open < self.config.half_open_max {
                 left -= 1;
                 self.stats.syscalls.add(1);
                 match self.listeners[index].accept(&mut self.spare) {
@@ -56,9 +57,6 @@ impl Reactor {
 
     /// A session and an id for a connection that came to a listener, if there is room.
     fn make_room(&mut self, index: usize) -> Option<(Session, ConnId)> {
-        if self.half_open >= self.config.half_open_max {
-            return None;
-        }
         let config = Arc::clone(&self.listeners[index].session);
         let session = Session::server(config, self.now).ok()?;
         // The id last: one that is allocated and not used would be lost.
