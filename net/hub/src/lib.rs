@@ -10,6 +10,9 @@
 //! this process before the batch's log record is synced (rule 16).
 
 pub mod admin;
+pub mod cli;
+pub mod config;
+pub mod error;
 pub mod keys;
 pub mod pipeline;
 pub mod state;
