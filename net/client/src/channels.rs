@@ -61,6 +61,12 @@ impl<S: WalletStore> Channels<S> {
         &self.signer
     }
 
+    /// The store.
+    #[must_use]
+    pub const fn store(&self) -> &S {
+        &self.store
+    }
+
     /// The headers that were verified.
     #[must_use]
     pub const fn headers(&self) -> &Arc<HeaderCache> {

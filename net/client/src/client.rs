@@ -95,6 +95,12 @@ impl<S: WalletStore> Client<S> {
     /// # Errors
     /// [`ClientError`]; [`ClientError::Behind`] if this wallet is older than the channel.
     pub fn sync(&mut self, channel: &ChannelId) -> Result<(), ClientError> {
+        self.fetch(channel)?;
+        self.bring_unanswered(channel)
+    }
+
+    /// [`Client::sync`] without sending anything again.
+    fn fetch(&mut self, channel: &ChannelId) -> Result<(), ClientError> {
         let (state, leaf) = self
             .channels
             .get(channel)
@@ -117,7 +123,11 @@ impl<S: WalletStore> Client<S> {
         self.channels.accept_sync(&answer)?;
         self.synced.insert(*channel);
         self.note_heights();
-        self.ack(channel)?;
+        self.ack(channel)
+    }
+
+    /// Sends the newest state again, if no leaf has acknowledged it.
+    fn bring_unanswered(&mut self, channel: &ChannelId) -> Result<(), ClientError> {
         match self.channels.get(channel).and_then(|c| c.unanswered()).cloned() {
             Some(state) => self.bring(channel, &state),
             None => Ok(()),

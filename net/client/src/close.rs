@@ -27,14 +27,16 @@ pub struct FinalLeaf {
 }
 
 impl ClientChannel {
-    /// Checks that the channel may be closed: nothing is under way.
+    /// Checks that the channel may be closed: no lock is open in the state that the newest leaf acknowledges.
     ///
     /// # Errors
     /// [`CloseError::LocksOpen`].
     pub fn check_closable(&self) -> Result<(), CloseError> {
-        match self.wallet().client().locks().len() {
-            0 => Ok(()),
-            open => Err(CloseError::LocksOpen(open)),
+        let set_aside = self.acknowledged().locks_sum;
+        if set_aside.is_zero() {
+            Ok(())
+        } else {
+            Err(CloseError::LocksOpen(set_aside))
         }
     }
 
@@ -78,10 +80,8 @@ impl ClientChannel {
             });
         }
         // The state that the leaf acknowledges: a newer one that the hub never accepted does not count.
+        self.check_closable()?;
         let state = self.acknowledged();
-        if !state.locks_sum.is_zero() {
-            return Err(CloseError::LocksOpen(self.wallet().client().locks().len()));
-        }
         let sums = HalfSums {
             firm_credit: leaf.firm_credit,
             unfirm_credit: leaf.unfirm_credit,

@@ -251,9 +251,21 @@ impl Connection {
     pub fn wait_for(
         &mut self,
         timeout: Duration,
+        wanted: impl FnMut(&Incoming) -> bool,
+    ) -> Result<Incoming, ConnectionError> {
+        self.wait_until(Instant::now() + timeout, timeout, wanted)
+    }
+
+    /// As [`Connection::wait_for`], for a wait of `whole` that ends at `deadline` and may have begun before.
+    ///
+    /// # Errors
+    /// [`ConnectionError`].
+    pub fn wait_until(
+        &mut self,
+        deadline: Instant,
+        whole: Duration,
         mut wanted: impl FnMut(&Incoming) -> bool,
     ) -> Result<Incoming, ConnectionError> {
-        let deadline = Instant::now() + timeout;
         let mut looked_at = 0;
         loop {
             let unseen = self.arrived.iter().skip(looked_at).position(&mut wanted);
@@ -263,7 +275,7 @@ impl Connection {
             }
             looked_at = self.arrived.len();
             self.read_some(deadline).map_err(|error| match error {
-                ConnectionError::Timeout(_) => ConnectionError::Timeout(timeout),
+                ConnectionError::Timeout(_) => ConnectionError::Timeout(whole),
                 other => other,
             })?;
         }

@@ -90,8 +90,8 @@ impl From<DecodeError> for ReplayError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CloseError {
     /// Payments are under way.
-    #[error("{0} payments are not settled; settle or drop them first")]
-    LocksOpen(usize),
+    #[error("{0} are set aside for payments that are not settled; settle or drop them first")]
+    LocksOpen(Amount),
     /// The final leaf has not come.
     #[error("the hub has not sent the final leaf")]
     NotFinal,

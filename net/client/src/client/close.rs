@@ -17,9 +17,16 @@ impl<S: WalletStore> Client<S> {
     /// # Errors
     /// [`ClientError`].
     pub fn close(&mut self, channel: &ChannelId, fee: Amount, timeout: Duration) -> Result<Txid, ClientError> {
-        self.ensure_synced(channel)?;
+        self.fetch(channel)?;
         if !self.is_final(channel) {
-            self.settle(channel)?;
+            match self.bring_unanswered(channel) {
+                // A state that the hub will not have does not keep the channel open: the close goes by the one before.
+                Err(ClientError::Refused { .. }) => {}
+                other => {
+                    other?;
+                    self.settle(channel)?;
+                }
+            }
             self.channels.check_closable(channel)?;
             self.fetch_final_leaf(channel, fee)?;
         }
@@ -43,11 +50,11 @@ impl<S: WalletStore> Client<S> {
     }
 
     fn fetch_final_leaf(&mut self, channel: &ChannelId, fee: Amount) -> Result<(), ClientError> {
-        let deadline = Instant::now() + self.connection.timeout();
+        let timeout = self.connection.timeout();
+        let deadline = Instant::now() + timeout;
         let request = self.connection.send(&CloseRequest { channel: *channel, fee })?;
         while !self.is_final(channel) {
-            let left = deadline.saturating_duration_since(Instant::now());
-            let incoming = self.connection.wait_for(left, |_| true)?;
+            let incoming = self.connection.wait_until(deadline, timeout, |_| true)?;
             if incoming.header.request == request {
                 fail_if_refused(&incoming)?;
             }

@@ -135,11 +135,11 @@ impl<S: WalletStore> Client<S> {
 
     /// Sends a state, again and again while the hub is busy, until a leaf acknowledges it.
     pub(super) fn bring(&mut self, channel: &ChannelId, state: &SignedState) -> Result<(), ClientError> {
-        let deadline = Instant::now() + self.connection.timeout();
+        let timeout = self.connection.timeout();
+        let deadline = Instant::now() + timeout;
         let mut request = self.connection.send(&state.message())?;
         while self.is_unanswered(channel, state) {
-            let left = deadline.saturating_duration_since(Instant::now());
-            let incoming = self.connection.wait_for(left, |_| true)?;
+            let incoming = self.connection.wait_until(deadline, timeout, |_| true)?;
             if incoming.header.request != request {
                 self.take(&incoming)?;
                 continue;

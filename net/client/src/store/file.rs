@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! DIR/LOCK                 taken while the wallet is open
-//! DIR/<channel>.journal    record*
+//! DIR/<channel>.journal    record*; .new until its first record is durable
 //! record                   length u32 | CRC32C of what follows u32 | number 1 | content
 //! ```
 //!
@@ -85,16 +85,37 @@ impl FileStore {
 
     fn write(&mut self, channel: &ChannelId, record: &Record) -> Result<(), StoreError> {
         let journal = self.open.get_mut(channel).ok_or(StoreError::Unknown(*channel))?;
-        let body = record.encode();
-        let mut head = [0; HEAD_LEN];
-        let len = u32::try_from(body.len()).expect("a record holds at most one message");
-        head[..4].copy_from_slice(&len.to_le_bytes());
-        head[4..].copy_from_slice(&crc32c::crc32c(&body).to_le_bytes());
-        journal.file.write_parts_at(journal.end, &[&head, &body])?;
+        let bytes = frame(record);
+        journal.file.write_at(journal.end, &bytes)?;
         journal.file.sync_data()?;
-        journal.end += (HEAD_LEN + body.len()) as u64;
+        journal.end += bytes.len() as u64;
         Ok(())
     }
+
+    /// Makes a journal under another name and gives it its own once it is whole, so that no journal is without its opening.
+    fn begin(&self, path: &Path, first: &[u8]) -> Result<Arc<dyn DiskFile>, StoreError> {
+        let unfinished = path.with_extension("new");
+        if self.disk.exists(&unfinished)? {
+            self.disk.remove(&unfinished)?;
+        }
+        let file = self.disk.open(&unfinished, OpenMode::CreateNew)?;
+        file.write_at(0, first)?;
+        file.sync_data()?;
+        self.disk.rename(&unfinished, path)?;
+        self.disk.sync_dir(&self.folder)?;
+        Ok(file)
+    }
+}
+
+/// A record as it stands in a file.
+fn frame(record: &Record) -> Vec<u8> {
+    let body = record.encode();
+    let len = u32::try_from(body.len()).expect("a record holds at most one message");
+    let mut bytes = Vec::with_capacity(HEAD_LEN + body.len());
+    bytes.extend_from_slice(&len.to_le_bytes());
+    bytes.extend_from_slice(&crc32c::crc32c(&body).to_le_bytes());
+    bytes.extend_from_slice(&body);
+    bytes
 }
 
 /// The record at the front of `bytes`, which are the rest of a file, and its width.
@@ -127,15 +148,15 @@ impl WalletStore for FileStore {
         if self.poisoned {
             return Err(StoreError::Poisoned);
         }
-        let file = match self.disk.open(&self.path(&opened.channel), OpenMode::CreateNew) {
-            Ok(file) => file,
-            Err(DiskError::AlreadyExists { .. }) => return Err(StoreError::Exists(opened.channel)),
-            Err(error) => return Err(error.into()),
-        };
-        self.open.insert(opened.channel, Journal { file, end: 0 });
-        let first = Record::Opened(Box::new(*opened));
-        self.append(&opened.channel, &first)?;
-        Ok(self.disk.sync_dir(&self.folder)?)
+        let path = self.path(&opened.channel);
+        if self.disk.exists(&path)? {
+            return Err(StoreError::Exists(opened.channel));
+        }
+        let first = frame(&Record::Opened(Box::new(*opened)));
+        let file = self.begin(&path, &first)?;
+        let end = first.len() as u64;
+        self.open.insert(opened.channel, Journal { file, end });
+        Ok(())
     }
 
     fn load(&mut self, channel: &ChannelId) -> Result<Vec<Record>, StoreError> {

@@ -1,0 +1,6 @@
+//! The client library against a hub that is played by the test.
+
+mod conversation;
+mod journals;
+mod played;
+mod wallet;
