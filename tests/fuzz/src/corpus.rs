@@ -5,9 +5,13 @@
 //! numbers are tried in the places where such bytes stand. A message gets the header that fits its body. What has too many
 //! such places, transactions and blocks, is built as values instead.
 
-use tidegate_channel::{FinalTerms, SignedHeader, opening_leaf};
-use tidegate_ledger::{Block, BlockHeader, ChannelClose, Output, Transaction, TransactionBody, Witness};
-use tidegate_types::{Amount, ChannelId, Digest, Fixed, KeyBytes, OutPoint, SignatureBytes};
+use tidegate_batch::{BlockInput, Input, PayInput};
+use tidegate_channel::{FinalTerms, Operation, SignedHeader, encode_operations, opening_leaf};
+use tidegate_ledger::{
+    Block, BlockHeader, ChannelClose, GenesisHeader, GenesisWriter, LedgerParams, NetworkName, Output, Transaction,
+    TransactionBody, Witness,
+};
+use tidegate_types::{Age, Amount, ChannelId, Digest, Fixed, Height, KeyBytes, OutPoint, SignatureBytes};
 use tidegate_wire::{
     Kind,
     frame::{Header, VERSION},
@@ -86,7 +90,63 @@ fn built() -> Vec<Vec<u8>> {
         signature: SignatureBytes::ZERO,
         transactions: (0..count).map(|_| transaction.clone()).collect(),
     };
-    vec![transaction.encode(), block(0).encode(), block(2).encode()]
+    vec![
+        transaction.encode(),
+        block(0).encode(),
+        block(2).encode(),
+        genesis(),
+        inputs(),
+    ]
+}
+
+/// A genesis with each kind of output.
+fn genesis() -> Vec<u8> {
+    let params = LedgerParams {
+        block_cost_max: 1,
+        block_interval_ms: 1,
+        dispute_window_min: Age::new(1),
+        block_bytes_max: 1 << 20,
+        ..zero()
+    };
+    let mut writer = GenesisWriter::new(&GenesisHeader {
+        params,
+        time: zero(),
+        validator: KeyBytes::ZERO,
+        network: NetworkName::new("fuzz").expect("a short name"),
+    });
+    writer.push(&Output::to_key(Amount::ZERO, KeyBytes::ZERO));
+    writer.push(&Output::to_channel(&zero()));
+    writer.finish()
+}
+
+/// One input of each kind.
+fn inputs() -> Vec<u8> {
+    let mut encoded = Vec::new();
+    let operations = vec![Operation::Settle { slot: zero() }];
+    encode_operations(&operations, &mut encoded);
+    let pay = PayInput {
+        state: zero(),
+        signature: SignatureBytes::ZERO,
+        operations,
+        encoded,
+    };
+    let block = BlockInput {
+        height: Height::ZERO,
+        hash: Digest::ZERO,
+        opened: vec![(zero(), zero())],
+        closed: vec![ChannelId::ZERO],
+    };
+    let all = [
+        Input::Pay(pay),
+        Input::Ack(zero()),
+        Input::Block(block),
+        Input::Close(zero()),
+        Input::Refresh(ChannelId::ZERO),
+        Input::Policy(zero()),
+    ];
+    let mut out = Vec::new();
+    all.iter().for_each(|input| input.append_to(&mut out));
+    out
 }
 
 /// The first body of that length which the target accepts behind `prefix`.

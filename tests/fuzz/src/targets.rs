@@ -3,9 +3,10 @@
 //! Each returns whether the bytes were accepted, and panics if the value's encoding is not those very bytes: a second
 //! encoding of one value would let a third party alter what was signed.
 
+use tidegate_batch as batch;
 use tidegate_channel as channel;
 use tidegate_ledger as ledger;
-use tidegate_types::Fixed;
+use tidegate_types::{Fixed, Reader};
 use tidegate_wire::{
     ToClient, ToHub,
     frame::{HEADER_LEN, Header, MAX_BODY, MessageReader},
@@ -56,6 +57,8 @@ targets! {
     Plain decode_transaction,
     Plain decode_block,
     Plain decode_ledger_params,
+    Plain decode_genesis,
+    Plain decode_inputs,
     Stream decode_stream,
     Message decode_to_hub,
     Message decode_to_client,
@@ -167,6 +170,36 @@ pub fn decode_block(data: &[u8]) -> bool {
 #[must_use]
 pub fn decode_ledger_params(data: &[u8]) -> bool {
     fixed::<ledger::LedgerParams>(data)
+}
+
+/// A ledger's genesis with all its outputs.
+#[must_use]
+pub fn decode_genesis(data: &[u8]) -> bool {
+    let Ok(genesis) = ledger::Genesis::parse(data) else {
+        return false;
+    };
+    let mut writer = ledger::GenesisWriter::new(genesis.header());
+    for output in genesis.outputs() {
+        let Ok((_, output)) = output else { return false };
+        writer.push(&output);
+    }
+    assert!(writer.finish() == data, "two encodings of one genesis");
+    true
+}
+
+/// The inputs of a batch, as the log holds them.
+#[must_use]
+pub fn decode_inputs(data: &[u8]) -> bool {
+    let mut r = Reader::new(data);
+    let mut again = Vec::with_capacity(data.len());
+    while r.remaining() > 0 {
+        let Ok(input) = batch::Input::read(&mut r) else {
+            return false;
+        };
+        input.append_to(&mut again);
+    }
+    assert!(again == data, "two encodings of one list of inputs");
+    true
 }
 
 /// A message stream that arrives in slices: the first byte chooses their length, which must not change what is read.
