@@ -88,6 +88,20 @@ fn thousands_of_leaves_hash_as_one_would() {
     assert_eq!(tree.top(), plain_top(&leaves));
 }
 
+/// A checkpoint gives outputs back in any order, and the top may be asked for on the way.
+#[test]
+fn distant_positions_stand_where_they_belong() {
+    let mut tree = UtxoTree::new();
+    let mut leaves = BTreeMap::new();
+    for position in [0, 1_000, 77, 300_000, 3] {
+        let (outpoint, utxo) = output(position.into(), position);
+        tree.occupy(&outpoint, &utxo);
+        leaves.insert(position, utxo_leaf(&outpoint, &utxo));
+        assert_eq!(tree.top(), plain_top(&leaves), "with {position}");
+    }
+    assert_eq!(tree.next_position(), 1);
+}
+
 #[test]
 #[should_panic(expected = "position 0 is empty")]
 fn an_empty_position_cannot_be_vacated() {
