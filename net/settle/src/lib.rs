@@ -24,9 +24,11 @@ mod error;
 mod files;
 mod index;
 mod node;
+mod query;
 mod store;
 
 pub use error::{AuditError, CreateError, OpenError, QueryError, SubmitError, TickError};
 pub use files::Blocks;
-pub use node::{Audit, Node, NodeOptions, TransactionStatus};
+pub use node::{Node, NodeOptions};
+pub use query::{Audit, TransactionStatus};
 pub use store::TableStore;

@@ -1,0 +1,178 @@
+//! What a node answers. Nothing here changes it.
+
+use tidegate_channel::ChannelTerms;
+use tidegate_ledger::{LedgerParams, Supply, Tip, Utxo, UtxoStore, UtxoTree};
+use tidegate_types::{ChannelId, Digest, Height, KeyBytes, LedgerId, OutPoint, Txid};
+
+use crate::index::Index;
+use crate::{AuditError, Blocks, Node, QueryError};
+
+/// What became of a transaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TransactionStatus {
+    /// Neither in a block nor waiting: never sent, refused, or dropped.
+    Unknown,
+    /// Waits for a block.
+    Waiting,
+    /// Stands in a block.
+    InBlock {
+        /// Its height.
+        height: Height,
+        /// Whether it is final.
+        is_final: bool,
+    },
+}
+
+/// What an audit counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Audit {
+    /// Unspent outputs.
+    pub outputs: u64,
+    /// Open channels.
+    pub channels: u64,
+    /// Where all money is.
+    pub supply: Supply,
+    /// The newest block, which commits to all of it.
+    pub tip: Tip,
+}
+
+impl Node {
+    /// The ledger's name.
+    #[must_use]
+    pub const fn ledger(&self) -> LedgerId {
+        self.chain.ledger()
+    }
+
+    /// The ledger's constants.
+    #[must_use]
+    pub const fn params(&self) -> &LedgerParams {
+        self.chain.params()
+    }
+
+    /// The newest block.
+    #[must_use]
+    pub const fn tip(&self) -> Tip {
+        self.chain.tip()
+    }
+
+    /// Where all money is.
+    #[must_use]
+    pub const fn supply(&self) -> Supply {
+        self.chain.supply()
+    }
+
+    /// How many channels are open.
+    #[must_use]
+    pub const fn open_channels(&self) -> u64 {
+        self.chain.open_channels()
+    }
+
+    /// One value for the whole state: the hash of the newest block, which commits to the unspent outputs.
+    #[must_use]
+    pub const fn state_digest(&self) -> Digest {
+        self.chain.tip().hash
+    }
+
+    /// The unspent output at `outpoint`.
+    #[must_use]
+    pub fn utxo(&self, outpoint: &OutPoint) -> Option<Utxo> {
+        self.chain.store().get(outpoint)
+    }
+
+    /// The unspent `Key` outputs of `key`, ordered by outpoint. Some may be spent by waiting transactions; see
+    /// [`Node::spender`].
+    #[must_use]
+    pub fn utxos_of(&self, key: &KeyBytes) -> Vec<(OutPoint, Utxo)> {
+        let outpoints = self.index.outpoints_of(key);
+        outpoints.filter_map(|o| Some((*o, self.utxo(o)?))).collect()
+    }
+
+    /// The waiting transaction that spends an output, if one does.
+    #[must_use]
+    pub fn spender(&self, outpoint: &OutPoint) -> Option<Txid> {
+        self.mempool.spender(outpoint)
+    }
+
+    /// The funding output of an open channel.
+    #[must_use]
+    pub fn channel_output(&self, channel: &ChannelId) -> Option<(OutPoint, Utxo)> {
+        let outpoint = *self.index.channel(channel)?;
+        Some((outpoint, self.utxo(&outpoint)?))
+    }
+
+    /// All open channels, in no particular order.
+    pub fn channels(&self) -> impl Iterator<Item = (ChannelId, OutPoint, ChannelTerms)> {
+        self.outputs().filter_map(|(outpoint, utxo)| {
+            let (channel, terms) = utxo.channel(&outpoint)?;
+            Some((channel, outpoint, *terms))
+        })
+    }
+
+    /// What became of a transaction.
+    #[must_use]
+    pub fn transaction_status(&self, txid: &Txid) -> TransactionStatus {
+        if let Some(height) = self.index.height_of(txid) {
+            let is_final = height <= self.tip().final_height;
+            return TransactionStatus::InBlock { height, is_final };
+        }
+        if self.mempool.contains(txid) {
+            TransactionStatus::Waiting
+        } else {
+            TransactionStatus::Unknown
+        }
+    }
+
+    /// How many transactions wait.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.mempool.len()
+    }
+
+    /// All unspent outputs, in no particular order.
+    pub fn outputs(&self) -> impl Iterator<Item = (OutPoint, Utxo)> {
+        self.chain.store().iter()
+    }
+
+    /// The blocks from the first above the genesis, read back from the disk.
+    ///
+    /// # Errors
+    /// [`QueryError`].
+    pub fn blocks(&self) -> Result<Blocks, QueryError> {
+        Blocks::open(&self.disk, &self.dir, self.file.log_identity)
+    }
+
+    /// Counts everything anew: sums, the tree over the unspent outputs, the lookup tables.
+    ///
+    /// # Errors
+    /// [`AuditError`], the first that applies.
+    pub fn audit(&mut self) -> Result<Audit, AuditError> {
+        let mut index = Index::default();
+        let mut tree = UtxoTree::new();
+        let (mut found, mut channels) = (0_u128, 0);
+        for (outpoint, utxo) in self.outputs() {
+            found += u128::from(utxo.output.amount.to_sat());
+            channels += u64::from(utxo.channel(&outpoint).is_some());
+            tree.occupy(&outpoint, &utxo);
+            index.add(&outpoint, &utxo);
+        }
+        let supply = self.supply();
+        if found != supply.unspent || found + supply.burned != supply.genesis {
+            return Err(AuditError::Sum {
+                found,
+                expected: supply.unspent,
+            });
+        }
+        if !self.chain.commits_to(&mut tree) {
+            return Err(AuditError::Root);
+        }
+        if channels != self.open_channels() || !self.index.finds_the_same(&index) {
+            return Err(AuditError::Index);
+        }
+        Ok(Audit {
+            outputs: self.chain.store().len(),
+            channels,
+            supply,
+            tip: self.tip(),
+        })
+    }
+}
