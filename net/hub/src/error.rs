@@ -334,7 +334,7 @@ impl Error {
             Self::Verify { .. } => Code::VerifyFailed,
             Self::NoChannel(_) => Code::NoChannel,
             Self::KeyFile(error) => key_file_code(error),
-            Self::Serve(_) => Code::HubFailed,
+            Self::Serve(error) => serve_code(error),
             Self::Admin { .. } | Self::AdminAnswer { .. } => Code::AdminUnreachable,
             Self::NotOffered(_) => Code::NotOffered,
         }
@@ -430,6 +430,17 @@ fn state_code(error: &StateError) -> Code {
         StateError::Exists { .. } => Code::DirUsed,
         StateError::Unfinished => Code::DirNotFormatted,
         _ => Code::StateBad,
+    }
+}
+
+fn serve_code(error: &ServeError) -> Code {
+    match error {
+        ServeError::Disk(error) => disk_code(error),
+        ServeError::State(error) => state_code(error),
+        ServeError::Ledger(error) => ledger_open_code(error),
+        ServeError::LedgerRead(_) => Code::LedgerBad,
+        ServeError::Backend(_) => Code::Backend,
+        _ => Code::HubFailed,
     }
 }
 

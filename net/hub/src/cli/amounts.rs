@@ -55,7 +55,6 @@ pub(super) fn parse_key(text: &str) -> Result<KeyBytes, Error> {
 }
 
 /// An id in hex.
-#[expect(dead_code, reason = "used by the verbs on channels")]
 pub(super) fn parse_id<T: FromStr<Err = DecodeError>>(text: &str, kind: &'static str) -> Result<T, Error> {
     text.parse().map_err(|source| Error::Id {
         text: text.to_owned(),

@@ -12,10 +12,17 @@
 
 mod amounts;
 mod config;
+mod data;
+mod export;
 mod format;
+mod http;
+mod inspect;
 mod key;
+mod loadgen;
 mod output;
 mod password;
+mod start;
+mod verify;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -42,9 +49,20 @@ enum Verb {
     Key(key::KeyVerb),
     /// Make a new data directory: keys, genesis, empty state
     Format(format::FormatArgs),
+    /// Run a hub until it is told to end
+    Start(start::StartArgs),
+    /// Check a data directory: every sum, every batch, every satoshi
+    Verify(verify::VerifyArgs),
+    /// Print everything as JSON lines
+    Export(export::ExportArgs),
+    /// Print one thing of a data directory or of a running hub
+    #[command(subcommand)]
+    Inspect(inspect::InspectVerb),
     /// Check or show the configuration
     #[command(subcommand)]
     Config(config::ConfigVerb),
+    /// Run the load generator
+    Loadgen(loadgen::LoadgenArgs),
 }
 
 /// What a verb came to: the exit code.
@@ -69,7 +87,12 @@ fn run(verb: Verb) -> Outcome {
     match verb {
         Verb::Key(verb) => key::run(&verb),
         Verb::Format(args) => format::run(&args),
+        Verb::Start(args) => start::run(&args),
+        Verb::Verify(args) => verify::run(&args),
+        Verb::Export(args) => export::run(&args),
+        Verb::Inspect(verb) => inspect::run(&verb),
         Verb::Config(verb) => config::run(&verb),
+        Verb::Loadgen(args) => loadgen::run(args),
     }
 }
 

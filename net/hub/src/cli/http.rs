@@ -1,0 +1,43 @@
+//! One GET to the operator's endpoint of a hub.
+
+use std::io::{self, Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::error::Error;
+
+/// A status waits for the sequencer, which a checkpoint may hold up.
+const PATIENCE: Duration = Duration::from_secs(40);
+const ANSWER_BYTES_MAX: u64 = 4 << 20;
+
+/// The status code and the body of the answer to `GET path`.
+pub(super) fn get(address: SocketAddr, path: &str) -> io::Result<(u16, String)> {
+    let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(5))?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").as_bytes())?;
+    let mut answer = String::new();
+    stream.take(ANSWER_BYTES_MAX).read_to_string(&mut answer)?;
+    let strange = || io::Error::new(io::ErrorKind::InvalidData, "the answer is not HTTP");
+    let (head, body) = answer.split_once("\r\n\r\n").ok_or_else(strange)?;
+    let code = head.split(' ').nth(1).and_then(|code| code.parse().ok());
+    Ok((code.ok_or_else(strange)?, body.to_owned()))
+}
+
+/// What `/status` says.
+pub(super) fn status(address: SocketAddr) -> Result<Value, Error> {
+    let failed = |source| Error::Admin {
+        address: address.to_string(),
+        source,
+    };
+    let (code, body) = get(address, "/status").map_err(failed)?;
+    if code != 200 {
+        return Err(Error::AdminAnswer {
+            address: address.to_string(),
+            answer: format!("{code}: {}", body.trim()),
+        });
+    }
+    serde_json::from_str(&body).map_err(|error| failed(error.into()))
+}

@@ -1,0 +1,125 @@
+//! `tidegate inspect …`: one thing of a data directory, or of a running hub.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+use tidegate_disk::{Disk, RealDisk};
+use tidegate_types::ChannelId;
+
+use super::Outcome;
+use super::amounts::parse_id;
+use super::data::{inspect, lock, read_genesis};
+use super::export::rows;
+use super::http;
+use super::output::JsonFlag;
+use crate::error::Error;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum InspectVerb {
+    /// One value for the whole state: two directories with equal roots hold the same channels
+    #[command(after_help = "Example:\n  tidegate inspect root --data hub\n  tidegate inspect root --admin 127.0.0.1:7412")]
+    Root(RootArgs),
+    /// One channel: balances, counters, locks
+    #[command(after_help = "Example:\n  tidegate inspect channel ID --data hub\n\n`tidegate export` lists all ids.")]
+    Channel(ChannelArgs),
+}
+
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+struct Source {
+    /// The data directory, or a copy of one; not that of a running hub
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// The operator's endpoint of a running hub
+    #[arg(long, value_name = "IP:PORT")]
+    admin: Option<SocketAddr>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct RootArgs {
+    #[command(flatten)]
+    source: Source,
+    #[command(flatten)]
+    json: JsonFlag,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ChannelArgs {
+    /// The channel's id, 64 hex digits
+    #[arg(value_name = "ID")]
+    id: String,
+    /// The data directory, or a copy of one; not that of a running hub
+    #[arg(long, value_name = "DIR")]
+    data: PathBuf,
+    #[command(flatten)]
+    json: JsonFlag,
+}
+
+pub(super) fn run(verb: &InspectVerb) -> Outcome {
+    match verb {
+        InspectVerb::Root(args) => root(args),
+        InspectVerb::Channel(args) => channel(args),
+    }
+}
+
+fn root(args: &RootArgs) -> Outcome {
+    let value = match (&args.source.admin, &args.source.data) {
+        (Some(admin), _) => {
+            let status = http::status(*admin)?;
+            json!({"state_root": status["state_root"], "batch": status["batch"], "channels": status["channels"]})
+        }
+        (None, Some(data)) => {
+            let state = read(data)?;
+            let opened = state.engine.opened();
+            json!({
+                "state_root": state.engine.state_root().to_string(),
+                "batch": opened.batch.get(),
+                "channels": opened.channels,
+            })
+        }
+        (None, None) => return Err(Error::Syntax("one of --data and --admin is needed".into())),
+    };
+    args.json.emit(&value, || {
+        let text = |key: &str| value[key].as_str().map_or_else(|| value[key].to_string(), ToOwned::to_owned);
+        format!("{}\n  after batch {}, {} channels\n", text("state_root"), text("batch"), text("channels"))
+    })?;
+    Ok(0)
+}
+
+fn read(data: &std::path::Path) -> Result<crate::state::Inspected, Error> {
+    read_genesis(data)?;
+    let disk: Arc<dyn Disk> = Arc::new(RealDisk);
+    let _lock = lock(&*disk, data)?;
+    inspect(&disk, data)
+}
+
+fn channel(args: &ChannelArgs) -> Outcome {
+    let id: ChannelId = parse_id(&args.id, "channel id")?;
+    let state = read(&args.data)?;
+    let view = state.engine.channel(&id).and_then(|slot| state.engine.view(slot));
+    let value = rows::channel(&view.ok_or(Error::NoChannel(id))?);
+    args.json.emit(&value, || {
+        let mut text = String::new();
+        flatten("", &value, &mut text);
+        text
+    })?;
+    Ok(0)
+}
+
+/// One line for each plain value, named by its path.
+fn flatten(path: &str, value: &Value, text: &mut String) {
+    let below = |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
+    match value {
+        Value::Object(map) => map.iter().for_each(|(name, value)| flatten(&below(name), value, text)),
+        Value::Array(list) => {
+            let named = list.iter().enumerate();
+            named.for_each(|(index, value)| flatten(&below(&index.to_string()), value, text));
+        }
+        Value::Null => *text += &format!("{path:<28} none\n"),
+        Value::String(plain) => *text += &format!("{path:<28} {plain}\n"),
+        plain => *text += &format!("{path:<28} {plain}\n"),
+    }
+}
