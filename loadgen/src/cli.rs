@@ -1,14 +1,20 @@
 //! The command line: `prepare channels`, `prepare`, `run`. The binary `loadgen` and `tidegate loadgen` are the same.
 
 mod prepare;
+mod run;
 
 use std::ffi::OsString;
+use std::io;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use tidegate_client::AddressError;
 use tidegate_client::channels_file::ChannelsFileError;
+use tidegate_crypto::verify::BackendError;
 
 use crate::profile::ProfileError;
+use crate::run::RunError;
 use crate::workload::WorkloadError;
 
 /// Exit codes (see the contract of interfaces): content or a check is bad.
@@ -37,6 +43,8 @@ const EXAMPLE: &str = "Example, as `tidegate benchmark` does it:
 enum Verb {
     /// Plan a profile's channels for a hub's genesis, or sign its payments beforehand.
     Prepare(Prepare),
+    /// Load a hub with a prepared workload, measure, audit.
+    Run(RunArgs),
 }
 
 #[derive(Debug, Args)]
@@ -94,6 +102,49 @@ struct PrepareWorkload {
     seconds: Option<u32>,
 }
 
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example: loadgen run --hub tg1…@127.0.0.1:7411 --admin 127.0.0.1:7412 --profile quick \\
+                 --workload workload --rate 10000 --json result.json
+
+Exit codes: 0 valid, 1 not valid or not run, 2 command line, 4 limited by the generator"
+)]
+struct RunArgs {
+    /// The hub's address, as `tidegate format` printed it.
+    #[arg(long)]
+    hub: String,
+    /// The hub's admin address: without it there are no figures of the hub, and the result is not valid.
+    #[arg(long)]
+    admin: Option<SocketAddr>,
+    /// A built-in profile, or a TOML file.
+    #[arg(long)]
+    profile: String,
+    /// The prepared workload.
+    #[arg(long)]
+    workload: PathBuf,
+    /// Payments per second by schedule, or `max`: as fast as answers come, within the profile's windows.
+    #[arg(long, default_value = "max")]
+    rate: Rate,
+    /// Seconds that are measured; as the profile says unless said.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+    seconds: Option<u32>,
+    /// Seconds of load before measuring begins; 1 unless said.
+    #[arg(long)]
+    warm_up: Option<u32>,
+    /// Refuse a workload of another seed.
+    #[arg(long)]
+    seed: Option<u64>,
+    /// A channel acknowledges when so many of its leaves wait; the hub stops at 64.
+    #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..=48))]
+    ack_every: u32,
+    /// The hub's data directory, to name its filesystem in the result.
+    #[arg(long)]
+    data: Option<PathBuf>,
+    /// Print the result as JSON; with FILE, write it there and print a report.
+    #[arg(long, value_name = "FILE", num_args = 0..=1)]
+    json: Option<Option<PathBuf>>,
+}
+
 /// How fast payments are sent.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Rate {
@@ -122,16 +173,35 @@ impl std::str::FromStr for Rate {
 /// Why a verb ends with exit code 1. Each variant has a code that does not change.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
-    #[error("TG-8001: {0}")]
+    #[error("TG-8001]: {0}")]
     Profile(#[from] ProfileError),
-    #[error("TG-8002: {0}")]
+    #[error("TG-8002]: {0}")]
     Channels(#[from] ChannelsFileError),
-    #[error("TG-8003: {0}")]
+    #[error("TG-8003]: {0}")]
     Workload(#[from] WorkloadError),
+    #[error("TG-8004]: {0}")]
+    Address(#[from] AddressError),
+    #[error("TG-8005]: TIDEGATE_CPU: {0}")]
+    Backend(BackendError),
+    #[error("TG-8006]: {0}")]
+    Run(RunError),
+    #[error("TG-8007]: cannot write {}: {source}", path.display())]
+    Output { path: PathBuf, source: io::Error },
+}
+
+impl From<RunError> for Failure {
+    fn from(error: RunError) -> Self {
+        match error {
+            RunError::Workload(error) => Self::Workload(error),
+            error => Self::Run(error),
+        }
+    }
 }
 
 /// Runs the command line `args`, whose first is the program's name, and returns the exit code.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> u8 {
+    let args: Vec<OsString> = args.into_iter().collect();
+    let argv = args.iter().map(|arg| arg.to_string_lossy().into_owned()).collect();
     let cli = match Cli::try_parse_from(args) {
         Ok(cli) => cli,
         Err(error) => {
@@ -148,9 +218,10 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> u8 {
         Verb::Prepare(Prepare { part: None, workload }) => {
             prepare::workload(&workload.expect("clap asks for its arguments where no subcommand stands"))
         }
+        Verb::Run(args) => run::run(&args, argv),
     };
     outcome.unwrap_or_else(|failure| {
-        eprintln!("{failure}");
+        eprintln!("error[{failure}");
         EXIT_BAD
     })
 }

@@ -8,8 +8,12 @@
 
 pub mod channels;
 pub mod cli;
+pub mod environment;
 pub mod keys;
 pub mod plan;
 pub mod profile;
 mod progress;
+pub mod result;
+pub mod run;
+pub mod status;
 pub mod workload;

@@ -26,6 +26,7 @@ use tidegate_ledger::GenesisError;
 use tidegate_types::{Amount, ChannelId, DecodeError, Fixed, Height, KeyBytes, LedgerId, fixed_struct};
 
 pub use read::{Section, Workload};
+pub(crate) use sign::print;
 pub use write::{Prepared, prepare};
 
 use crate::profile::Profile;
@@ -134,14 +135,14 @@ struct Layout {
     records: u64,
 }
 
-const CRC_LEN: u64 = 4;
+const CRC_LEN: usize = 4;
 
 impl Layout {
     const fn new(channels: u32, connections: u32) -> Self {
-        let at_channels = Head::LEN as u64 + CRC_LEN;
-        let at_sections = at_channels + channels as u64 * ChannelRow::LEN as u64 + CRC_LEN;
+        let at_channels = (Head::LEN + CRC_LEN) as u64;
+        let at_sections = at_channels + channels as u64 * ChannelRow::LEN as u64 + CRC_LEN as u64;
         Self {
-            records: at_sections + connections as u64 * SectionRow::LEN as u64 + CRC_LEN,
+            records: at_sections + connections as u64 * SectionRow::LEN as u64 + CRC_LEN as u64,
         }
     }
 

@@ -153,9 +153,7 @@ fn read_head(path: &Path, file: &mut File, found: u64) -> Result<Head, WorkloadE
 
 /// `bytes` without the checksum behind them.
 fn check_sum<'b>(path: &Path, bytes: &'b [u8], part: &'static str) -> Result<&'b [u8], WorkloadError> {
-    let (summed, crc) = bytes
-        .split_last_chunk::<{ CRC_LEN as usize }>()
-        .expect("read with its checksum");
+    let (summed, crc) = bytes.split_last_chunk::<CRC_LEN>().expect("read with its checksum");
     if crc32c::crc32c(summed).to_le_bytes() == *crc {
         Ok(summed)
     } else {

@@ -77,7 +77,7 @@ impl<'a> Chain<'a> {
 
     fn operations(&self, number: u32, payment: &Payment) -> (Vec<Operation>, u64) {
         let slot = |at: u32| {
-            let index = u8::try_from(at % LockSlot::COUNT as u32).expect("below 64");
+            let index = u8::try_from(at as usize % LockSlot::COUNT).expect("below 64");
             LockSlot::new(index).expect("below 64")
         };
         let mut id = [0; 16];

@@ -102,7 +102,7 @@ fn check_body(workload: &Workload, head: &RecordHead, body: &[u8], nth: u64) {
     );
     assert_eq!(lock.amount, head.amount);
     assert_eq!(lock.payee_channel, workload.channels[head.payee as usize].id);
-    assert_eq!(sign::print(lock.payment_id.as_bytes()), head.print);
+    assert_eq!(print(lock.payment_id.as_bytes()), head.print);
 }
 
 #[test]

@@ -1,0 +1,264 @@
+//! The result of a run: `tidegate.result/1`, as the contract of interfaces has it, and a report for people.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::environment::Environment;
+
+/// The value of [`RunResult::schema`].
+pub const SCHEMA: &str = "tidegate.result/1";
+
+/// What a run came to.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RunResult {
+    /// [`SCHEMA`].
+    pub schema: String,
+    /// The profile's name.
+    pub profile: String,
+    /// The seed of keys and choices.
+    pub seed: u64,
+    /// `open` (by schedule, latency from the intended send time) or `closed` (as fast as answers come).
+    pub mode: String,
+    /// The rate asked for in payments per second; `null` for `max`.
+    pub rate: Option<f64>,
+    /// Seconds measured, without warm-up.
+    pub seconds: f64,
+    /// Channels that take part.
+    pub channels: u32,
+    /// Connections.
+    pub connections: u32,
+    /// Payments due (closed loop: sent) in the measured span.
+    pub sent: u64,
+    /// Of these, delivered.
+    pub delivered: u64,
+    /// Failed payments by reason, in the whole run.
+    pub failed: BTreeMap<String, u64>,
+    /// Refused states by reason, in the whole run.
+    pub refused: BTreeMap<String, u64>,
+    /// Anything else that went wrong: unanswered payments, lost connections, bad receipts.
+    pub errors: u64,
+    /// Payments delivered per second of the measured span, by the receipts' arrival.
+    pub payments_per_s: f64,
+    /// Signatures that the hub checked per second of the measured span, acks included.
+    pub signatures_per_s: f64,
+    /// From the intended send time to the receipt's arrival, in µs; closed loop: from the actual one.
+    pub latency_us: Quantiles,
+    /// From the actual send time to the receipt's arrival, in µs.
+    pub service_us: Quantiles,
+    /// The generator itself.
+    pub generator: GeneratorFigures,
+    /// The hub, by its own account, in the measured span.
+    pub hub: HubFigures,
+    /// What signature checks alone cost.
+    pub limit: Limit,
+    /// What lets a client settle: `delivered` or `ack`.
+    pub settle: String,
+    /// Acknowledgements.
+    pub acks: AckFigures,
+    /// What was found to be true afterwards.
+    pub audit: Audit,
+    /// Where this was measured.
+    pub environment: Environment,
+    /// True if every number above may be believed.
+    pub valid: bool,
+    /// Why not, and what else a reader should know.
+    pub notes: Vec<String>,
+}
+
+/// Quantiles in µs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "p99 is the 99th percentile, and so on")]
+pub struct Quantiles {
+    pub p50: f64,
+    pub p90: f64,
+    pub p99: f64,
+    pub p999: f64,
+    pub p9999: f64,
+    pub max: f64,
+}
+
+/// The generator itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct GeneratorFigures {
+    /// How late payments went out that nothing but the generator held back, in µs.
+    pub lag_us_p99: f64,
+    /// CPU seconds in the measured span, acks and receipt checks included.
+    pub cpu_s: f64,
+    /// The part of the measured span in which its event loop computed.
+    pub busy: f64,
+    /// True if the generator limited the run.
+    pub saturated: bool,
+}
+
+/// The hub in the measured span.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct HubFigures {
+    /// CPU seconds.
+    pub cpu_s: f64,
+    /// CPU per payment in µs, acks included.
+    pub cpu_us_per_payment: f64,
+    /// The most memory that was ever resident.
+    pub rss_bytes_max: u64,
+    /// Bytes of log per payment.
+    pub log_bytes_per_payment: f64,
+    /// Batches.
+    pub batches: u64,
+    /// Median inputs per batch since the hub's start.
+    pub batch_p50: f64,
+    /// Log syncs.
+    pub syncs: u64,
+}
+
+/// What signature checks alone cost.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Limit {
+    /// The same signatures, judged by the same code on one thread of this machine after the run, in µs each.
+    pub verify_us_per_signature: f64,
+    /// That cost times the signatures that the hub checked in the measured span, as part of the hub's CPU time.
+    pub verify_share_of_hub_cpu: f64,
+}
+
+/// Acknowledgements in the measured span.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct AckFigures {
+    /// How many the hub took.
+    pub taken: u64,
+    /// Their signature checks per payment, in µs: acks × `limit.verify_us_per_signature` / payments. The rest of their cost
+    /// cannot be told apart from outside.
+    pub hub_cpu_us_per_payment: f64,
+}
+
+/// What was found to be true afterwards.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Audit {
+    /// What payers were debited is what payees were credited, by signed leaves, and the hub's own sums agree.
+    pub value_conserved: bool,
+    /// Leaves received.
+    pub receipts: u64,
+    /// Leaves checked in full: signature, path, order, sums, roots. Of the others all but path, sums and roots.
+    pub receipts_checked: u64,
+    /// Leaves that did not hold.
+    pub receipts_bad: u64,
+    /// Payments answered as delivered whose credit no leaf of the payee shows.
+    pub acked_missing: u64,
+    /// Channels whose newest leaf acknowledges another state than the newest that was sent.
+    pub states_differ: u64,
+    /// The hub's state root after the run, hex.
+    pub state_root: String,
+}
+
+impl fmt::Display for RunResult {
+    /// A report for people.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let rate = self
+            .rate
+            .map_or_else(|| "max".to_owned(), |rate| format!("{rate} payments/s"));
+        writeln!(f, "profile {}, {rate}, {:.1} s measured", self.profile, self.seconds)?;
+        writeln!(
+            f,
+            "  {} channels over {} connections, seed {}",
+            self.channels, self.connections, self.seed
+        )?;
+        writeln!(f)?;
+        writeln!(
+            f,
+            "payments     {:>12.0} /s        {} delivered of {} sent",
+            self.payments_per_s, self.delivered, self.sent
+        )?;
+        writeln!(
+            f,
+            "signatures   {:>12.0} /s        {} acks among them",
+            self.signatures_per_s, self.acks.taken
+        )?;
+        self.show_latency(f)?;
+        self.show_hub(f)?;
+        self.show_audit(f)?;
+        for (what, counts) in [("failed", &self.failed), ("refused", &self.refused)] {
+            for (reason, count) in counts {
+                writeln!(f, "{what:<12} {count:>12} {reason}")?;
+            }
+        }
+        for note in &self.notes {
+            writeln!(f, "note         {note}")?;
+        }
+        write!(f, "result       {}", if self.valid { "valid" } else { "NOT VALID" })
+    }
+}
+
+impl RunResult {
+    fn show_latency(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let latency = &self.latency_us;
+        let loop_kind = if self.mode == "open" {
+            "open loop, from the intended send time"
+        } else {
+            "closed loop"
+        };
+        writeln!(
+            f,
+            "latency      p50 {}  p99 {}  p99.9 {}  max {}   ({loop_kind})",
+            Micros(latency.p50),
+            Micros(latency.p99),
+            Micros(latency.p999),
+            Micros(latency.max)
+        )
+    }
+
+    fn show_hub(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let hub = &self.hub;
+        writeln!(
+            f,
+            "hub          {:.2} µs CPU per payment, of it {:.0} % signature checks; {} batches of {:.0}, {} syncs",
+            hub.cpu_us_per_payment,
+            self.limit.verify_share_of_hub_cpu * 100.0,
+            hub.batches,
+            hub.batch_p50,
+            hub.syncs
+        )?;
+        writeln!(
+            f,
+            "             {:.0} MB resident at most, {:.0} bytes of log per payment, {}",
+            hub.rss_bytes_max as f64 / 1e6,
+            hub.log_bytes_per_payment,
+            self.environment.backend
+        )?;
+        writeln!(
+            f,
+            "generator    {:.1} s CPU, late by {} at p99{}",
+            self.generator.cpu_s,
+            Micros(self.generator.lag_us_p99),
+            if self.generator.saturated { ", SATURATED" } else { "" }
+        )
+    }
+
+    fn show_audit(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let audit = &self.audit;
+        writeln!(
+            f,
+            "audit        value {}, {} of {} receipts checked in full, {} bad, {} payments missing",
+            if audit.value_conserved {
+                "conserved"
+            } else {
+                "NOT CONSERVED"
+            },
+            audit.receipts_checked,
+            audit.receipts,
+            audit.receipts_bad,
+            audit.acked_missing
+        )
+    }
+}
+
+/// A time in µs, in the unit that suits it.
+struct Micros(f64);
+
+impl fmt::Display for Micros {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            us if us < 1e3 => write!(f, "{us:.0} µs"),
+            us if us < 1e6 => write!(f, "{:.2} ms", us / 1e3),
+            us => write!(f, "{:.2} s", us / 1e6),
+        }
+    }
+}

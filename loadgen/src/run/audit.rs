@@ -1,0 +1,149 @@
+//! The audit after a run: what payers were promised, payees hold, and nobody's money came from nowhere.
+//!
+//! The hub's signed leaves are its word on every balance, so the newest leaf of each channel is compared with what the
+//! answers to payers said, channel by channel; then the hub's own sums are compared with each other.
+
+use tidegate_channel::ClientState;
+use tidegate_types::Fixed as _;
+use tidegate_wire::messages::{Body as _, Pay};
+
+use super::channel::{Channel, Channels};
+use super::generator::Generator;
+use crate::profile::Population;
+use crate::result::Audit;
+use crate::status::Status;
+use crate::workload::Workload;
+
+/// What is found by comparing leaves with answers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Findings {
+    /// Payments whose credit is not shown.
+    pub(super) missing: u64,
+    /// Channels with a credit that no payer was told of, or whose K and U are not the sum of their credits.
+    pub(super) wrong: u64,
+    /// Channels whose newest leaf acknowledges another state than the newest that was sent.
+    pub(super) states_differ: u64,
+    /// Σ (K + U).
+    pub(super) credited_sat: u64,
+    /// Σ (D + out-locks).
+    pub(super) debited_sat: u64,
+}
+
+impl Generator {
+    /// Compares everything. `status` is the hub's after the run.
+    pub(super) fn audit(&self, status: Option<&Status>) -> Audit {
+        let findings = compare(&self.channels, &self.workload, &self.profile.population);
+        let payments = self
+            .channels
+            .rows
+            .iter()
+            .map(|channel| channel.promised.count)
+            .sum::<u64>();
+        let fees = payments * self.workload.head.fee.to_sat();
+        // A failed payment stays in its lock, fee included, until it is dropped; this generator never drops.
+        let failed: u64 = self.meter.failed.values().sum();
+        let locked = self.failed_sat + failed * self.workload.head.fee.to_sat();
+        let hub_agrees = status.is_some_and(|status| status.value_held == status.value_capacity);
+        Audit {
+            value_conserved: findings.wrong == 0
+                && findings.credited_sat == self.delivered_sat
+                && findings.debited_sat == self.delivered_sat + fees + locked
+                && hub_agrees,
+            receipts: self.receipts.receipts,
+            receipts_checked: self.receipts.checked,
+            receipts_bad: self.receipts.bad,
+            acked_missing: findings.missing,
+            states_differ: findings.states_differ,
+            state_root: status.map_or_else(|| "0".repeat(64), |status| status.state_root.clone()),
+        }
+    }
+}
+
+fn compare(channels: &Channels, workload: &Workload, population: &Population) -> Findings {
+    let sections = workload.sections();
+    let mut findings = Findings::default();
+    for (number, channel) in (0..).zip(&channels.rows) {
+        note_credits(&mut findings, channel);
+        let Some(position) = channel.position else {
+            findings.states_differ += u64::from(channel.state != 0);
+            continue;
+        };
+        let section = &sections[population.connection_of(number) as usize];
+        let (_, body) = section.record(position);
+        let pay = Pay::decode(&body).expect("its checksum held");
+        let state = ClientState::decode(pay.state).expect("its checksum held");
+        let same = channel.state == state.counter.get() && channel.state_digest == state.digest();
+        findings.states_differ += u64::from(!same);
+        findings.debited_sat += state.debit.to_sat() + state.locks_sum.to_sat();
+    }
+    findings
+}
+
+fn note_credits(findings: &mut Findings, channel: &Channel) {
+    let held = channel.firm.to_sat() + channel.unfirm.to_sat();
+    findings.credited_sat += held;
+    let (shown, promised) = (channel.shown, channel.promised);
+    findings.wrong += u64::from(held != shown.sat || shown.count > promised.count);
+    if shown != promised {
+        findings.missing += promised.count.saturating_sub(shown.count).max(1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tidegate_types::{Age, Amount, ChannelId};
+
+    use super::*;
+    use crate::workload::ChannelRow;
+
+    fn sat(n: u64) -> Amount {
+        Amount::from_sat(n).expect("in range")
+    }
+
+    fn channel() -> Channel {
+        let row = ChannelRow {
+            id: ChannelId::ZERO,
+            capacity: sat(100),
+            opening_share: sat(50),
+        };
+        let mut channel = Channels::new(&[row], Age::ZERO, 1, 0).rows.remove(0);
+        for (amount, print) in [(5, 1), (7, 2)] {
+            channel.shown.add(sat(amount), print);
+            channel.promised.add(sat(amount), print);
+        }
+        (channel.firm, channel.unfirm) = (sat(9), sat(3));
+        channel
+    }
+
+    fn findings(change: impl FnOnce(&mut Channel)) -> Findings {
+        let mut channel = channel();
+        change(&mut channel);
+        let mut findings = Findings::default();
+        note_credits(&mut findings, &channel);
+        findings
+    }
+
+    #[test]
+    fn equal_sums_are_found_equal() {
+        assert_eq!(
+            findings(|_| ()),
+            Findings {
+                credited_sat: 12,
+                ..Findings::default()
+            }
+        );
+    }
+
+    #[test]
+    fn what_is_missing_or_too_much_is_found() {
+        assert_eq!(findings(|c| c.promised.add(sat(1), 3)).missing, 1);
+        assert_eq!(findings(|c| (0..5).for_each(|n| c.promised.add(sat(1), n))).missing, 5);
+        assert_eq!(findings(|c| c.shown.add(sat(1), 3)).wrong, 1);
+        assert_eq!(
+            findings(|c| c.shown.prints += 1).missing,
+            1,
+            "one payment stands where another was promised"
+        );
+        assert_eq!(findings(|c| c.firm = sat(8)).wrong, 1);
+    }
+}

@@ -1,0 +1,164 @@
+//! Latencies, and what became of payments.
+
+use std::collections::BTreeMap;
+
+use hdrhistogram::Histogram;
+
+use super::schedule::Schedule;
+use crate::result::Quantiles;
+
+/// One minute: what takes longer counts as this.
+const LONGEST_NS: u64 = 60_000_000_000;
+
+fn histogram() -> Histogram<u64> {
+    Histogram::new_with_bounds(1_000, LONGEST_NS, 3).expect("bounds and digits are in range")
+}
+
+/// What a run counts.
+#[derive(Debug)]
+pub(crate) struct Meter {
+    latency: Histogram<u64>,
+    service: Histogram<u64>,
+    lag: Histogram<u64>,
+    /// Latencies since the last progress line.
+    recent: Histogram<u64>,
+    recent_answers: u64,
+    /// Payments whose due time (or send time) is in the measured span.
+    pub(crate) sent: u64,
+    /// Of these, delivered.
+    pub(crate) delivered: u64,
+    /// Delivered answers that arrived in the measured span.
+    pub(crate) answered_in_span: u64,
+    pub(crate) failed: BTreeMap<&'static str, u64>,
+    pub(crate) refused: BTreeMap<&'static str, u64>,
+}
+
+impl Default for Meter {
+    fn default() -> Self {
+        Self {
+            latency: histogram(),
+            service: histogram(),
+            lag: histogram(),
+            recent: histogram(),
+            recent_answers: 0,
+            sent: 0,
+            delivered: 0,
+            answered_in_span: 0,
+            failed: BTreeMap::new(),
+            refused: BTreeMap::new(),
+        }
+    }
+}
+
+/// When something was to be sent, and when it was.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Times {
+    /// The intended send time; at `max` the actual one.
+    pub(crate) intended: u64,
+    /// The actual one.
+    pub(crate) sent: u64,
+}
+
+impl Meter {
+    /// A payment goes out. `free` is when nothing but the generator kept it from going.
+    pub(crate) fn note_sent(&mut self, schedule: &Schedule, times: Times, free: u64) {
+        if schedule.is_measured(times.intended) {
+            self.sent += 1;
+            let due = times.intended.max(free);
+            self.lag.saturating_record(times.sent.saturating_sub(due));
+        }
+    }
+
+    /// A payment was delivered; its receipt came at `now`.
+    pub(crate) fn note_delivered(&mut self, schedule: &Schedule, times: Times, now: u64) {
+        let latency = now.saturating_sub(times.intended);
+        self.recent.saturating_record(latency);
+        self.recent_answers += 1;
+        if schedule.is_measured(now) {
+            self.answered_in_span += 1;
+        }
+        if schedule.is_measured(times.intended) {
+            self.delivered += 1;
+            self.latency.saturating_record(latency);
+            self.service.saturating_record(now.saturating_sub(times.sent));
+        }
+    }
+
+    /// Answers, p50 and p99 in microseconds since the last call.
+    pub(crate) fn take_recent(&mut self) -> (u64, f64, f64) {
+        let micros = |quantile| self.recent.value_at_quantile(quantile) as f64 / 1e3;
+        let line = (self.recent_answers, micros(0.5), micros(0.99));
+        self.recent.reset();
+        self.recent_answers = 0;
+        line
+    }
+
+    pub(crate) fn latency(&self) -> Quantiles {
+        quantiles(&self.latency)
+    }
+
+    pub(crate) fn service(&self) -> Quantiles {
+        quantiles(&self.service)
+    }
+
+    pub(crate) fn lag_us_p99(&self) -> f64 {
+        self.lag.value_at_quantile(0.99) as f64 / 1e3
+    }
+}
+
+fn quantiles(histogram: &Histogram<u64>) -> Quantiles {
+    let micros = |nanos: u64| (nanos as f64 / 1e2).round() / 1e1;
+    let at = |quantile| micros(histogram.value_at_quantile(quantile));
+    Quantiles {
+        p50: at(0.5),
+        p90: at(0.9),
+        p99: at(0.99),
+        p999: at(0.999),
+        p9999: at(0.9999),
+        max: micros(histogram.max()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::Rate;
+
+    const MS: u64 = 1_000_000;
+
+    #[test]
+    fn latency_counts_from_the_intended_time_and_service_from_the_actual_one() {
+        let schedule = Schedule::new(Rate::PerSecond(1.0), 0, 0, 10);
+        let mut meter = Meter::default();
+        // Due at 100 ms, held back by its channel until 130, sent at 132, answered at 150.
+        let times = Times {
+            intended: 100 * MS,
+            sent: 132 * MS,
+        };
+        meter.note_sent(&schedule, times, 130 * MS);
+        meter.note_delivered(&schedule, times, 150 * MS);
+        let near = |value: f64, ms: f64| (value / 1e3 - ms).abs() < ms / 500.0;
+        assert!(near(meter.latency().p50, 50.0), "{:?}", meter.latency());
+        assert!(near(meter.latency().max, 50.0));
+        assert!(near(meter.service().p50, 18.0), "{:?}", meter.service());
+        assert!(near(meter.lag_us_p99(), 2.0), "{}", meter.lag_us_p99());
+        assert_eq!((meter.sent, meter.delivered, meter.answered_in_span), (1, 1, 1));
+    }
+
+    #[test]
+    fn what_is_due_outside_the_span_is_not_measured_whenever_it_is_answered() {
+        let schedule = Schedule::new(Rate::PerSecond(1.0), 0, 1, 1);
+        let mut meter = Meter::default();
+        for (intended, answered) in [(900, 1_100), (1_900, 2_100), (2_000, 2_050)] {
+            let times = Times {
+                intended: intended * MS,
+                sent: intended * MS,
+            };
+            meter.note_sent(&schedule, times, 0);
+            meter.note_delivered(&schedule, times, answered * MS);
+        }
+        assert_eq!((meter.sent, meter.delivered, meter.answered_in_span), (1, 1, 1));
+        assert_eq!(meter.take_recent().0, 3);
+        assert_eq!(meter.take_recent().0, 0);
+    }
+}
