@@ -88,7 +88,7 @@ pub struct Proof<'a> {
     pub count: u32,
     /// From the lock's entry to the credited root.
     pub path: &'a [Digest],
-    /// The leaves from the one that credits to the one that the ack names; one at least.
+    /// The leaves from the one that credits to the one that the ack names; without one nothing is proved.
     pub links: &'a [Link],
 }
 

@@ -159,7 +159,7 @@ impl<'a> Item<'a> for ReceiptEntry<'a> {
 pub struct Receipt<'a> {
     /// The header, as the hub signed it.
     pub header: &'a [u8; SIGNED_HEADER_LEN],
-    /// The leaves; one at least.
+    /// The leaves.
     pub entries: Items<'a, ReceiptEntry<'a>>,
 }
 
