@@ -10,8 +10,10 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
+use tidegate_channel::FailReason;
 use tidegate_client::channels_file::ChannelsFileError;
 use tidegate_client::key_file::KeyFileError;
+use tidegate_client::{ClientError, ConnectionError, StepError, StoreError};
 use tidegate_disk::DiskError;
 use tidegate_ledger::GenesisError;
 use tidegate_loadgen::profile::ProfileError;
@@ -110,12 +112,16 @@ codes! {
     HubUnreachable = 501,
     /// The hub refuses.
     HubRefused = 502,
-    /// The wallet cannot be read or written.
+    /// The wallet cannot be read or written, or does not allow the step.
     Wallet = 503,
     /// A payment failed; the money stays with the payer.
     PaymentFailed = 504,
     /// The key has too little on the ledger.
     Funds = 505,
+    /// It is not clear which channel is meant.
+    WhichChannel = 506,
+    /// The hub's answer is wrong, or did not become final in time.
+    HubAnswer = 507,
     /// The hub of a benchmark did not start, or ended early.
     BenchmarkHub = 601,
     /// The load generator of a benchmark failed.
@@ -301,6 +307,15 @@ pub enum Error {
         /// What it said.
         answer: String,
     },
+    /// A wallet's step.
+    #[error(transparent)]
+    Client(Box<ClientError>),
+    /// It is not clear which channel is meant.
+    #[error("{0}")]
+    WhichChannel(&'static str),
+    /// The hub did not deliver a payment.
+    #[error("the payment failed: {0:?}")]
+    PaymentFailed(FailReason),
     /// An option that must be given.
     #[error("{0}")]
     NotOffered(&'static str),
@@ -336,6 +351,9 @@ impl Error {
             Self::KeyFile(error) => key_file_code(error),
             Self::Serve(error) => serve_code(error),
             Self::Admin { .. } | Self::AdminAnswer { .. } => Code::AdminUnreachable,
+            Self::Client(error) => client_code(error),
+            Self::WhichChannel(_) => Code::WhichChannel,
+            Self::PaymentFailed(_) => Code::PaymentFailed,
             Self::NotOffered(_) => Code::NotOffered,
         }
     }
@@ -378,6 +396,8 @@ impl Error {
             Code::Wallet => "check --wallet; a wallet belongs to one key and one process at a time",
             Code::PaymentFailed => "the amount is back in your channel; see the reason",
             Code::Funds => "fund the key in the genesis (`tidegate format --fund KEY=AMOUNT`) or by a transaction",
+            Code::WhichChannel => "name it; `tidegate channel list` shows them all",
+            Code::HubAnswer => "the same verb may be tried again; the wallet keeps what it has signed",
             Code::BenchmarkHub => "see the hub's last lines above",
             Code::BenchmarkLoad => "see the generator's last lines above",
             Code::BenchmarkAudit => "this is a fault of the hub; keep the result file and report it",
@@ -458,6 +478,30 @@ fn ledger_open_code(error: &tidegate_settle::OpenError) -> Code {
         tidegate_settle::OpenError::NoNode { .. } => Code::DirNotFormatted,
         tidegate_settle::OpenError::Disk(error) => disk_code(error),
         _ => Code::LedgerBad,
+    }
+}
+
+fn client_code(error: &ClientError) -> Code {
+    match error {
+        ClientError::Connection(ConnectionError::Remote { .. } | ConnectionError::Busy { .. })
+        | ClientError::Refused { .. }
+        | ClientError::RefusedOther(_) => Code::HubRefused,
+        ClientError::Connection(_) => Code::HubUnreachable,
+        ClientError::Step(StepError::Store(StoreError::Disk(error))) => disk_code(error),
+        ClientError::Step(_) | ClientError::Behind { .. } | ClientError::Range(_) => Code::Wallet,
+        ClientError::KeyFile(error) => key_file_code(error),
+        ClientError::NoFunds { .. } => Code::Funds,
+        ClientError::HubKey(_)
+        | ClientError::Open(_)
+        | ClientError::Unexpected(_)
+        | ClientError::OtherAnswer
+        | ClientError::NotFinal { .. } => Code::HubAnswer,
+    }
+}
+
+impl From<ClientError> for Error {
+    fn from(error: ClientError) -> Self {
+        Self::Client(Box::new(error))
     }
 }
 

@@ -11,6 +11,7 @@
 //! say what it did.
 
 mod amounts;
+mod channel;
 mod config;
 mod data;
 mod export;
@@ -58,6 +59,9 @@ enum Verb {
     /// Print one thing of a data directory or of a running hub
     #[command(subcommand)]
     Inspect(inspect::InspectVerb),
+    /// Open, use and close a channel: the wallet's side
+    #[command(subcommand)]
+    Channel(channel::ChannelVerb),
     /// Check or show the configuration
     #[command(subcommand)]
     Config(config::ConfigVerb),
@@ -91,6 +95,7 @@ fn run(verb: Verb) -> Outcome {
         Verb::Verify(args) => verify::run(&args),
         Verb::Export(args) => export::run(&args),
         Verb::Inspect(verb) => inspect::run(&verb),
+        Verb::Channel(verb) => channel::run(&verb),
         Verb::Config(verb) => config::run(&verb),
         Verb::Loadgen(args) => loadgen::run(args),
     }

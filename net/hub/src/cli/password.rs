@@ -4,8 +4,7 @@ use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
-use tidegate_client::key_file::{KeyFile, KeyFileError};
-use tidegate_crypto::keys::SecretKey;
+use tidegate_client::key_file::{KeyFile, KeyFileError, Seed};
 use zeroize::Zeroizing;
 
 use super::output::read_file;
@@ -38,17 +37,17 @@ impl PasswordFlag {
         Ok(first)
     }
 
-    /// Opens a key file with the password that it needs.
-    pub(super) fn unlock(&self, path: &Path) -> Result<SecretKey, Error> {
+    /// The seed of a key file, by the password that it needs.
+    pub(super) fn seed(&self, path: &Path) -> Result<Seed, Error> {
         let file = KeyFile::open(path)?;
         if !file.is_encrypted() {
-            return Ok(file.unlock(None)?);
+            return Ok(file.seed(None)?);
         }
         let password = match self.given()? {
             Some(password) => password,
             None => ask(path, &format!("Password of {}: ", path.display()))?,
         };
-        Ok(file.unlock(Some(&password))?)
+        Ok(file.seed(Some(&password))?)
     }
 
     fn given(&self) -> Result<Option<Password>, Error> {

@@ -1,0 +1,254 @@
+//! `tidegate channel …`: a wallet's verbs, over the real protocol.
+//!
+//! ```text
+//! key file ─▶ seed ─┐
+//! --hub tg1…@… ─────┼─▶ session ─▶ Client over WALLET/KEY/*.journal: each step durable before it is sent
+//! ledger's name ────┘
+//! ```
+//!
+//! Each verb first brings the channel up to date, which also acknowledges what was received and settles what was proved.
+
+mod session;
+mod show;
+
+use clap::{Args, Subcommand};
+use serde_json::json;
+use tidegate_channel::ChannelTerms;
+use tidegate_client::{ClientError, OpenPlan, PaidLock, Payment};
+use tidegate_types::{Age, Amount, ChannelId, Fixed, KeyBytes};
+use tidegate_wire::messages::{LedgerQuery, LedgerResult};
+
+use super::Outcome;
+use super::amounts::{parse_id, parse_positive};
+use super::output::{JsonFlag, grouped};
+use crate::error::Error;
+use session::{Session, SessionFlags};
+
+#[derive(Debug, Subcommand)]
+pub(super) enum ChannelVerb {
+    /// Open a channel, its own side paid by outputs of the key on the ledger
+    #[command(after_help = "Example:\n  tidegate channel open --hub tg1…@127.0.0.1:7411 --key alice.key --capacity 200000 \
+                            --own 100000")]
+    Open(OpenArgs),
+    /// Pay to another channel of the same hub
+    #[command(after_help = "Example:\n  tidegate channel pay --hub tg1…@127.0.0.1:7411 --key alice.key --to CHANNEL --amount \
+                            2500")]
+    Pay(PayArgs),
+    /// Wait for payments and acknowledge them
+    #[command(after_help = "Example:\n  tidegate channel receive --hub tg1…@127.0.0.1:7411 --key bob.key --seconds 60")]
+    Receive(ReceiveArgs),
+    /// Close a channel together with the hub; both sides are paid out on the ledger
+    #[command(after_help = "Example:\n  tidegate channel close --hub tg1…@127.0.0.1:7411 --key alice.key --channel CHANNEL")]
+    Close(CloseArgs),
+    /// Show one channel
+    #[command(after_help = "Example:\n  tidegate channel show --hub tg1…@127.0.0.1:7411 --key alice.key --channel CHANNEL")]
+    Show(ShowArgs),
+    /// List the channels of this wallet, and what the key has on the ledger
+    #[command(after_help = "Example:\n  tidegate channel list --hub tg1…@127.0.0.1:7411 --key alice.key")]
+    List(ListArgs),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct OpenArgs {
+    #[command(flatten)]
+    session: SessionFlags,
+    /// The channel's whole value in satoshi; what is not yours is the hub's side, the room to receive
+    #[arg(long, value_name = "SATOSHI")]
+    capacity: String,
+    /// Your side of it in satoshi
+    #[arg(long, value_name = "SATOSHI")]
+    own: String,
+    /// The ledger fee in satoshi, paid by you
+    #[arg(long, value_name = "SATOSHI", default_value = "2000")]
+    fee: String,
+    /// Blocks until anyone may close the channel
+    #[arg(long, value_name = "BLOCKS", default_value_t = 10_000_000)]
+    lifetime: u32,
+    #[command(flatten)]
+    json: JsonFlag,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct PayArgs {
+    #[command(flatten)]
+    session: SessionFlags,
+    /// The payee's channel, 64 hex digits
+    #[arg(long, value_name = "CHANNEL")]
+    to: String,
+    /// What the payee receives, in satoshi
+    #[arg(long, value_name = "SATOSHI")]
+    amount: String,
+    /// Your channel; may be left out if the wallet has one
+    #[arg(long, value_name = "CHANNEL")]
+    from: Option<String>,
+    /// Wait so many seconds for the payee's own acknowledgement
+    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
+    wait: u64,
+    #[command(flatten)]
+    json: JsonFlag,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ReceiveArgs {
+    #[command(flatten)]
+    session: SessionFlags,
+    /// How long to wait
+    #[arg(long, default_value_t = 60)]
+    seconds: u64,
+    #[command(flatten)]
+    json: JsonFlag,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct CloseArgs {
+    #[command(flatten)]
+    session: SessionFlags,
+    /// The channel; may be left out if the wallet has one
+    #[arg(long, value_name = "CHANNEL")]
+    channel: Option<String>,
+    /// The ledger fee in satoshi, paid by you
+    #[arg(long, value_name = "SATOSHI", default_value = "1000")]
+    fee: String,
+    #[command(flatten)]
+    json: JsonFlag,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ShowArgs {
+    #[command(flatten)]
+    session: SessionFlags,
+    /// The channel; may be left out if the wallet has one
+    #[arg(long, value_name = "CHANNEL")]
+    channel: Option<String>,
+    #[command(flatten)]
+    json: JsonFlag,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ListArgs {
+    #[command(flatten)]
+    session: SessionFlags,
+    #[command(flatten)]
+    json: JsonFlag,
+}
+
+pub(super) fn run(verb: &ChannelVerb) -> Outcome {
+    match verb {
+        ChannelVerb::Open(args) => open(args),
+        ChannelVerb::Pay(args) => pay(args),
+        ChannelVerb::Receive(args) => show::receive(args),
+        ChannelVerb::Close(args) => close(args),
+        ChannelVerb::Show(args) => show::show(args),
+        ChannelVerb::List(args) => show::list(args),
+    }
+}
+
+/// The least output that the ledger takes; change below it is given to the fee.
+const DUST: u64 = 330;
+
+fn open(args: &OpenArgs) -> Outcome {
+    let plan = OpenPlan {
+        capacity: parse_positive(&args.capacity)?,
+        own: parse_positive(&args.own)?,
+        fee: parse_positive(&args.fee)?,
+        dust: Amount::from_sat(DUST).unwrap_or(Amount::ZERO),
+        lifetime: Age::new(args.lifetime),
+        payout: None,
+        timeout: args.session.timeout(),
+    };
+    if plan.own > plan.capacity {
+        return Err(Error::Amount {
+            text: args.own.clone(),
+            why: "your side is more than the capacity",
+        });
+    }
+    let mut session = Session::connect(&args.session)?;
+    let channel = session.client.open(&plan)?;
+    let value = json!({
+        "channel": channel.to_string(),
+        "capacity_sat": plan.capacity.to_sat(),
+        "own_sat": plan.own.to_sat(),
+        "fee_sat": plan.fee.to_sat(),
+        "height": session.client.height().get(),
+    });
+    args.json.emit(&value, || {
+        let (own, all) = (grouped(plan.own.to_sat().into()), grouped(plan.capacity.to_sat().into()));
+        format!("{channel}\nopen: {own} of {all} sat are yours\n")
+    })?;
+    Ok(0)
+}
+
+fn pay(args: &PayArgs) -> Outcome {
+    let amount = parse_positive(&args.amount)?;
+    let to: ChannelId = parse_id(&args.to, "channel id")?;
+    let mut session = Session::connect(&args.session)?;
+    let from = session.channel(args.from.as_deref())?;
+    let payment = Payment {
+        payee: payee_of(&mut session, &to)?,
+        payee_channel: to,
+        amount,
+        fee: None,
+        payment_id: None,
+    };
+    session.bring_up(&from)?;
+    let paid = session.client.pay(&from, &[payment])?;
+    let paid = *paid.first().ok_or(ClientError::OtherAnswer)?;
+    if let Some(reason) = paid.failure() {
+        // The lock is given back in the next state; until then it is not spendable.
+        session.client.settle(&from)?;
+        return Err(Error::PaymentFailed(reason));
+    }
+    let acknowledged = session.wait_settled(&from, &paid.lock, args.wait)?;
+    report(args, &from, amount, &paid, acknowledged)?;
+    Ok(0)
+}
+
+fn report(args: &PayArgs, from: &ChannelId, amount: Amount, paid: &PaidLock, acknowledged: bool) -> Result<(), Error> {
+    let fee = paid.total.to_sat().saturating_sub(amount.to_sat());
+    let status = if acknowledged { "acknowledged" } else { "delivered" };
+    let value = json!({
+        "payment_id": paid.payment_id.to_string(),
+        "lock": paid.lock.to_string(),
+        "status": status,
+        "channel": from.to_string(),
+        "to": args.to,
+        "amount_sat": amount.to_sat(),
+        "fee_sat": fee,
+    });
+    args.json.emit(&value, || {
+        let end = if acknowledged {
+            "the payee has acknowledged it"
+        } else {
+            "the hub has credited the payee; it is final once the payee acknowledges it"
+        };
+        format!("{}\n{status}: {} sat, fee {fee} sat; {end}\n", paid.payment_id, grouped(amount.to_sat().into()))
+    })
+}
+
+/// Whose channel it is, as its output on the ledger says.
+fn payee_of(session: &mut Session, channel: &ChannelId) -> Result<KeyBytes, Error> {
+    let found = session.client.query(LedgerQuery::Channel(*channel), |answer| match answer.result {
+        LedgerResult::Channel(found) => Ok(found.and_then(|output| ChannelTerms::decode(output.terms).ok())),
+        _ => Err(ClientError::OtherAnswer),
+    })?;
+    Ok(found.ok_or(Error::NoChannel(*channel))?.client)
+}
+
+fn close(args: &CloseArgs) -> Outcome {
+    let fee = parse_positive(&args.fee)?;
+    let mut session = Session::connect(&args.session)?;
+    let channel = session.channel(args.channel.as_deref())?;
+    let txid = session.client.close(&channel, fee, args.session.timeout())?;
+    let funds = session.funds()?;
+    let value = json!({
+        "channel": channel.to_string(),
+        "txid": txid.to_string(),
+        "fee_sat": fee.to_sat(),
+        "funds_sat": funds,
+        "height": session.client.height().get(),
+    });
+    args.json.emit(&value, || {
+        format!("closed {channel}\n  transaction  {txid}\n  your key has {} sat on the ledger\n", grouped(funds.into()))
+    })?;
+    Ok(0)
+}

@@ -1,0 +1,160 @@
+//! A wallet's folder and its connection to the hub.
+
+use std::fs;
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use tidegate_channel::wallet::SettleOn;
+use tidegate_client::{Client, ConnectOptions, FileStore, HubAddress};
+use tidegate_disk::RealDisk;
+use tidegate_types::{ChannelId, LedgerId, LockId};
+
+use super::super::amounts::parse_id;
+use super::super::http;
+use super::super::output::{read_file, write_file};
+use super::super::password::PasswordFlag;
+use crate::error::Error;
+
+/// Which hub, which key, which folder.
+#[derive(Debug, Args)]
+pub(super) struct SessionFlags {
+    /// The hub's address, as `tidegate start` prints it
+    #[arg(long, value_name = "tg1…@HOST:PORT")]
+    hub: String,
+    /// Your key file
+    #[arg(long, value_name = "FILE")]
+    pub(super) key: PathBuf,
+    /// The wallet's folder [default: ~/.tidegate/wallet]; never use two copies of one
+    #[arg(long, value_name = "DIR")]
+    wallet: Option<PathBuf>,
+    /// The settlement ledger's name, 64 hex digits; remembered, and asked of a hub on this machine if left out
+    #[arg(long, value_name = "HEX")]
+    ledger_id: Option<String>,
+    /// The operator's endpoint of a hub on this machine, which tells the ledger's name
+    #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:7412")]
+    admin: SocketAddr,
+    /// Seconds to wait for any answer
+    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
+    timeout: u64,
+    #[command(flatten)]
+    password: PasswordFlag,
+}
+
+impl SessionFlags {
+    pub(super) const fn timeout(&self) -> Duration {
+        Duration::from_secs(self.timeout)
+    }
+
+    fn address(&self) -> Result<HubAddress, Error> {
+        self.hub.parse().map_err(|source| Error::Address {
+            text: self.hub.clone(),
+            source,
+        })
+    }
+
+    fn wallet_dir(&self) -> PathBuf {
+        let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".tidegate/wallet"));
+        self.wallet.clone().or_else(home).unwrap_or_else(|| PathBuf::from("wallet"))
+    }
+}
+
+/// A connected wallet.
+pub(super) struct Session {
+    pub(super) client: Client<FileStore>,
+}
+
+impl Session {
+    pub(super) fn connect(flags: &SessionFlags) -> Result<Self, Error> {
+        let address = flags.address()?;
+        let seed = flags.password.seed(&flags.key)?;
+        let key = tidegate_crypto::keys::SecretKey::from_seed(*seed).public().bytes();
+        // One folder for each key: two wallets of one person do not wait for each other.
+        let folder = flags.wallet_dir().join(key.to_string());
+        let store = FileStore::open(Arc::new(RealDisk), &folder).map_err(tidegate_client::ClientError::from)?;
+        let note = folder.join(format!("ledger-of-{}", address.identity.bytes()));
+        let ledger = ledger_id(flags, &address, &note)?;
+        let options = ConnectOptions {
+            address,
+            ledger,
+            push_ack_proofs: true,
+            timeout: flags.timeout(),
+        };
+        let client = Client::connect(&options, &seed, store, SettleOn::PayeeAck)?;
+        write_file(&note, format!("{ledger}\n").as_bytes())?;
+        Ok(Self { client })
+    }
+
+    /// The channel that is meant: the one that is named, or the only one.
+    pub(super) fn channel(&self, named: Option<&str>) -> Result<ChannelId, Error> {
+        if let Some(text) = named {
+            return parse_id(text, "channel id");
+        }
+        let mut open = self.client.channels().iter().filter(|channel| channel.closed().is_none());
+        match (open.next(), open.next()) {
+            (Some(channel), None) => Ok(channel.id()),
+            (None, _) => Err(Error::WhichChannel("this wallet has no open channel with that hub")),
+            (Some(_), Some(_)) => Err(Error::WhichChannel("this wallet has several channels with that hub")),
+        }
+    }
+
+    /// Fetches what was missed, acknowledges it, and settles what was proved.
+    pub(super) fn bring_up(&mut self, channel: &ChannelId) -> Result<(), Error> {
+        self.client.sync(channel)?;
+        let is_open = self.client.channels().get(channel).is_some_and(|own| own.closed().is_none() && !own.is_final());
+        if is_open {
+            self.client.settle(channel)?;
+        }
+        Ok(())
+    }
+
+    /// Waits until a lock is settled against its payee's ack; false if that did not come in time.
+    pub(super) fn wait_settled(&mut self, channel: &ChannelId, lock: &LockId, seconds: u64) -> Result<bool, Error> {
+        let deadline = Instant::now() + Duration::from_secs(seconds);
+        loop {
+            let is_open = |session: &Self| session.client.channels().get(channel).is_some_and(|own| own.lock(lock).is_some());
+            if seconds > 0 {
+                self.client.settle(channel)?;
+            }
+            if !is_open(self) {
+                return Ok(true);
+            }
+            if Instant::now() >= deadline {
+                return Ok(false);
+            }
+            sleep(Duration::from_millis(100));
+        }
+    }
+
+    /// What the key has on the ledger, in satoshi.
+    pub(super) fn funds(&mut self) -> Result<u64, Error> {
+        Ok(self.client.funds()?.iter().map(|utxo| utxo.amount.to_sat()).sum())
+    }
+}
+
+/// The ledger that both ends mean: said, remembered, or asked of a hub on this very machine.
+fn ledger_id(flags: &SessionFlags, address: &HubAddress, note: &Path) -> Result<LedgerId, Error> {
+    if let Some(text) = &flags.ledger_id {
+        return parse_id(text, "ledger id");
+    }
+    if fs::exists(note).unwrap_or(false) {
+        let text = String::from_utf8_lossy(&read_file(note)?).trim().to_owned();
+        return parse_id(&text, "ledger id");
+    }
+    let is_local = address.host == "localhost" || address.host.trim_matches(['[', ']']).parse().is_ok_and(|ip: IpAddr| ip.is_loopback());
+    if !is_local {
+        return Err(Error::NotOffered("--ledger-id is needed the first time; the hub's operator publishes it"));
+    }
+    let status = http::status(flags.admin)?;
+    let is_same = status["identity"].as_str() == Some(&address.identity.bytes().to_string());
+    if !is_same {
+        return Err(Error::AdminAnswer {
+            address: flags.admin.to_string(),
+            answer: "for another hub than --hub names".into(),
+        });
+    }
+    parse_id(status["ledger"].as_str().unwrap_or_default(), "ledger id")
+}
