@@ -171,6 +171,10 @@ fn a_count_is_no_promise() {
         field: "transaction size",
     };
     assert_eq!(Transaction::decode(&wide), Err(refused));
+    let mut long = close();
+    common::close_of(&mut long).path = vec![Digest::ZERO; 33];
+    let refused = DecodeError::OutOfRange { field: "path length" };
+    assert_eq!(Transaction::decode(&long.encode()), Err(refused));
     let mut head = block(Vec::new());
     head.header.count = u32::MAX;
     let mut bytes = head.header.to_vec();
