@@ -1,4 +1,9 @@
-//! A batch gives each item its own verdict, whatever stands beside it.
+//! A batch gives each item its own verdict, whatever stands beside it. With `TIDEGATE_VERIFY_EVERY_INDEX` set, the batch of
+//! 4 096 is bent at every index, else at every 61st.
+#![allow(
+    clippy::disallowed_methods,
+    reason = "how much is tested is the caller's, by an environment variable"
+)]
 
 use tidegate_crypto::keys::SecretKey;
 use tidegate_crypto::verify::{Backend, Item, KeyHandle, Verdict, Verifier, VerifierConfig};
@@ -71,6 +76,73 @@ fn a_signature_corrupted_at_any_index_changes_that_verdict_alone() {
             }
         }
     }
+}
+
+#[test]
+fn a_large_batch_bent_at_one_index_changes_that_verdict_alone() {
+    const COUNT: usize = 4096;
+    let step = if std::env::var("TIDEGATE_VERIFY_EVERY_INDEX").is_ok() {
+        1
+    } else {
+        61
+    };
+    let Signed { keys, mut entries } = signed(100, 4096);
+    let verifier = Verifier::new(VerifierConfig::default()).expect("auto is always there");
+    let handles = handles(&verifier, &keys);
+    for bad in (0..COUNT).step_by(step) {
+        entries[bad].1[bad % 40] ^= 0x10;
+        let items: Vec<Item<'_>> = entries
+            .iter()
+            .map(|(key, message, signature)| Item {
+                key: handles[*key],
+                message,
+                signature,
+            })
+            .collect();
+        let mut verdicts = vec![Verdict::Invalid; COUNT];
+        verifier.verify_batch(&items, &mut verdicts);
+        let wrong = (0..COUNT).find(|index| verdicts[*index].is_valid() == (*index == bad));
+        assert_eq!(wrong, None, "bent at {bad}");
+        entries[bad].1[bad % 40] ^= 0x10;
+        if bad % 7 == 0 {
+            verifier.maintain(20);
+        }
+    }
+}
+
+#[test]
+fn maintenance_beside_batches_and_registration_changes_no_verdict() {
+    let Signed { keys, entries } = signed(20, 600);
+    let verifier = Verifier::new(VerifierConfig {
+        memory_budget_bytes: 200 << 10,
+        ..VerifierConfig::default()
+    })
+    .expect("auto is always there");
+    let handles = handles(&verifier, &keys);
+    let items: Vec<Item<'_>> = entries
+        .iter()
+        .map(|(key, message, signature)| Item {
+            key: handles[*key],
+            message,
+            signature,
+        })
+        .collect();
+    rayon::scope(|scope| {
+        // In rayon's own pool, where a worker that waits for its part of a batch may steal it.
+        for seed in 100..200 {
+            let verifier = &verifier;
+            scope.spawn(move |_| {
+                verifier.maintain(3);
+                verifier.register(&SecretKey::from_seed([seed; 32]).public());
+            });
+        }
+        for _ in 0..60 {
+            let mut verdicts = vec![Verdict::Invalid; items.len()];
+            verifier.verify_batch(&items, &mut verdicts);
+            assert!(verdicts.iter().all(|verdict| verdict.is_valid()));
+        }
+    });
+    assert!(verifier.maintain(0).table_bytes <= 200 << 10);
 }
 
 #[test]

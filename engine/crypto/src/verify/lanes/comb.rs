@@ -15,11 +15,10 @@
 //! other T − 1 bits number the row; when it is minus the row of the inverted bits is taken negated. So one comb has 2^(T−1)
 //! rows, and a multiplication costs E doublings and V·E additions.
 //!
-//! [`recode`] finds the b of k: `Σ ±2^i = 2b − (2^n − 1)`, hence `b = (k + 2^n − 1)/2 mod L`, which is < 2^253. It may be
-//! taken mod L since every point here is of order L (protocol rule 3).
+//! [`recode`] finds a b of k: `Σ ±2^i = 2b − (2^n − 1)`, hence `b ≡ (k + 2^n − 1)/2 mod L`. It may be taken mod L since every
+//! point here is of order L (protocol rule 3).
 
-/// L, the order of the base point, in words.
-pub(super) const L: [u64; 4] = [0x5812_631a_5cf5_d3ed, 0x14de_f9de_a2f7_9cd6, 0, 0x1000_0000_0000_0000];
+use super::scalar::{L, reduce_once, sum};
 
 /// The measures of a comb.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,7 +35,7 @@ pub(super) struct Shape {
 
 impl Shape {
     /// # Panics
-    /// Unless 253 ≤ T·V·E and T ≤ 16.
+    /// Unless 254 ≤ T·V·E ≤ 256 and T ≤ 16.
     pub(super) const fn new(teeth: usize, combs: usize, columns: usize) -> Self {
         let bits = teeth * combs * columns;
         assert!(
@@ -84,42 +83,11 @@ const fn shifted(x: &[u64; 4]) -> [u64; 4] {
     ]
 }
 
-/// x − L if x ≥ L, else x.
-const fn reduce_once(x: &[u64; 4]) -> [u64; 4] {
-    let mut result = [0; 4];
-    let mut borrow = false;
-    let mut i = 0;
-    while i < 4 {
-        let (low, first) = x[i].overflowing_sub(L[i]);
-        let (low, second) = low.overflowing_sub(borrow as u64);
-        result[i] = low;
-        borrow = first || second;
-        i += 1;
-    }
-    if borrow { *x } else { result }
-}
-
-/// True if x < L.
-pub(super) fn is_reduced(x: &[u64; 4]) -> bool {
-    x.iter().rev().lt(L.iter().rev())
-}
-
-/// Wrapping sum of words; the callers' sums stay below 2^256.
-fn sum(a: &[u64; 4], b: &[u64; 4]) -> [u64; 4] {
-    let mut carry = false;
-    let mut result = [0; 4];
-    for i in 0..4 {
-        (result[i], carry) = a[i].carrying_add(b[i], carry);
-    }
-    debug_assert!(!carry, "both summands are below 2L");
-    result
-}
-
-/// The b of k < L: see the head of the module.
+/// A b of any k < 2^255: see the head of the module. It is < 2^254 + 2^253; for the k of `scalar::reduce_wide` it is < 2^254.
 pub(super) fn recode(shape: &Shape, k: &[u64; 4]) -> [u64; 4] {
-    debug_assert!(is_reduced(k), "scalars come reduced");
+    debug_assert!(k[3] >> 63 == 0, "scalars come below 2^255");
+    // Halving mod L: an odd number is made even by adding L. All stays below 2^255 + 2L < 2^256.
     let x = sum(k, &shape.offset);
-    // Now x < 2L. Half of it mod L: make it even by adding L, which keeps it below 3L < 2^254.
     let x = if x[0] & 1 == 1 { sum(&x, &L) } else { x };
     let half = [
         x[0] >> 1 | x[1] << 63,
@@ -139,54 +107,30 @@ pub(super) struct Digits<const N: usize> {
 }
 
 impl<const N: usize> Digits<N> {
-    /// The digits of eight scalars below L for a comb of `shape`.
-    pub(super) fn new(shape: &Shape, scalars: &[[u64; 4]; 8]) -> Self {
-        assert_eq!(shape.tooth_bits(), N, "the shape's columns are counted by the type");
+    /// The digits of eight scalars below 2^255 for V combs of T teeth.
+    #[inline(always)]
+    pub(super) fn new<const T: usize, const V: usize>(scalars: &[[u64; 4]; 8]) -> Self {
+        let shape = const { Shape::new(T, V, N / V) };
         let mut digits = Self {
             rows: [[0; N]; 8],
             negative: [0; N],
         };
-        let teeth = scalars.map(|scalar| {
-            let b = recode(shape, &scalar);
+        let mut signs = [[0; 8]; 8];
+        for (lane, scalar) in scalars.iter().enumerate() {
+            let b = recode(&shape, scalar);
             let mut teeth = [0; 16];
-            for (tooth, bits) in teeth[..shape.teeth].iter_mut().enumerate() {
+            for (tooth, bits) in teeth[..T].iter_mut().enumerate() {
                 *bits = field_of_bits(&b, tooth * N, N);
             }
-            teeth
-        });
-        for byte in 0..N.div_ceil(8) {
-            digits.fill(shape.teeth, byte, &teeth);
+            for (byte, columns) in digits.rows[lane].chunks_mut(8).enumerate() {
+                signs[byte][lane] = rows_of::<T>(&teeth, byte, columns);
+            }
+        }
+        for (signs, negative) in signs.iter().zip(digits.negative.chunks_mut(8)) {
+            let columns = (!transpose(u64::from_le_bytes(*signs))).to_le_bytes();
+            negative.copy_from_slice(&columns[..negative.len()]);
         }
         digits
-    }
-
-    /// The columns 8·byte and up, at most eight.
-    fn fill(&mut self, count: usize, byte: usize, teeth: &[[u64; 16]; 8]) {
-        let start = 8 * byte;
-        let end = N.min(start + 8);
-        let mut plus = [0; 8];
-        for (lane, teeth) in teeth.iter().enumerate() {
-            // Column c of the low eight teeth is byte c of `low`, of the others byte c of `high`.
-            let low = transpose(collect(teeth[..8].as_array().expect("8 of 16"), byte));
-            let high = if count > 8 {
-                transpose(collect(teeth[8..].as_array().expect("8 of 16"), byte))
-            } else {
-                0
-            };
-            let top = count - 1;
-            let signs = if top < 8 { low >> top } else { high >> (top - 8) } & ONES;
-            // Inverts all bits of a negative column; what stands at the topmost then is cut off.
-            let invert = (ONES - signs) * 0xff;
-            let mask = (1_u16 << top) - 1;
-            let (low, high) = ((low ^ invert).to_le_bytes(), (high ^ invert).to_le_bytes());
-            for (column, row) in self.rows[lane][start..end].iter_mut().enumerate() {
-                *row = u16::from_le_bytes([low[column], high[column]]) & mask;
-            }
-            // Gathers the lowest bits of eight bytes into one byte.
-            plus[lane] = (signs.wrapping_mul(0x0102_0408_1020_4080) >> 56) as u8;
-        }
-        let negative = (!transpose(u64::from_le_bytes(plus))).to_le_bytes();
-        self.negative[start..end].copy_from_slice(&negative[..end - start]);
     }
 
     /// The row of column `column` in lane `lane`.
@@ -205,7 +149,26 @@ impl<const N: usize> Digits<N> {
 /// The lowest bit of each byte.
 const ONES: u64 = 0x0101_0101_0101_0101;
 
+/// The rows of the columns 8·byte and up, at most eight; gives their topmost bits.
+#[inline(always)]
+fn rows_of<const T: usize>(teeth: &[u64; 16], byte: usize, rows: &mut [u16]) -> u8 {
+    // Column c of the low eight teeth is byte c of `low`, of the others byte c of `high`.
+    let low = transpose(collect(teeth, 0, byte));
+    let high = if T > 8 { transpose(collect(teeth, 8, byte)) } else { 0 };
+    let top = T - 1;
+    let signs = if T > 8 { high >> (top % 8) } else { low >> top } & ONES;
+    // Inverts all bits of a negative column; what stands at the topmost then is cut off.
+    let invert = (ONES - signs) * 0xff;
+    let (low, high) = ((low ^ invert).to_le_bytes(), (high ^ invert).to_le_bytes());
+    for (row, (low, high)) in rows.iter_mut().zip(low.into_iter().zip(high)) {
+        *row = u16::from_le_bytes([low, high]) & ((1 << top) - 1);
+    }
+    // Gathers the lowest bits of eight bytes into the highest byte.
+    signs.wrapping_mul(0x0102_0408_1020_4080).to_le_bytes()[7]
+}
+
 /// `count ≤ 64` bits of `b` from bit `start` on.
+#[inline(always)]
 fn field_of_bits(b: &[u64; 4], start: usize, count: usize) -> u64 {
     let (word, shift) = (start / 64, start % 64);
     let low = if word < 4 { b[word] >> shift } else { 0 };
@@ -217,16 +180,18 @@ fn field_of_bits(b: &[u64; 4], start: usize, count: usize) -> u64 {
     (low | high) & (u64::MAX >> (64 - count))
 }
 
-/// Byte `byte` of each word, as the rows of an 8 × 8 bit matrix.
-fn collect(words: &[u64; 8], byte: usize) -> u64 {
-    let mut rows = 0;
-    for (row, word) in words.iter().enumerate() {
-        rows |= (word >> (8 * byte) & 0xff) << (8 * row);
+/// Byte `byte` of each of eight words, as the rows of an 8 × 8 bit matrix.
+#[inline(always)]
+fn collect(words: &[u64; 16], first: usize, byte: usize) -> u64 {
+    let mut rows = [0; 8];
+    for (row, word) in rows.iter_mut().zip(&words[first..]) {
+        *row = word.to_le_bytes()[byte];
     }
-    rows
+    u64::from_le_bytes(rows)
 }
 
 /// The 8 × 8 bit matrix whose columns are the bytes of `x` (Hacker's Delight, 7-3).
+#[inline(always)]
 fn transpose(x: u64) -> u64 {
     let swap = |x: u64, shift: u32, mask: u64| {
         let t = (x ^ x >> shift) & mask;

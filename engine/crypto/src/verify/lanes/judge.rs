@@ -2,21 +2,20 @@
 
 use std::sync::OnceLock;
 
-use curve25519_dalek::scalar::Scalar;
-use sha2::{Digest as _, Sha512};
-
 use super::super::engine::{Engine, Job, Table};
 use super::super::single::IDENTITY;
 use super::build::{base_table, projective_rows, tables};
-use super::comb::{Digits, Shape, is_reduced};
+use super::comb::{Digits, Shape};
 use super::decompress::{decompress, limbs, load_encodings, pack, unpack, words};
 use super::field::Field;
 use super::multiply::{
     BASE, BASE_COLUMNS, BASE_ROWS, COLD, HOT, HOT_ROWS, HotTable, Lanes, WARM, WARM_ROWS, WarmTable, cold, comb,
 };
-use super::point::{Pair, Point};
+use super::point::Point;
 use super::power::invert_all;
 use super::row::Row;
+use super::scalar::{is_reduced, reduce_wide};
+use super::sha512::{Message, sha512};
 use super::vector::{Cpu, Mask};
 use crate::keys::PublicKey;
 
@@ -34,9 +33,10 @@ struct Prepared<'a> {
     /// Which job.
     index: usize,
     key: &'a KeyPoint,
-    r: &'a [u8; 32],
-    k: [u64; 4],
+    message: Message<'a>,
     s: [u64; 4],
+    /// Congruent to the hash mod L; set by [`hash`].
+    k: [u64; 4],
 }
 
 /// The eight-lane verifier of a processor that has the instructions, and the table of the base point.
@@ -140,19 +140,27 @@ fn prepare<'a>(index: usize, job: &Job<'a, Lanes8>) -> Option<Prepared<'a>> {
     if !is_reduced(&s) || *r == IDENTITY {
         return None;
     }
-    let hash = Sha512::new()
-        .chain_update(r)
-        .chain_update(job.key.bytes)
-        .chain_update(job.message)
-        .finalize();
-    let k = words(Scalar::from_bytes_mod_order_wide(&hash.into()).as_bytes());
+    let message = Message {
+        r,
+        key: &job.key.bytes,
+        body: job.message,
+    };
     Some(Prepared {
         index,
         key: job.key,
-        r,
-        k,
+        message,
         s,
+        k: [0; 4],
     })
+}
+
+/// Sets the k of up to eight signatures.
+#[target_feature(enable = "avx512f,avx512vl,avx512dq,avx512bw,avx512ifma,avx512vbmi2")]
+fn hash(cpu: Cpu, members: &mut [Prepared<'_>; 8]) {
+    let hashes = sha512(cpu, &members.map(|member| member.message));
+    for (member, hash) in members.iter_mut().zip(&hashes) {
+        member.k = reduce_wide(hash);
+    }
 }
 
 /// Eight signatures after the multiplication, to be compared with R.
@@ -174,60 +182,75 @@ fn judge(cpu: Cpu, base: &[Row; BASE_ROWS], jobs: &[Job<'_, Lanes8>], valid: &mu
         }
     }
     let mut computed = Vec::with_capacity(jobs.len() / 8 + 6);
-    for group in hot.chunks(16) {
-        by_table::<HOT_ROWS, 2, 32>(cpu, base, &HOT, group, &mut computed);
-    }
-    for group in warm.chunks(16) {
-        by_table::<WARM_ROWS, 1, 51>(cpu, base, &WARM, group, &mut computed);
-    }
-    for group in bare.chunks(16) {
+    by_tables::<HOT_ROWS, 8, 2, 32>(cpu, base, &hot, &mut computed);
+    by_tables::<WARM_ROWS, 5, 1, 51>(cpu, base, &warm, &mut computed);
+    for group in bare.chunks(8) {
         bare_keys(cpu, base, group, &mut computed);
     }
     compare(cpu, &computed, valid);
 }
 
-/// Sixteen members of a group of 1 to 16: the last one fills the lanes that are left, and is judged there once more.
+/// Eight members of a group of 1 to 8: the last one fills the lanes that are left, and is judged there once more.
 #[inline(always)]
-fn fill<T: Copy>(group: &[T]) -> Pair<[T; 8]> {
+fn fill<T: Copy>(group: &[T]) -> [T; 8] {
     let last = group.len() - 1;
-    [0, 8].map(|start| [0, 1, 2, 3, 4, 5, 6, 7].map(|lane| group[last.min(start + lane)]))
+    let mut members = [group[last]; 8];
+    members[..=last].copy_from_slice(group);
+    members
+}
+
+/// Keys with tables, sixteen at a time as long as there are more than eight.
+#[target_feature(enable = "avx512f,avx512vl,avx512dq,avx512bw,avx512ifma,avx512vbmi2")]
+fn by_tables<'a, const ROWS: usize, const T: usize, const V: usize, const N: usize>(
+    cpu: Cpu,
+    base: &[Row; BASE_ROWS],
+    jobs: &[(Prepared<'a>, &'a [Row; ROWS])],
+    computed: &mut Vec<Computed<'a>>,
+) {
+    for jobs in jobs.chunks(16) {
+        if let Some((first, second)) = jobs.split_at_checked(8).filter(|(_, second)| !second.is_empty()) {
+            multiply::<2, ROWS, T, V, N>(cpu, base, &[fill(first), fill(second)], computed);
+        } else {
+            multiply::<1, ROWS, T, V, N>(cpu, base, &[fill(jobs)], computed);
+        }
+    }
 }
 
 #[target_feature(enable = "avx512f,avx512vl,avx512dq,avx512bw,avx512ifma,avx512vbmi2")]
-fn by_table<'a, const ROWS: usize, const V: usize, const N: usize>(
+fn multiply<'a, const G: usize, const ROWS: usize, const T: usize, const V: usize, const N: usize>(
     cpu: Cpu,
     base: &[Row; BASE_ROWS],
-    shape: &Shape,
-    group: &[(Prepared<'a>, &'a [Row; ROWS])],
+    groups: &[[(Prepared<'a>, &'a [Row; ROWS]); 8]; G],
     computed: &mut Vec<Computed<'a>>,
 ) {
-    let groups = fill(group);
-    let lanes = groups.map(|members| Lanes {
-        tables: members.map(|member| member.1),
-        digits: Digits::<N>::new(shape, &members.map(|member| member.0.k)),
-        base_digits: Digits::<BASE_COLUMNS>::new(&BASE, &members.map(|member| member.0.s)),
-    });
-    let points = comb::<ROWS, V, N>(cpu, &lanes, base);
-    for (members, point) in groups.into_iter().zip(points) {
-        computed.push(Computed {
-            members: members.map(|member| member.0),
-            point,
-        });
+    let mut members = groups.map(|group| group.map(|member| member.0));
+    for members in &mut members {
+        hash(cpu, members);
     }
+    let lanes = core::array::from_fn(|group: usize| Lanes {
+        tables: groups[group].map(|member| member.1),
+        digits: Digits::<N>::new::<T, V>(&members[group].map(|member| member.k)),
+        base_digits: base_digits(&members[group]),
+    });
+    let points = comb::<G, ROWS, V, N>(cpu, &lanes, base);
+    for (members, point) in members.into_iter().zip(points) {
+        computed.push(Computed { members, point });
+    }
+}
+
+fn base_digits(members: &[Prepared<'_>; 8]) -> Digits<BASE_COLUMNS> {
+    Digits::new::<{ BASE.teeth }, 1>(&members.map(|member| member.s))
 }
 
 #[target_feature(enable = "avx512f,avx512vl,avx512dq,avx512bw,avx512ifma,avx512vbmi2")]
 fn bare_keys<'a>(cpu: Cpu, base: &[Row; BASE_ROWS], group: &[Prepared<'a>], computed: &mut Vec<Computed<'a>>) {
-    for members in fill(group) {
-        let (x, y) = load_keys(cpu, &members.map(|member| member.key));
-        let rows = projective_rows(&COLD, &Point::from_affine(&x, &y));
-        let digits = Digits::new(&COLD, &members.map(|member| member.k));
-        let base_digits = Digits::<BASE_COLUMNS>::new(&BASE, &members.map(|member| member.s));
-        computed.push(Computed {
-            members,
-            point: cold(cpu, &rows, &digits, base, &base_digits),
-        });
-    }
+    let mut members = fill(group);
+    hash(cpu, &mut members);
+    let (x, y) = load_keys(cpu, &members.map(|member| member.key));
+    let rows = projective_rows(&COLD, &Point::from_affine(&x, &y));
+    let digits = Digits::new::<{ COLD.teeth }, 1>(&members.map(|member| member.k));
+    let point = cold(cpu, &rows, &digits, base, &base_digits(&members));
+    computed.push(Computed { members, point });
 }
 
 /// Compares the encodings of the points with the bytes of R: y limb by limb, x by its lowest bit.
@@ -237,7 +260,7 @@ fn compare(cpu: Cpu, computed: &[Computed<'_>], valid: &mut [bool]) {
     invert_all(cpu, &mut inverses);
     for (group, inverse) in computed.iter().zip(&inverses) {
         let (x, y) = group.point.affine(inverse);
-        let (expected, signs): (Field, Mask) = load_encodings(cpu, &group.members.map(|member| member.r));
+        let (expected, signs): (Field, Mask) = load_encodings(cpu, &group.members.map(|member| member.message.r));
         // The encoding's y is taken as it is, not reduced: a non-canonical R equals no canonical y.
         let equal = y.canonical().same_limbs(&expected) & !(x.canonical().odd() ^ signs);
         for (lane, member) in group.members.iter().enumerate() {

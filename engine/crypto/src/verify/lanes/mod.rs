@@ -2,7 +2,7 @@
 //! verdict each.
 //!
 //! ```text
-//! R ‖ S, M, A → [`judge`]  S < L, k = SHA-512(R ‖ A ‖ M) mod L
+//! R ‖ S, M, A → [`judge`]  S < L, k = SHA-512(R ‖ A ‖ M) mod L ([`sha512`], [`scalar`])
 //!             → [`comb`]   digits of k and S
 //!             → [`multiply`] [S]B + [k](−A) from tables of rows ([`row`], built by [`build`])
 //!             → [`judge`]  all Z inverted together, y and the sign of x compared with the bytes of R
@@ -20,6 +20,8 @@ mod multiply;
 mod point;
 mod power;
 mod row;
+mod scalar;
+mod sha512;
 mod vector;
 
 #[cfg(test)]

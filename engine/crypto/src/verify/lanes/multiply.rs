@@ -1,7 +1,7 @@
 //! `[S]B − [k]A` in eight lanes: doublings shared by the comb of A and the comb of the base point.
 
 use super::comb::{Digits, Shape};
-use super::point::{Affine, Pair, Point, add_affine, add_affine_pair, add_cached, double, double_pair};
+use super::point::{Affine, Point, add_all, add_cached, double_all};
 use super::row::{ProjectiveRows, Row, load_rows, prefetch};
 use super::vector::Cpu;
 
@@ -80,18 +80,20 @@ impl<const ROWS: usize, const N: usize> Lanes<'_, ROWS, N> {
     }
 }
 
-/// `[k]P + [s]B` where lane l's P is the point of `tables[l]`, a table of shape (T, V, E) with ROWS = V·2^(T−1), N = V·E.
+/// `[k]P + [s]B` for G groups, where lane l's P is the point of `tables[l]`, a table of shape (T, V, E) with
+/// ROWS = V·2^(T−1) and N = V·E.
 #[target_feature(enable = "avx512f,avx512vl,avx512dq,avx512bw,avx512ifma,avx512vbmi2")]
-pub(super) fn comb<const ROWS: usize, const V: usize, const N: usize>(
+pub(super) fn comb<const G: usize, const ROWS: usize, const V: usize, const N: usize>(
     cpu: Cpu,
-    groups: &Pair<Lanes<'_, ROWS, N>>,
+    groups: &[Lanes<'_, ROWS, N>; G],
     base: &[Row; BASE_ROWS],
-) -> Pair<Point> {
+) -> [Point; G] {
     let columns = N / V;
     for column in columns - AHEAD..columns {
         groups.iter().for_each(|group| group.prefetch::<V>(base, column));
     }
-    let mut points = [Point::identity(cpu); 2];
+    let mut points = [Point::identity(cpu); G];
+    let mut summands = [Affine::identity(cpu); G];
     for column in (0..columns).rev() {
         if column >= AHEAD {
             groups
@@ -99,21 +101,19 @@ pub(super) fn comb<const ROWS: usize, const V: usize, const N: usize>(
                 .for_each(|group| group.prefetch::<V>(base, column - AHEAD));
         }
         if column + 1 < columns {
-            double_pair(&mut points);
+            double_all(&mut points);
         }
         for comb in 0..V {
-            let summands = [
-                groups[0].key_summand::<V>(cpu, comb, column),
-                groups[1].key_summand::<V>(cpu, comb, column),
-            ];
-            add_affine_pair(&mut points, &summands);
+            for (summand, group) in summands.iter_mut().zip(groups) {
+                *summand = group.key_summand::<V>(cpu, comb, column);
+            }
+            add_all(&mut points, &summands);
         }
         if column < BASE_COLUMNS {
-            let summands = [
-                groups[0].base_summand(cpu, base, column),
-                groups[1].base_summand(cpu, base, column),
-            ];
-            add_affine_pair(&mut points, &summands);
+            for (summand, group) in summands.iter_mut().zip(groups) {
+                *summand = group.base_summand(cpu, base, column);
+            }
+            add_all(&mut points, &summands);
         }
     }
     points
@@ -128,21 +128,24 @@ pub(super) fn cold(
     base: &[Row; BASE_ROWS],
     base_digits: &Digits<BASE_COLUMNS>,
 ) -> Point {
-    let mut point = Point::identity(cpu);
+    let mut points = [Point::identity(cpu)];
     for column in (0..COLD.columns).rev() {
         if column + 1 < COLD.columns {
-            point = double(&point);
+            double_all(&mut points);
         }
-        let chosen = [0, 1, 2, 3, 4, 5, 6, 7].map(|lane| digits.row(lane, column));
-        point = add_cached(&point, &rows.load(cpu, &chosen, digits.negative(column)));
+        let mut chosen = [0; 8];
+        for (lane, row) in chosen.iter_mut().enumerate() {
+            *row = digits.row(lane, column);
+        }
+        points[0] = add_cached(&points[0], &rows.load(cpu, &chosen, digits.negative(column)));
         if column < BASE_COLUMNS {
             let summand = load_rows(
                 cpu,
                 &pick(&[base; 8], base_digits, 0, column),
                 base_digits.negative(column),
             );
-            point = add_affine(&point, &summand);
+            add_all(&mut points, &[summand]);
         }
     }
-    point
+    points[0]
 }

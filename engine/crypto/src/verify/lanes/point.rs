@@ -204,18 +204,38 @@ impl Point {
     }
 }
 
-/// [`Point::double`], out of line.
+/// Doubles one or two groups of eight points, with T. Two independent groups go through each step together, since one alone
+/// leaves the multipliers idle while a product ends; out of line, so that the main loop fits the instruction cache.
 #[inline(never)]
 #[target_feature(enable = "avx512f,avx512vl,avx512dq,avx512bw,avx512ifma,avx512vbmi2")]
-pub(super) fn double(point: &Point) -> Point {
-    point.double()
+pub(super) fn double_all<const G: usize>(points: &mut [Point; G]) {
+    match points.as_mut_slice() {
+        [first, second] => {
+            let factors = [first.double_factors(), second.double_factors()];
+            *first = factors[0].with_t();
+            *second = factors[1].with_t();
+        }
+        any => any.iter_mut().for_each(|point| *point = point.double()),
+    }
 }
 
-/// [`Point::add_affine`], out of line.
+/// Adds to one or two groups of eight points, with T. Reads T.
 #[inline(never)]
 #[target_feature(enable = "avx512f,avx512vl,avx512dq,avx512bw,avx512ifma,avx512vbmi2")]
-pub(super) fn add_affine(point: &Point, summand: &Affine) -> Point {
-    point.add_affine(summand)
+pub(super) fn add_all<const G: usize>(points: &mut [Point; G], summands: &[Affine; G]) {
+    match (points.as_mut_slice(), summands.as_slice()) {
+        ([first, second], [to_first, to_second]) => {
+            let factors = [first.add_affine_factors(to_first), second.add_affine_factors(to_second)];
+            *first = factors[0].with_t();
+            *second = factors[1].with_t();
+        }
+        (points, summands) => {
+            points
+                .iter_mut()
+                .zip(summands)
+                .for_each(|(point, summand)| *point = point.add_affine(summand));
+        }
+    }
 }
 
 /// [`Point::add_cached`], out of line.
@@ -225,33 +245,18 @@ pub(super) fn add_cached(point: &Point, summand: &Cached) -> Point {
     point.add_cached(summand)
 }
 
-/// Two independent groups of eight points go through each step together: a product takes 51 cycles from end to end but
-/// only 28 of the multipliers, so one group alone leaves them idle for much of the time. Kept out of line, so that the main
-/// loop fits the instruction cache.
-pub(super) type Pair<T> = [T; 2];
-
-/// Doubles both, with T.
-#[inline(never)]
-#[target_feature(enable = "avx512f,avx512vl,avx512dq,avx512bw,avx512ifma,avx512vbmi2")]
-pub(super) fn double_pair(points: &mut Pair<Point>) {
-    let factors = [points[0].double_factors(), points[1].double_factors()];
-    points[0] = factors[0].with_t();
-    points[1] = factors[1].with_t();
-}
-
-/// Adds to both, with T. Reads T.
-#[inline(never)]
-#[target_feature(enable = "avx512f,avx512vl,avx512dq,avx512bw,avx512ifma,avx512vbmi2")]
-pub(super) fn add_affine_pair(points: &mut Pair<Point>, summands: &Pair<Affine>) {
-    let factors = [
-        points[0].add_affine_factors(&summands[0]),
-        points[1].add_affine_factors(&summands[1]),
-    ];
-    points[0] = factors[0].with_t();
-    points[1] = factors[1].with_t();
-}
-
 impl Affine {
+    /// The summand of the identity.
+    #[inline(always)]
+    pub(super) fn identity(cpu: Cpu) -> Self {
+        let one = Field::one(cpu);
+        Self {
+            plus: one,
+            minus: one,
+            t2d: Field::zero(cpu),
+        }
+    }
+
     /// The summand of the affine point (x, y).
     #[inline(always)]
     pub(super) fn new(x: &Field, y: &Field) -> Self {

@@ -75,7 +75,7 @@ impl ProjectiveRows {
 
 /// Register i of the result holds lane i of every register.
 #[inline(always)]
-fn transpose(r: &[Vector; 8]) -> [Vector; 8] {
+pub(super) fn transpose(r: &[Vector; 8]) -> [Vector; 8] {
     let cpu = r[0].cpu();
     let pairs = |a: usize, b: usize| (r[a].interleave_even(r[b]), r[a].interleave_odd(r[b]));
     let ((e01, o01), (e23, o23)) = (pairs(0, 1), pairs(2, 3));

@@ -3,6 +3,7 @@
 //! Where the processor lacks the instructions, every test here says so and passes.
 
 mod fields;
+mod hashes;
 mod points;
 
 use super::vector::Cpu;

@@ -7,9 +7,10 @@
 use core::arch::x86_64::{
     __m512i, _mm256_loadu_si256, _mm512_add_epi64, _mm512_and_si512, _mm512_castsi256_si512, _mm512_cmpeq_epi64_mask,
     _mm512_cmplt_epu64_mask, _mm512_inserti64x4, _mm512_loadu_si512, _mm512_madd52hi_epu64, _mm512_madd52lo_epu64,
-    _mm512_mask_blend_epi64, _mm512_mullo_epi64, _mm512_or_si512, _mm512_permutex2var_epi64, _mm512_set1_epi64,
-    _mm512_shrdi_epi64, _mm512_srli_epi64, _mm512_storeu_si512, _mm512_sub_epi64, _mm512_test_epi64_mask,
-    _mm512_testn_epi64_mask, _mm512_unpackhi_epi64, _mm512_unpacklo_epi64,
+    _mm512_mask_blend_epi64, _mm512_mullo_epi64, _mm512_or_si512, _mm512_permutex2var_epi64, _mm512_ror_epi64,
+    _mm512_set1_epi64, _mm512_set4_epi32, _mm512_shrdi_epi64, _mm512_shuffle_epi8, _mm512_srli_epi64,
+    _mm512_storeu_si512, _mm512_sub_epi64, _mm512_ternarylogic_epi64, _mm512_test_epi64_mask, _mm512_testn_epi64_mask,
+    _mm512_unpackhi_epi64, _mm512_unpacklo_epi64,
 };
 
 /// One bit per lane, lane 0 lowest.
@@ -60,6 +61,17 @@ operations! {
     fn and(self, b: Self) -> Self = Self(_mm512_and_si512(self.0, b.0));
     /// Bitwise or.
     fn or(self, b: Self) -> Self = Self(_mm512_or_si512(self.0, b.0));
+    /// The exclusive or of three.
+    fn xor3(self, b: Self, c: Self) -> Self = Self(_mm512_ternarylogic_epi64::<0x96>(self.0, b.0, c.0));
+    /// Bit by bit: `b` where self is 1, `c` where it is 0.
+    fn select(self, b: Self, c: Self) -> Self = Self(_mm512_ternarylogic_epi64::<0xca>(self.0, b.0, c.0));
+    /// Bit by bit: what two of the three have.
+    fn majority(self, b: Self, c: Self) -> Self = Self(_mm512_ternarylogic_epi64::<0xe8>(self.0, b.0, c.0));
+    /// The bytes of every lane in reverse.
+    fn swap_bytes(self) -> Self = {
+        let order = _mm512_set4_epi32(0x0809_0a0b, 0x0c0d_0e0f, 0x0001_0203, 0x0405_0607);
+        Self(_mm512_shuffle_epi8(self.0, order))
+    };
     /// The low 64 bits of the product.
     fn times(self, b: Self) -> Self = Self(_mm512_mullo_epi64(self.0, b.0));
     /// self plus the low 52 bits of the product of the low 52 bits of `a` and `b`.
@@ -111,6 +123,13 @@ impl Vector {
         Self(unsafe { _mm512_loadu_si512(lanes.as_ptr().cast()) })
     }
 
+    /// Lane j is the little-endian word j of `bytes`.
+    #[inline(always)]
+    pub(super) fn load_bytes(_: Cpu, bytes: &[u8; 64]) -> Self {
+        // SAFETY: `Cpu` proves the instruction; 64 bytes are readable, and no alignment is needed.
+        Self(unsafe { _mm512_loadu_si512(bytes.as_ptr().cast()) })
+    }
+
     /// `low` in lanes 0 to 3, `high` in lanes 4 to 7.
     #[inline(always)]
     pub(super) fn load_halves(_: Cpu, low: &[u64; 4], high: &[u64; 4]) -> Self {
@@ -127,6 +146,13 @@ impl Vector {
     pub(super) fn shift_right<const COUNT: u32>(self) -> Self {
         // SAFETY: `self` proves the instruction.
         Self(unsafe { _mm512_srli_epi64::<COUNT>(self.0) })
+    }
+
+    /// Lane-wise rotation right.
+    #[inline(always)]
+    pub(super) fn rotate_right<const COUNT: i32>(self) -> Self {
+        // SAFETY: `self` proves the instruction.
+        Self(unsafe { _mm512_ror_epi64::<COUNT>(self.0) })
     }
 
     /// The low 64 bits of `high·2^64 + self` shifted right.

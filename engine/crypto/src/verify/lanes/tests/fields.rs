@@ -1,10 +1,11 @@
 use num_bigint::BigUint;
 
-use super::super::comb::{Digits, L, Shape, is_reduced, recode};
+use super::super::comb::{Digits, Shape, recode};
 use super::super::decompress::{pack, unpack};
 use super::super::field::{Field, Limbs, Wide};
 use super::super::multiply::{BASE, HOT, WARM};
 use super::super::power::{invert, invert_all, sqrt_ratio};
+use super::super::scalar::{L, is_reduced, reduce_wide};
 use super::super::vector::Cpu;
 use super::{Numbers, cpu};
 
@@ -250,13 +251,13 @@ fn scalars(numbers: &mut Numbers) -> Vec<[u64; 4]> {
 
 #[test]
 fn digits_sum_to_the_scalar() {
-    fn check<const N: usize>(shape: &Shape, scalars: &[[u64; 4]]) {
+    fn check<const T: usize, const V: usize, const N: usize>(shape: &Shape, scalars: &[[u64; 4]]) {
         let l = big(&L);
         for eight in scalars.as_chunks::<8>().0 {
-            let digits = Digits::<N>::new(shape, eight);
+            let digits = Digits::<N>::new::<T, V>(eight);
             for (lane, scalar) in eight.iter().enumerate() {
                 let b = recode(shape, scalar);
-                assert!(is_reduced(&b));
+                assert!(big(&b).bits() <= 254);
                 let ones = (BigUint::from(1_u8) << (shape.teeth * N)) - 1_u8;
                 assert_eq!((big(&b) * 2_u8 + (&l << 10) - ones % &l) % &l, big(scalar), "recode");
                 // The columns, put together again, are the bits of b.
@@ -275,9 +276,9 @@ fn digits_sum_to_the_scalar() {
         }
     }
     let scalars = scalars(&mut Numbers(7));
-    check::<16>(&BASE, &scalars);
-    check::<32>(&HOT, &scalars);
-    check::<51>(&WARM, &scalars);
+    check::<16, 1, 16>(&BASE, &scalars);
+    check::<8, 2, 32>(&HOT, &scalars);
+    check::<5, 1, 51>(&WARM, &scalars);
 }
 
 #[test]
@@ -286,4 +287,24 @@ fn scalars_are_reduced_below_the_order_only() {
     assert!(is_reduced(&[u64::MAX, u64::MAX, u64::MAX, L[3] - 1]) && is_reduced(&[u64::MAX, L[1] - 1, 0, L[3]]));
     assert!(!is_reduced(&L) && !is_reduced(&[L[0] + 1, L[1], L[2], L[3]]) && !is_reduced(&[u64::MAX; 4]));
     assert!(!is_reduced(&[0, 0, 1, L[3]]) && !is_reduced(&[0, L[1] + 1, 0, L[3]]));
+}
+
+#[test]
+fn wide_numbers_keep_their_value_mod_l() {
+    let mut numbers = Numbers(8);
+    let l = big(&L);
+    let edges = [0, 1, u64::MAX, 1 << 60, (1 << 60) - 1, L[0], L[1], L[3]];
+    for round in 0..20_000 {
+        let x = [(); 8].map(|()| {
+            if round % 2 == 0 {
+                edges[numbers.below(8)]
+            } else {
+                numbers.next()
+            }
+        });
+        let value = x.iter().rev().fold(BigUint::ZERO, |sum, word| (sum << 64) + *word);
+        let reduced = big(&reduce_wide(&x));
+        assert_eq!(&reduced % &l, value % &l);
+        assert!(reduced < (BigUint::from(1_u8) << 254) + (BigUint::from(1_u8) << 126));
+    }
 }

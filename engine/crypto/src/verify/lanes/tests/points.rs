@@ -4,12 +4,13 @@ use curve25519_dalek::scalar::Scalar;
 use curve25519_dalek::traits::Identity as _;
 
 use super::super::build::{base_table, projective_rows, tables};
-use super::super::comb::{Digits, L, Shape};
+use super::super::comb::{Digits, Shape};
 use super::super::decompress::{decompress, load_encodings, words};
-use super::super::multiply::{BASE, COLD, HOT, HOT_ROWS, Lanes, WARM, WARM_ROWS, cold, comb};
-use super::super::point::{Affine, Pair, Point};
+use super::super::multiply::{COLD, HOT, HOT_ROWS, Lanes, WARM, WARM_ROWS, cold, comb};
+use super::super::point::{Affine, Point};
 use super::super::power::invert;
 use super::super::row::Row;
+use super::super::scalar::L;
 use super::super::vector::{Cpu, Mask};
 use super::{Numbers, cpu};
 
@@ -136,30 +137,33 @@ fn every_comb_agrees_with_dalek() {
                 }
             })
         };
-        let (k, s): (Pair<[Scalar; 8]>, Pair<[Scalar; 8]>) = ([draw(), draw()], [draw(), draw()]);
+        let (k, s): ([[Scalar; 8]; 2], [[Scalar; 8]; 2]) = ([draw(), draw()], [draw(), draw()]);
         let k_words = k.map(|k| k.map(|k| words(k.as_bytes())));
         let s_words = s.map(|s| s.map(|s| words(s.as_bytes())));
         let by_hot = [0, 1].map(|half: usize| Lanes {
             tables: hot.each_ref().map(|table| &**table),
-            digits: Digits::new(&HOT, &k_words[half]),
-            base_digits: Digits::new(&BASE, &s_words[half]),
+            digits: Digits::new::<8, 2>(&k_words[half]),
+            base_digits: Digits::new::<16, 1>(&s_words[half]),
         });
         let by_warm = [0, 1].map(|half: usize| Lanes {
             tables: warm.each_ref().map(|table| &**table),
-            digits: Digits::new(&WARM, &k_words[half]),
-            base_digits: Digits::new(&BASE, &s_words[half]),
+            digits: Digits::new::<5, 1>(&k_words[half]),
+            base_digits: Digits::new::<16, 1>(&s_words[half]),
         });
         // SAFETY: `cpu` proves the instructions.
         let (by_hot, by_warm) = unsafe {
             (
-                comb::<HOT_ROWS, 2, 32>(cpu, &by_hot, &base),
-                comb::<WARM_ROWS, 1, 51>(cpu, &by_warm, &base),
+                comb::<2, HOT_ROWS, 2, 32>(cpu, &by_hot, &base),
+                comb::<2, WARM_ROWS, 1, 51>(cpu, &by_warm, &base),
             )
         };
         for half in 0..2 {
             let expected = [0, 1, 2, 3, 4, 5, 6, 7]
                 .map(|lane| keys[lane] * k[half][lane] + EdwardsPoint::mul_base(&s[half][lane]));
-            let (digits, base_digits) = (Digits::new(&COLD, &k_words[half]), Digits::new(&BASE, &s_words[half]));
+            let (digits, base_digits) = (
+                Digits::new::<5, 1>(&k_words[half]),
+                Digits::new::<16, 1>(&s_words[half]),
+            );
             // SAFETY: `cpu` proves the instructions.
             let by_cold = unsafe {
                 let rows = projective_rows(&COLD, &load(cpu, &keys));
