@@ -1,8 +1,9 @@
 //! Wallets against a hub that is played by the test: it signs batches with the rules' own functions.
 
-use crate::played::{PlayedHub, client, lock, opened, sat, terms};
+use crate::played::{PlayedHub, ProofBytes, client, lock, opened, sat, terms};
 use tidegate_channel::wallet::{LeafFault, LockStatus, SettleOn};
 use tidegate_channel::{OpKind, OpOutcome};
+use tidegate_client::proof::ProofError;
 use tidegate_client::receipt::ReceiptError;
 use tidegate_client::store::MemoryStore;
 use tidegate_client::{
@@ -11,7 +12,7 @@ use tidegate_client::{
 use tidegate_ledger::Transaction;
 use tidegate_types::{Age, Amount, Height};
 use tidegate_wire::Items;
-use tidegate_wire::messages::{Body as _, Receipt, SyncAnswer};
+use tidegate_wire::messages::{Body as _, Link, Receipt, SyncAnswer};
 
 const HEIGHT: Height = Height::new(100);
 
@@ -82,6 +83,41 @@ fn every_changed_byte_of_a_proof_is_noticed() {
         }
     }
     assert!(payer.prove(&good.message()).unwrap());
+}
+
+#[test]
+fn an_ack_of_a_later_leaf_proves_the_payment_and_of_a_foreign_one_does_not() {
+    let mut hub = PlayedHub::new();
+    let (mut payer, mut payee) = (client(&hub, 1, 0), client(&hub, 2, 0));
+    let (from, to) = (opened(&hub, 1, 0).channel, opened(&hub, 2, 0).channel);
+    let state = payer.pay(&from, &[lock(&hub, 2, 50, 7)], HEIGHT).unwrap();
+    let batch = hub.deliver(&state, to);
+    payer.accept_receipt(&batch.receipt()).unwrap();
+    for batch in [batch, hub.refresh(to), hub.refresh(to)] {
+        payee.accept_receipt(&batch.receipt()).unwrap();
+    }
+    hub.take_ack(&payee.ack(&to, HEIGHT).unwrap().unwrap());
+    let good = hub.proof(from, 0);
+    let answer = good.message();
+    let proof = answer.proof.unwrap();
+    assert_eq!(proof.links.len(), 3);
+    // The payee acknowledges its leaves, and somebody puts one before them that it never saw.
+    let with = |links: &[Link]| try_links(&payer, &good, links);
+    assert_eq!(with(&[proof.links[0], proof.links[2]]), Err(ProofError::BrokenChain));
+    assert_eq!(with(&proof.links[..2]), Err(ProofError::BrokenChain));
+    assert_eq!(with(&proof.links[1..]), Err(ProofError::NotCredited));
+    assert_eq!(with(&[]), Err(ProofError::BrokenChain));
+    assert_eq!(with(proof.links), Ok(true));
+}
+
+/// What the payer says to a proof with other links.
+fn try_links(payer: &Channels<MemoryStore>, proof: &ProofBytes, links: &[Link]) -> Result<bool, ProofError> {
+    let mut answer = proof.message();
+    answer.proof.as_mut().unwrap().links = links;
+    match reopen(payer).prove(&answer) {
+        Err(StepError::Proof(error)) => Err(error),
+        other => Ok(other.unwrap()),
+    }
 }
 
 #[test]

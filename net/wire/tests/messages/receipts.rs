@@ -1,9 +1,9 @@
 //! Receipts that are written leaf by leaf.
 
-use tidegate_wire::ToClient;
 use tidegate_wire::frame::{MAX_BODY, MessageReader};
 use tidegate_wire::lengths::MAX_RECEIPT_BODY;
 use tidegate_wire::messages::{Body, EntryShape, Receipt, ReceiptEntry, ReceiptWriter};
+use tidegate_wire::{ToClient, WireError};
 
 use crate::samples::{bare_entry, entry, fill};
 
@@ -69,4 +69,22 @@ fn a_leaf_of_another_width_than_announced_stops_the_writer() {
     let (header, mut out) = (fill(5), Vec::new());
     let mut writer = ReceiptWriter::new(&mut out, &header);
     writer.push_with(&EntryShape::default(), |out| out.push(1));
+}
+
+#[test]
+fn a_receipt_above_a_mebibyte_is_refused_unread() {
+    let body = vec![0; MAX_RECEIPT_BODY + 1];
+    let error = Receipt::decode(&body).unwrap_err();
+    assert!(
+        matches!(
+            error,
+            WireError::TooMany {
+                field: "bytes of a receipt",
+                ..
+            }
+        ),
+        "{error}"
+    );
+    let trailing = Receipt::decode(&body[1..]).unwrap_err();
+    assert!(matches!(trailing, WireError::Decode(_)), "{trailing}");
 }
