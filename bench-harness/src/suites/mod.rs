@@ -2,6 +2,8 @@
 
 mod commit;
 mod merkle;
+mod sign;
+mod verify;
 
 use std::path::Path;
 
@@ -26,7 +28,7 @@ pub trait Suite: Sync {
 }
 
 /// All suites, in the order in which they are listed.
-pub const ALL: &[&dyn Suite] = &[&merkle::Merkle, &commit::Commit];
+pub const ALL: &[&dyn Suite] = &[&verify::Verify, &sign::Sign, &merkle::Merkle, &commit::Commit];
 
 /// Why a suite has no result.
 #[derive(Debug, thiserror::Error)]
