@@ -209,11 +209,11 @@ impl RunResult {
         let hub = &self.hub;
         writeln!(
             f,
-            "hub          {:.2} µs CPU per payment, of it {:.0} % signature checks; {} batches of {:.0}, {} syncs",
+            "hub          {:.2} µs CPU per payment, of it {:.0} % signature checks; {} batches of about {:.0}, {} syncs",
             hub.cpu_us_per_payment,
             self.limit.verify_share_of_hub_cpu * 100.0,
             hub.batches,
-            hub.batch_p50,
+            self.delivered as f64 / hub.batches.max(1) as f64,
             hub.syncs
         )?;
         writeln!(

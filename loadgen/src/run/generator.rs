@@ -464,6 +464,10 @@ impl Generator {
     }
 
     fn end_load(&mut self) {
+        let now = self.parts.clock.now();
+        if now >= self.next_line {
+            self.tell_line(now);
+        }
         self.end_measuring();
         self.enter(Phase::Draining);
     }
@@ -500,19 +504,21 @@ impl Generator {
             Phase::Draining => self.drain(now),
             Phase::Acking => self.finish_acks(now, out),
         }
-        if now >= self.next_line && matches!(self.phase, Phase::Loading) {
-            self.next_line += SECOND;
-            let (answered, p50_us, p99_us) = self.meter.take_recent();
-            let in_flight = self.flights.len();
-            let warming_up = now < self.schedule.begin + SECOND / 2;
-            self.tell(Event::Line(Line {
-                answered,
-                p50_us,
-                p99_us,
-                in_flight,
-                warming_up,
-            }));
+        if now >= self.next_line && self.phase == Phase::Loading {
+            self.tell_line(now);
         }
+    }
+
+    fn tell_line(&mut self, now: u64) {
+        self.next_line += SECOND;
+        let (answered, p50_us, p99_us) = self.meter.take_recent();
+        self.tell(Event::Line(Line {
+            answered,
+            p50_us,
+            p99_us,
+            in_flight: self.flights.len(),
+            warming_up: now < self.schedule.begin + SECOND / 2,
+        }));
     }
 
     /// True if everything was sent, and more would be due before the end.
@@ -623,6 +629,11 @@ impl Generator {
         if sent.is_ok() {
             self.parts.acks.fetch_add(1, Ordering::Relaxed);
         }
+    }
+
+    /// True once load was given.
+    pub(super) const fn has_begun(&self) -> bool {
+        self.next_line > 0
     }
 
     fn number_of(&self, conn: ConnId) -> u32 {

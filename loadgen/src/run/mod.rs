@@ -89,6 +89,9 @@ pub enum RunError {
     /// The event loop failed.
     #[error(transparent)]
     Reactor(#[from] ReactorError),
+    /// No load was given: the hub was not reached, or is another.
+    #[error("the hub was not reached: {0}")]
+    NotBegun(String),
     /// The hub does not tell its figures.
     #[error(transparent)]
     Status(#[from] StatusError),
@@ -175,7 +178,13 @@ pub fn run(options: &RunOptions) -> Result<RunResult, RunError> {
         pacer.join().expect("the pacer does not panic");
     }
     outcome?;
-    judge(&generator, &figures?, options)
+    if !generator.has_begun() {
+        let what = generator.complaints.first();
+        return Err(RunError::NotBegun(
+            what.map_or_else(|| "no answer".to_owned(), Clone::clone),
+        ));
+    }
+    judge(&generator, &figures, options)
 }
 
 fn resolve(hub: &HubAddress) -> Result<SocketAddr, RunError> {
@@ -239,7 +248,7 @@ struct Figures {
 
 impl Watch {
     /// Follows a run to its end.
-    fn follow(&self, heard: &Receiver<Event>, options: &RunOptions) -> Result<Figures, StatusError> {
+    fn follow(&self, heard: &Receiver<Event>, options: &RunOptions) -> Figures {
         let mut figures = Figures::default();
         let mut seconds = 0;
         loop {
@@ -248,8 +257,8 @@ impl Watch {
                     seconds += 1;
                     print_line(seconds, &line);
                 }
-                Ok(Event::Begun) => figures.begun = self.read(options)?,
-                Ok(Event::Ended) => figures.ended = self.read(options)?,
+                Ok(Event::Begun) => figures.begun = self.read(options),
+                Ok(Event::Ended) => figures.ended = self.read(options),
                 Ok(Event::Done) | Err(RecvTimeoutError::Disconnected | RecvTimeoutError::Timeout) => break,
             }
         }
@@ -257,16 +266,14 @@ impl Watch {
             eprintln!();
         }
         figures.after = options.admin.and_then(|admin| status::fetch(admin).ok());
-        Ok(figures)
+        figures
     }
 
-    fn read(&self, options: &RunOptions) -> Result<Option<Reading>, StatusError> {
-        let Some(admin) = options.admin else { return Ok(None) };
-        let status = status::fetch(admin)?;
-        Ok(Some(Reading {
-            status,
-            answered: self.answered.load(Ordering::Relaxed),
-        }))
+    /// A hub that does not answer any more has more to complain of than its status.
+    fn read(&self, options: &RunOptions) -> Option<Reading> {
+        let status = status::fetch(options.admin?).ok()?;
+        let answered = self.answered.load(Ordering::Relaxed);
+        Some(Reading { status, answered })
     }
 }
 
@@ -348,9 +355,9 @@ fn judge(generator: &Generator, figures: &Figures, options: &RunOptions) -> Resu
             .map(|(reason, count)| ((*reason).to_owned(), *count))
             .collect()
     };
-    let per_second = |count: u64| {
+    let per_second = |count: f64| {
         if seconds > 0.0 {
-            (count as f64 / seconds * 10.0).round() / 10.0
+            (count / seconds * 10.0).round() / 10.0
         } else {
             0.0
         }
@@ -372,7 +379,7 @@ fn judge(generator: &Generator, figures: &Figures, options: &RunOptions) -> Resu
         failed: named(&meter.failed),
         refused: named(&meter.refused),
         errors: generator.errors,
-        payments_per_s: per_second(meter.answered_in_span),
+        payments_per_s: per_second(meter.answered_in_span as f64),
         signatures_per_s: per_second(signatures),
         latency_us: meter.latency(),
         service_us: meter.service(),
@@ -392,7 +399,7 @@ fn judge(generator: &Generator, figures: &Figures, options: &RunOptions) -> Resu
     Ok(result)
 }
 
-fn hub_figures(generator: &Generator, figures: &Figures, verify_us: f64) -> (HubFigures, Limit, AckFigures, u64) {
+fn hub_figures(generator: &Generator, figures: &Figures, verify_us: f64) -> (HubFigures, Limit, AckFigures, f64) {
     let mut limit = Limit {
         verify_us_per_signature: verify_us,
         verify_share_of_hub_cpu: 0.0,
@@ -402,13 +409,15 @@ fn hub_figures(generator: &Generator, figures: &Figures, verify_us: f64) -> (Hub
             HubFigures::default(),
             limit,
             AckFigures::default(),
-            generator.meter.answered_in_span,
+            generator.meter.answered_in_span as f64,
         );
     };
     let (from, to) = (&begun.status, &ended.status);
     let payments = (ended.answered - begun.answered).max(1) as f64;
     let cpu_s = to.cpu_s - from.cpu_s;
     let signatures = to.signatures.saturating_sub(from.signatures);
+    // The hub is asked a little after the span ended, so its count is scaled to the span's payments.
+    let in_span = signatures as f64 / payments * generator.meter.answered_in_span as f64;
     let taken = to.acks.saturating_sub(from.acks);
     if cpu_s > 0.0 {
         limit.verify_share_of_hub_cpu = verify_us * signatures as f64 / 1e6 / cpu_s;
@@ -426,7 +435,7 @@ fn hub_figures(generator: &Generator, figures: &Figures, verify_us: f64) -> (Hub
         taken,
         hub_cpu_us_per_payment: taken as f64 * verify_us / payments,
     };
-    (hub, limit, acks, signatures)
+    (hub, limit, acks, in_span)
 }
 
 /// Why a result may not be believed; nothing for a valid one.
