@@ -316,6 +316,23 @@ pub enum Error {
     /// The hub did not deliver a payment.
     #[error("the payment failed: {0:?}")]
     PaymentFailed(FailReason),
+    /// A process of a benchmark.
+    #[error("`tidegate {what}` ended with {status}")]
+    Child {
+        /// Its verb.
+        what: &'static str,
+        /// How it ended.
+        status: std::process::ExitStatus,
+    },
+    /// The hub of a benchmark.
+    #[error("the hub {0}")]
+    BenchmarkHub(&'static str),
+    /// What a benchmark's hub left behind.
+    #[error("{0}")]
+    BenchmarkAudit(&'static str),
+    /// Ctrl-C.
+    #[error("interrupted")]
+    Interrupted,
     /// An option that must be given.
     #[error("{0}")]
     NotOffered(&'static str),
@@ -354,6 +371,10 @@ impl Error {
             Self::Client(error) => client_code(error),
             Self::WhichChannel(_) => Code::WhichChannel,
             Self::PaymentFailed(_) => Code::PaymentFailed,
+            Self::Child { what, .. } if what.starts_with("loadgen") => Code::BenchmarkLoad,
+            Self::Child { .. } | Self::BenchmarkHub(_) => Code::BenchmarkHub,
+            Self::BenchmarkAudit(_) => Code::BenchmarkAudit,
+            Self::Interrupted => Code::Interrupted,
             Self::NotOffered(_) => Code::NotOffered,
         }
     }

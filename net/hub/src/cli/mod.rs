@@ -11,6 +11,7 @@
 //! say what it did.
 
 mod amounts;
+mod benchmark;
 mod channel;
 mod config;
 mod data;
@@ -52,6 +53,8 @@ enum Verb {
     Format(format::FormatArgs),
     /// Run a hub until it is told to end
     Start(start::StartArgs),
+    /// Measure a hub on this machine: real processes, real signatures, real disk; nothing is left behind
+    Benchmark(benchmark::BenchmarkArgs),
     /// Check a data directory: every sum, every batch, every satoshi
     Verify(verify::VerifyArgs),
     /// Print everything as JSON lines
@@ -92,6 +95,7 @@ fn run(verb: Verb) -> Outcome {
         Verb::Key(verb) => key::run(&verb),
         Verb::Format(args) => format::run(&args),
         Verb::Start(args) => start::run(&args),
+        Verb::Benchmark(args) => benchmark::run(&args),
         Verb::Verify(args) => verify::run(&args),
         Verb::Export(args) => export::run(&args),
         Verb::Inspect(verb) => inspect::run(&verb),

@@ -37,6 +37,9 @@ pub(super) struct StartArgs {
     /// Where the operator's endpoint is, on loopback; port 0 takes any free one
     #[arg(long, value_name = "IP:PORT")]
     admin: Option<SocketAddr>,
+    /// End also when standard input ends: with the program that started this one
+    #[arg(long, hide = true)]
+    until_stdin_closes: bool,
     #[command(flatten)]
     config: ConfigFlags,
     #[command(flatten)]
@@ -76,6 +79,9 @@ pub(super) fn run(args: &StartArgs) -> Outcome {
     };
     announce(args, &serving, &address.to_string())?;
     end_on_signal(signals, &serving)?;
+    if args.until_stdin_closes {
+        end_with_stdin(&serving)?;
+    }
     serving.wait()?;
     eprintln!("stopped; a checkpoint was written");
     Ok(0)
@@ -113,10 +119,23 @@ fn end_on_signal(mut signals: Signals, serving: &Serving) -> Result<(), Error> {
             std::process::exit(1);
         }
     };
-    let started = thread::Builder::new().name("signals".into()).spawn(watch);
+    spawn("signals", watch)
+}
+
+fn end_with_stdin(serving: &Serving) -> Result<(), Error> {
+    let stop = serving.stop_handle();
+    spawn("stdin", move || {
+        // Nothing is ever sent; reading ends when the other side does, in whatever way.
+        let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+        stop.stop();
+    })
+}
+
+fn spawn(name: &'static str, body: impl FnOnce() + Send + 'static) -> Result<(), Error> {
+    let started = thread::Builder::new().name(name.into()).spawn(body);
     started.map(drop).map_err(|source| Error::Io {
         action: "start",
-        path: "the thread that waits for signals".into(),
+        path: format!("the thread that waits for {name}").into(),
         source,
     })
 }

@@ -1,0 +1,165 @@
+//! `tidegate benchmark`: the main job in one command.
+//!
+//! ```text
+//! plan channels ─▶ format ─▶ sign the workload ─▶ start the hub ─▶ load it ─▶ stop the hub ─▶ verify its directory
+//!   loadgen         here       loadgen              a process       loadgen,     SIGTERM        here
+//!                                                   of its own      another
+//! ```
+//!
+//! Both processes are this program, over loopback TCP, encrypted, with every batch synced to the file system that holds the
+//! temporary directory. Signing beforehand keeps the generator from taking the hub's cores. Whatever happens, Ctrl-C too,
+//! no process and no file is left behind.
+
+mod children;
+mod profile;
+mod scratch;
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+
+use clap::Args;
+use tidegate_disk::{Disk, RealDisk};
+use tidegate_loadgen::cli::Rate;
+use tidegate_loadgen::profile::Profile;
+use tidegate_loadgen::result::RunResult;
+
+use super::Outcome;
+use super::data::inspect;
+use super::output::{JsonFlag, read_file};
+use crate::error::Error;
+use children::{Children, Hub};
+use scratch::Scratch;
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  tidegate benchmark\n  tidegate benchmark --profile lightning-2020 --seconds 10 --json \
+                        result.json\n  tidegate benchmark --profile uniform --rate 20000\n\nProfiles: quick, lightning-2020, \
+                        uniform, single, lone-32, hot-keys, or a TOML file. Exit code 4: the generator, not the hub, was \
+                        the limit."
+)]
+pub(super) struct BenchmarkArgs {
+    /// A built-in profile, or a TOML file
+    #[arg(long, value_name = "NAME|FILE", default_value = "quick")]
+    profile: String,
+    /// Seconds that are measured; as the profile says unless said
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    seconds: Option<u32>,
+    /// Payments per second by schedule (open loop), or `max`: as fast as answers come
+    #[arg(long, value_name = "N|max", default_value = "max")]
+    rate: Rate,
+    /// As many channels as this, instead of the profile's
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(2..))]
+    channels: Option<u32>,
+    /// Another seed of all keys and choices than the profile's
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    /// Where the temporary directory is made: on the disk that is to be measured
+    #[arg(long, value_name = "DIR")]
+    dir: Option<PathBuf>,
+    #[command(flatten)]
+    json: JsonFlag,
+}
+
+pub(super) fn run(args: &BenchmarkArgs) -> Outcome {
+    // A bad profile is known before anything is made.
+    Profile::load(&args.profile)?;
+    let children = Children::new()?;
+    let scratch = Scratch::new(args.dir.as_deref())?;
+    let outcome = measure(args, &children, &scratch);
+    if children.is_interrupted() {
+        return Err(Error::Interrupted);
+    }
+    let (result, code) = outcome?;
+    args.json.emit(&result, || format!("{result}\n"))?;
+    Ok(if result.valid { code } else { code.max(1) })
+}
+
+/// Runs everything and returns the result with the generator's exit code.
+fn measure(args: &BenchmarkArgs, children: &Children, scratch: &Scratch) -> Result<(RunResult, u8), Error> {
+    let profile = profile::resize(&args.profile, args.channels, scratch.path())?;
+    let path = |name: &str| scratch.path().join(name).into_os_string();
+    let (plan, data, workload, result) = (path("channels"), path("hub"), path("workload"), path("result.json"));
+
+    let begin = Instant::now();
+    let say = |what: &str| eprintln!("[{:>5.1} s] {what}", begin.elapsed().as_secs_f64());
+    say(&format!("planning the channels of profile {}", args.profile));
+    let mut channels = words(&["loadgen", "prepare", "channels", "--profile"]);
+    channels.extend([profile.clone(), "--out".into(), plan.clone()]);
+    children.run("loadgen prepare channels", &with_seed(channels, args))?;
+
+    say("formatting a data directory");
+    let mut format = words(&["format", "--data"]);
+    format.extend([data.clone(), "--channels".into(), plan]);
+    format.extend(words(&["--listen", "127.0.0.1:0"]));
+    children.run("format", &format)?;
+
+    say("signing the workload");
+    let mut prepare = words(&["loadgen", "prepare", "--profile"]);
+    prepare.extend([profile.clone(), "--genesis".into(), Path::new(&data).join("genesis").into()]);
+    prepare.extend(["--out".into(), workload.clone()]);
+    children.run("loadgen prepare", &with_seed(timed(prepare, args), args))?;
+
+    say("starting the hub");
+    let hub = Hub::start(children, Path::new(&data))?;
+
+    say("running");
+    let mut load = words(&["loadgen", "run", "--hub"]);
+    load.extend([hub.address.clone().into(), "--admin".into(), hub.admin.clone().into()]);
+    load.extend(["--profile".into(), profile, "--workload".into(), workload]);
+    load.extend(["--data".into(), data.clone(), "--json".into(), result.clone()]);
+    let code = children.run_measured("loadgen run", &timed(load, args))?;
+
+    say("stopping the hub and verifying what it wrote");
+    hub.stop(children)?;
+    let mut measured = read_result(Path::new(&result))?;
+    audit(Path::new(&data), &mut measured)?;
+    Ok((measured, code))
+}
+
+fn words(words: &[&str]) -> Vec<OsString> {
+    words.iter().map(Into::into).collect()
+}
+
+fn with_seed(mut words: Vec<OsString>, args: &BenchmarkArgs) -> Vec<OsString> {
+    if let Some(seed) = args.seed {
+        words.extend(["--seed".into(), seed.to_string().into()]);
+    }
+    words
+}
+
+fn timed(mut words: Vec<OsString>, args: &BenchmarkArgs) -> Vec<OsString> {
+    let rate = match args.rate {
+        Rate::Max => "max".to_owned(),
+        Rate::PerSecond(rate) => rate.to_string(),
+    };
+    words.extend(["--rate".into(), rate.into()]);
+    if let Some(seconds) = args.seconds {
+        words.extend(["--seconds".into(), seconds.to_string().into()]);
+    }
+    words
+}
+
+fn read_result(path: &Path) -> Result<RunResult, Error> {
+    serde_json::from_slice(&read_file(path)?).map_err(|error| Error::Io {
+        action: "understand",
+        path: path.to_owned(),
+        source: error.into(),
+    })
+}
+
+/// What the hub left on the disk must be what it said while it ran, and every satoshi must be there.
+fn audit(data: &Path, result: &mut RunResult) -> Result<(), Error> {
+    let disk: Arc<dyn Disk> = Arc::new(RealDisk);
+    let state = inspect(&disk, data)?;
+    let (held, capacity) = state.engine.value();
+    if held != capacity {
+        return Err(Error::BenchmarkAudit("the channels on the disk do not hold what was put into them"));
+    }
+    if state.engine.state_root().to_string() != result.audit.state_root {
+        return Err(Error::BenchmarkAudit("the state on the disk is not the one that the hub showed"));
+    }
+    result.notes.push("the directory was read again after the run: same state root, value conserved".into());
+    Ok(())
+}
