@@ -262,3 +262,86 @@ impl fmt::Display for Micros {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every key of the contract, as it stands there.
+    const CONTRACT: &str = "schema profile seed seconds channels connections sent delivered failed refused errors \
+        payments_per_s signatures_per_s \
+        latency_us/p50 latency_us/p90 latency_us/p99 latency_us/p999 latency_us/p9999 latency_us/max \
+        service_us/p50 service_us/p90 service_us/p99 service_us/p999 service_us/p9999 service_us/max \
+        generator/lag_us_p99 generator/cpu_s generator/saturated \
+        hub/cpu_s hub/cpu_us_per_payment hub/rss_bytes_max hub/log_bytes_per_payment hub/batches hub/batch_p50 hub/syncs \
+        limit/verify_us_per_signature limit/verify_share_of_hub_cpu settle acks/taken acks/hub_cpu_us_per_payment \
+        audit/value_conserved audit/receipts_checked audit/receipts_bad audit/acked_missing audit/state_root \
+        environment/git environment/dirty environment/cpu environment/cores environment/kernel environment/filesystem \
+        environment/allocator environment/backend environment/fsync environment/argv valid";
+
+    fn result() -> RunResult {
+        RunResult {
+            schema: SCHEMA.to_owned(),
+            profile: "quick".to_owned(),
+            seed: 1,
+            mode: "open".to_owned(),
+            rate: Some(1_000.0),
+            seconds: 5.0,
+            channels: 2,
+            connections: 1,
+            sent: 3,
+            delivered: 2,
+            failed: BTreeMap::from([("PayeeSilent".to_owned(), 1)]),
+            refused: BTreeMap::new(),
+            errors: 0,
+            payments_per_s: 0.4,
+            signatures_per_s: 0.6,
+            latency_us: Quantiles {
+                p50: 900.0,
+                p99: 1_500.0,
+                p999: 2_000_000.0,
+                ..Quantiles::default()
+            },
+            service_us: Quantiles::default(),
+            generator: GeneratorFigures::default(),
+            hub: HubFigures::default(),
+            limit: Limit::default(),
+            settle: "delivered".to_owned(),
+            acks: AckFigures::default(),
+            audit: Audit {
+                state_root: "0".repeat(64),
+                ..Audit::default()
+            },
+            environment: Environment::default(),
+            valid: false,
+            notes: vec!["a note".to_owned()],
+        }
+    }
+
+    #[test]
+    fn every_key_of_the_contract_is_there() {
+        let json = serde_json::to_value(result()).expect("plain data");
+        for key in CONTRACT.split_whitespace() {
+            assert!(json.pointer(&format!("/{key}")).is_some(), "{key}");
+        }
+        assert_eq!(json["failed"]["PayeeSilent"], 1);
+        assert_eq!(
+            serde_json::from_value::<RunResult>(json).expect("its own form"),
+            result()
+        );
+    }
+
+    #[test]
+    fn the_report_tells_units_failures_and_the_verdict() {
+        let report = result().to_string();
+        for part in [
+            "p50 900 µs  p99 1.50 ms  p99.9 2.00 s",
+            "intended send time",
+            "PayeeSilent",
+            "a note",
+            "NOT VALID",
+        ] {
+            assert!(report.contains(part), "{part} is not in\n{report}");
+        }
+    }
+}

@@ -10,6 +10,9 @@ use crate::profile::Profile;
 use crate::result::RunResult;
 use crate::run::{RunOptions, run as run_load};
 
+/// A hub that has not answered by then will not.
+const PATIENCE_SECONDS: u32 = 15;
+
 /// Forces a verifier, here and in the hub.
 const BACKEND_VARIABLE: &str = "TIDEGATE_CPU";
 
@@ -28,6 +31,7 @@ pub(super) fn run(args: &RunArgs, argv: Vec<String>) -> Result<u8, Failure> {
         rate: args.rate,
         warm_up_seconds: args.warm_up.unwrap_or(prepare::WARM_UP_SECONDS),
         ack_every: args.ack_every,
+        patience_seconds: PATIENCE_SECONDS,
         data: args.data.clone(),
         backend,
         argv,

@@ -42,8 +42,6 @@ const QUEUED_MAX: usize = 1 << 20;
 const CREDITS_WAITING_MAX: u32 = 256;
 /// From the last greeting to the first payment.
 const LEAD_NS: u64 = 100_000_000;
-/// How long answers and last acks are waited for.
-const PATIENCE_NS: u64 = 15 * SECOND;
 /// Complaints that are kept in words.
 const COMPLAINTS_MAX: usize = 8;
 
@@ -108,6 +106,7 @@ pub(super) struct Parts {
     pub(super) warm_up_seconds: u32,
     pub(super) seconds: u32,
     pub(super) ack_every: u32,
+    pub(super) patience_seconds: u32,
     pub(super) sample: u32,
     pub(super) clock: Clock,
     pub(super) events: Sender<Event>,
@@ -164,6 +163,7 @@ struct Shared {
     warm_up_seconds: u32,
     seconds: u32,
     ack_every: u64,
+    patience: u64,
     sample: u32,
     clock: Clock,
     events: Sender<Event>,
@@ -210,6 +210,7 @@ impl Generator {
                 warm_up_seconds,
                 seconds,
                 ack_every: ack_every.into(),
+                patience: u64::from(parts.patience_seconds) * SECOND,
                 sample,
                 clock: parts.clock,
                 events: parts.events,
@@ -544,11 +545,11 @@ impl Generator {
         if self.flights.len() == 0 {
             return self.enter(Phase::Acking);
         }
-        if now > self.phase_since + PATIENCE_NS {
+        if now > self.phase_since + self.parts.patience {
             let missing = self.flights.len() as u64;
             self.note_error(format_args!(
                 "{missing} payments were not answered in {} s",
-                PATIENCE_NS / SECOND
+                self.parts.patience / SECOND
             ));
             self.errors += missing - 1;
             self.enter(Phase::Acking);
@@ -574,7 +575,7 @@ impl Generator {
             at += 1;
         }
         self.sweep = at as f64;
-        if at == rows && (self.unfirm_sat == 0 || now > self.phase_since + PATIENCE_NS) {
+        if at == rows && (self.unfirm_sat == 0 || now > self.phase_since + self.parts.patience) {
             self.enter(Phase::Done);
         }
     }

@@ -62,6 +62,8 @@ pub struct RunOptions {
     pub warm_up_seconds: u32,
     /// A channel acks when so many of its leaves wait.
     pub ack_every: u32,
+    /// Seconds that answers and the last acks are waited for after the load; what is not answered then is an error.
+    pub patience_seconds: u32,
     /// The hub's data directory, to name its filesystem.
     pub data: Option<PathBuf>,
     /// The verifier to measure; the one that the hub was told to use.
@@ -146,6 +148,7 @@ pub fn run(options: &RunOptions) -> Result<RunResult, RunError> {
         warm_up_seconds: options.warm_up_seconds,
         seconds: options.seconds,
         ack_every: options.ack_every,
+        patience_seconds: options.patience_seconds,
         clock: watch.clock,
         events,
         answered: Arc::clone(&watch.answered),

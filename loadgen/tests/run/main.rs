@@ -1,0 +1,186 @@
+//! A run against an honest hub is valid; whatever a hub does wrong, the result says so.
+
+mod hub;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use hub::{Cheat, identity};
+use tempfile::TempDir;
+use tidegate_channel::ChannelTerms;
+use tidegate_crypto::verify::Backend;
+use tidegate_ledger::{Condition, Genesis, GenesisHeader, GenesisWriter, LedgerParams, NetworkName, Output};
+use tidegate_loadgen::channels::channels_file;
+use tidegate_loadgen::cli::Rate;
+use tidegate_loadgen::profile::{BUILT_IN, Profile};
+use tidegate_loadgen::result::RunResult;
+use tidegate_loadgen::run::{RunOptions, run};
+use tidegate_loadgen::workload::prepare;
+use tidegate_types::{Age, ChannelId, Height, KeyBytes, LedgerId, UnixMillis};
+
+fn tiny() -> Profile {
+    let text = BUILT_IN[0].1;
+    let changes = [
+        ("keys = 256", "keys = 8"),
+        ("channels = 256", "channels = 8"),
+        ("connections = 8", "connections = 2"),
+        ("distance = 32", "distance = 4"),
+        ("window_per_channel = 16", "window_per_channel = 4"),
+    ];
+    let text = changes.iter().fold(text.to_owned(), |text, (from, to)| {
+        assert!(text.contains(from), "{from}");
+        text.replacen(from, to, 1)
+    });
+    Profile::parse("tiny", "tiny.toml", &text).expect("a good profile")
+}
+
+fn genesis(profile: &Profile) -> Vec<u8> {
+    let file = channels_file(profile, 1);
+    let hub = identity().public().bytes();
+    let mut writer = GenesisWriter::new(&GenesisHeader {
+        params: LedgerParams::default(),
+        time: UnixMillis::new(1),
+        validator: hub,
+        network: NetworkName::new("test").expect("a name"),
+    });
+    for (nonce, channel) in (0..).zip(&file.channels) {
+        writer.push(&Output::to_channel(&ChannelTerms {
+            client: channel.client,
+            hub,
+            client_payout: channel.payout,
+            hub_payout: hub,
+            emergency: KeyBytes::ZERO,
+            delegate: channel.delegate,
+            capacity: channel.capacity,
+            opening_share: channel.opening_share,
+            client_reserve: file.terms.reserve,
+            hub_reserve: file.terms.reserve,
+            dispute_window: file.terms.dispute_window,
+            evidence_grace: Age::new(144),
+            expiry: Height::new(1_000_000),
+            nonce,
+        }));
+    }
+    writer.finish()
+}
+
+fn channels(genesis: &[u8]) -> (LedgerId, Vec<(ChannelId, KeyBytes)>) {
+    let genesis = Genesis::parse(genesis).expect("a genesis");
+    let channels = genesis.outputs().map(|output| {
+        let (outpoint, output) = output.expect("an output");
+        let Condition::Channel(terms) = output.condition else {
+            panic!("a channel")
+        };
+        (terms.channel_id(&outpoint), terms.delegate)
+    });
+    (genesis.ledger(), channels.collect())
+}
+
+/// One second of load on a hub that cheats so.
+fn load(cheat: Cheat, rate: Rate, payments: u32) -> RunResult {
+    let profile = tiny();
+    let folder = TempDir::new().expect("a folder");
+    let at = |name: &str| -> PathBuf { Path::new(folder.path()).join(name) };
+    let bytes = genesis(&profile);
+    fs::write(at("genesis"), &bytes).expect("written");
+    prepare(&profile, 1, &at("genesis"), &at("workload"), payments).expect("a workload");
+    let (ledger, channels) = channels(&bytes);
+    let hub = hub::start(ledger, &channels, cheat);
+    run(&RunOptions {
+        profile,
+        seed: Some(1),
+        workload: at("workload"),
+        hub: hub.address.clone(),
+        admin: Some(hub.admin),
+        rate,
+        seconds: 1,
+        warm_up_seconds: 0,
+        ack_every: 16,
+        patience_seconds: 2,
+        data: None,
+        backend: Backend::Auto,
+        argv: vec!["loadgen".to_owned()],
+    })
+    .expect("a run")
+}
+
+const EVEN: Rate = Rate::PerSecond(1_000.0);
+
+#[test]
+fn an_open_loop_on_an_honest_hub_is_valid_and_as_fast_as_asked() {
+    let result = load(Cheat::None, EVEN, 1_000);
+    assert_eq!(result.notes, Vec::<String>::new());
+    assert!(result.valid);
+    assert_eq!((result.sent, result.delivered, result.errors), (1_000, 1_000, 0));
+    assert_eq!(result.mode, "open");
+    assert!(
+        (950.0..=1_000.0).contains(&result.payments_per_s),
+        "{}",
+        result.payments_per_s
+    );
+    assert!(result.latency_us.p50 >= result.service_us.p50 && result.service_us.p50 > 0.0);
+    assert_eq!(result.audit.receipts_checked, result.audit.receipts);
+    assert!(result.audit.receipts >= 1_000);
+    assert_eq!(result.audit.state_root, "ab".repeat(32));
+}
+
+#[test]
+fn a_closed_loop_whose_workload_ends_says_so_and_is_valid() {
+    let result = load(Cheat::None, Rate::Max, 500);
+    assert!(result.valid, "{:?}", result.notes);
+    assert_eq!(result.mode, "closed");
+    assert!(
+        result.seconds < 1.0 && result.notes.iter().any(|note| note.contains("ended after")),
+        "{result}"
+    );
+    assert_eq!((result.sent, result.delivered), (result.delivered, result.sent));
+}
+
+/// The result of a cheating hub is not valid; its notes are given for more.
+#[track_caller]
+fn caught(cheat: Cheat) -> RunResult {
+    let result = load(cheat, EVEN, 200);
+    assert!(!result.valid, "{cheat:?} was not noticed: {result}");
+    result
+}
+
+#[test]
+fn a_forgotten_credit_is_missed() {
+    let audit = caught(Cheat::ForgetsCredit).audit;
+    assert_eq!(
+        (audit.acked_missing, audit.value_conserved, audit.receipts_bad),
+        (1, false, 0)
+    );
+}
+
+#[test]
+fn a_credit_from_nowhere_is_found_though_all_its_proofs_hold() {
+    let audit = caught(Cheat::CreditsTooMuch).audit;
+    assert_eq!((audit.value_conserved, audit.receipts_bad), (false, 0));
+}
+
+#[test]
+fn a_receipt_that_does_not_hold_is_bad() {
+    assert!(caught(Cheat::OtherKey).audit.receipts_bad > 0);
+    assert!(caught(Cheat::BreaksChain).audit.receipts_bad > 0);
+}
+
+#[test]
+fn refused_and_failed_payments_are_counted_by_reason_and_stop_their_channel_alone() {
+    let refused = load(Cheat::Refuses, EVEN, 200);
+    assert!(refused.refused["WrongState"] >= 1, "{refused}");
+    assert!(refused.delivered > 150 && refused.audit.value_conserved, "{refused}");
+    let failed = load(Cheat::Fails, EVEN, 200);
+    assert_eq!(failed.failed["PayeeSilent"], 1);
+    assert!(failed.delivered > 150 && failed.audit.value_conserved, "{failed}");
+    assert!(
+        failed.notes.iter().any(|note| note.contains("were not sent")),
+        "{failed}"
+    );
+}
+
+#[test]
+fn payments_without_an_answer_are_errors() {
+    let result = caught(Cheat::Silent);
+    assert!(result.errors > 0 && result.delivered < 20, "{result}");
+}
