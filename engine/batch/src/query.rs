@@ -215,7 +215,8 @@ impl<S: Slots> Engine<S> {
     #[must_use]
     pub fn leaves_above(&self, slot: u32, above: HubCounter) -> Vec<StoredLeaf> {
         let mut leaves = Vec::new();
-        let (mut link, mut previous) = (self.record(slot).leaf_oldest, Digest::ZERO);
+        let record = self.record(slot);
+        let (mut link, mut previous) = (record.leaf_oldest, digest(&record.leaf_before));
         while link != 0 {
             let leaf = self.store.leaves.at(link);
             if leaf.h > above.get() && leaf.body != 0 {
@@ -314,7 +315,8 @@ impl<S: Slots> Engine<S> {
     /// The credits of leaf `from`, and the links from it up to leaf `to`.
     fn links(&self, slot: u32, from: u64, to: u64) -> Option<(Vec<Credit>, Vec<ProofLink>)> {
         let (mut credits, mut links) = (None, Vec::new());
-        let (mut link, mut previous) = (self.record(slot).leaf_oldest, Digest::ZERO);
+        let record = self.record(slot);
+        let (mut link, mut previous) = (record.leaf_oldest, digest(&record.leaf_before));
         while link != 0 {
             let leaf = self.store.leaves.at(link);
             if leaf.h == from {
@@ -329,11 +331,7 @@ impl<S: Slots> Engine<S> {
             previous = digest(&leaf.digest);
             link = leaf.next;
         }
-        // The first leaf held does not know the one before it; a proof from it would not check.
-        let whole = links
-            .first()
-            .is_some_and(|first| from == 1 || !first.public.previous.is_zero());
-        credits.filter(|_| whole).map(|credits| (credits, links))
+        credits.map(|credits| (credits, links))
     }
 
     /// How a closing channel ends.

@@ -69,6 +69,8 @@ pub(crate) struct ChannelRecord {
     /// The fee that a closing channel's final terms name.
     pub(crate) closing_fee: u64,
     pub(crate) leaf_digest: [u8; 32],
+    /// Digest of the leaf before the oldest one held.
+    pub(crate) leaf_before: [u8; 32],
     pub(crate) ack_by: u32,
     pub(crate) leaf_height: u32,
     // Links.

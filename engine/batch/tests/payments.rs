@@ -53,9 +53,15 @@ fn a_proof_of_payment_leads_from_the_lock_to_the_ack() {
             .verify(&rig.ledger, &rig.clients[2].key.public(), &proof.signature)
             .is_valid()
     );
-    let last = proof.links.last().expect("four links");
-    let digest = tidegate_channel::leaf_digest(&last.private, &last.public.digest());
-    assert_eq!(digest, proof.ack.leaf.digest);
+    // Each link is the one that the next names, and the last is the acknowledged one.
+    let digest = |link: &tidegate_batch::ProofLink| tidegate_channel::leaf_digest(&link.private, &link.public.digest());
+    for pair in proof.links.windows(2) {
+        assert_eq!(pair[1].public.previous, digest(&pair[0]));
+    }
+    assert_eq!(digest(proof.links.last().expect("four links")), proof.ack.leaf.digest);
+    let opening = tidegate_channel::opening_leaf(rig.clients[2].id);
+    let opening = tidegate_channel::leaf_digest(&opening.0.digest(), &opening.1.digest());
+    assert_eq!(proof.links[0].public.previous, opening, "the first leaf names the opening one");
 }
 
 #[test]

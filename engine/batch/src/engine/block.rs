@@ -50,6 +50,7 @@ impl<S: Slots> Engine<S> {
             state_digest: *opening_state(id).digest().as_bytes(),
             leaf_digest: *digest.as_bytes(),
             ack_digest: *digest.as_bytes(),
+            leaf_before: *digest.as_bytes(),
             status: ACTIVE,
             ..bytemuck::Zeroable::zeroed()
         };

@@ -199,6 +199,7 @@ impl<S: Slots> Engine<S> {
             }
             let record = self.record_mut(slot);
             record.leaf_oldest = leaf.next;
+            record.leaf_before = leaf.digest;
             record.leaf_count -= 1;
             self.store.leaves.at_mut(oldest).next = 0;
             self.free_leaves(oldest);

@@ -97,7 +97,7 @@ impl LedgerThread {
 
     fn serve(&mut self, work: LedgerWork) {
         let (origin, result) = match work {
-            LedgerWork::Propose(origin, identity, proposal) => (origin, self.propose(origin, identity, &proposal)),
+            LedgerWork::Propose(origin, identity, proposal) => (origin, self.propose(origin, identity, proposal)),
             LedgerWork::Close(origin, channel, bytes) => (origin, self.close(origin, channel, &bytes)),
             LedgerWork::Query(origin, query) => (origin, Ok(self.query(origin, &query))),
             LedgerWork::Submit(origin, bytes) => {

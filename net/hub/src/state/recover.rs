@@ -70,8 +70,13 @@ struct Replayer {
 }
 
 impl Replayer {
+    fn note(&mut self, lsn: Lsn, payload: &[u8]) -> Result<(), StateError> {
+        self.headers.push(decode(lsn, payload)?.header);
+        Ok(())
+    }
+
     fn take(&mut self, engine: &mut HubEngine, lsn: Lsn, payload: &[u8]) -> Result<(), StateError> {
-        let found = record::decode(payload).map_err(|error| StateError::BadRecord { lsn: lsn.get(), error })?;
+        let found = decode(lsn, payload)?;
         engine.execute(found.header.time, &found.inputs, &mut self.executed)?;
         if self.executed.header != found.header {
             return Err(StateError::Diverged {
@@ -87,6 +92,13 @@ impl Replayer {
     }
 }
 
+fn decode(lsn: Lsn, payload: &[u8]) -> Result<record::Record, StateError> {
+    record::decode(payload).map_err(|error| StateError::BadRecord {
+        lsn: lsn.get(),
+        error,
+    })
+}
+
 /// A state that was read and replayed without being changed.
 #[derive(Debug)]
 pub struct Inspected {
@@ -96,7 +108,7 @@ pub struct Inspected {
     pub lsn: Lsn,
     /// How many batches the log held behind the checkpoint.
     pub replayed: u64,
-    /// Their headers.
+    /// The headers of all batches that the log still holds, those covered by the checkpoint too.
     pub headers: Vec<BatchHeader>,
     /// What follows the last whole record.
     pub tail: Tail,
@@ -118,6 +130,11 @@ pub fn inspect(disk: &Arc<dyn Disk>, data: &Path, progress: &mut dyn FnMut(u64))
     };
     let mut newest = lsn;
     while let Some(found) = reader.next_record()? {
+        if found.lsn < first {
+            // Covered by the checkpoint, and not recycled yet: its header is still worth telling.
+            replayer.note(found.lsn, found.payload)?;
+            continue;
+        }
         replayer.take(&mut engine, found.lsn, found.payload)?;
         newest = found.lsn;
         if replayer.batches.is_multiple_of(PROGRESS_RECORDS) {

@@ -57,8 +57,12 @@ impl LedgerThread {
         &mut self,
         origin: Origin,
         identity: KeyBytes,
-        proposal: &Proposal,
+        mut proposal: Proposal,
     ) -> Result<Vec<u8>, Refusal> {
+        // Where the hub's share goes in the end is the hub's to say.
+        if proposal.terms.hub_payout.is_zero() {
+            proposal.terms.hub_payout = self.hub.public().bytes();
+        }
         let terms = &proposal.terms;
         self.check_terms(identity, terms)
             .map_err(|text| (ErrorCode::TermsRefused, text.to_owned()))?;
@@ -66,12 +70,12 @@ impl LedgerThread {
             .capacity
             .sub(terms.opening_share)
             .map_err(|e| (ErrorCode::TermsRefused, e.to_string()))?;
-        self.check_inputs(proposal)
+        self.check_inputs(&proposal)
             .map_err(|text| (ErrorCode::TermsRefused, text.to_owned()))?;
         let coins = self
             .coins(share)
             .ok_or_else(|| (ErrorCode::Refused, "the hub has no coins left for its share".to_owned()))?;
-        let (transaction, channel) = self.funding(proposal, share, &coins)?;
+        let (transaction, channel) = self.funding(&proposal, share, &coins)?;
         self.reserved
             .keep(&coins.iter().map(|(outpoint, _)| *outpoint).collect::<Vec<_>>());
         Ok(message(
