@@ -225,18 +225,13 @@ impl Default for Ledger {
 
 impl Default for Batch {
     fn default() -> Self {
-        Self {
-            inputs_max: 4_096,
-        }
+        Self { inputs_max: 4_096 }
     }
 }
 
 impl Default for Queues {
     fn default() -> Self {
-        Self {
-            groups: 64,
-            batches: 2,
-        }
+        Self { groups: 64, batches: 2 }
     }
 }
 
@@ -251,9 +246,7 @@ impl Default for Storage {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self {
-            connections: 12_000,
-        }
+        Self { connections: 12_000 }
     }
 }
 

@@ -434,7 +434,11 @@ impl Error {
         let code = self.code();
         let what = self.to_string();
         let what: Vec<&str> = what.split_whitespace().collect();
-        format!("error[{code}]: {}; {}", what.join(" ").trim_end_matches(['.', ';']), Self::advice(code))
+        format!(
+            "error[{code}]: {}; {}",
+            what.join(" ").trim_end_matches(['.', ';']),
+            Self::advice(code)
+        )
     }
 }
 
@@ -532,6 +536,8 @@ const fn key_file_code(error: &KeyFileError) -> Code {
         KeyFileError::PasswordNeeded(_) | KeyFileError::Wrong(_) => Code::KeyPassword,
         KeyFileError::Random(_) => Code::NoRandomness,
         KeyFileError::Io { .. } => Code::Files,
-        KeyFileError::Permissions { .. } | KeyFileError::Malformed { .. } | KeyFileError::Kdf { .. } => Code::KeyFileBad,
+        KeyFileError::Permissions { .. } | KeyFileError::Malformed { .. } | KeyFileError::Kdf { .. } => {
+            Code::KeyFileBad
+        }
     }
 }

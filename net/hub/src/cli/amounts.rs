@@ -20,7 +20,9 @@ pub(super) fn parse_amount(text: &str) -> Result<Amount, Error> {
         return Err(bad("it is not a whole number of satoshi"));
     }
     let number = digits.parse().ok();
-    number.and_then(Amount::from_sat).ok_or_else(|| bad("it is above 2^53 satoshi"))
+    number
+        .and_then(Amount::from_sat)
+        .ok_or_else(|| bad("it is above 2^53 satoshi"))
 }
 
 /// An amount above zero.
@@ -72,14 +74,28 @@ mod tests {
         assert_eq!(parse_amount("1_000").unwrap().to_sat(), 1_000);
         assert_eq!(parse_amount("0").unwrap(), Amount::ZERO);
         assert!(parse_positive("0").is_err());
-        for text in ["", "-1", "+1", "1.5", "1e3", "9007199254740993", "99999999999999999999999", "sat"] {
+        for text in [
+            "",
+            "-1",
+            "+1",
+            "1.5",
+            "1e3",
+            "9007199254740993",
+            "99999999999999999999999",
+            "sat",
+        ] {
             assert!(parse_amount(text).is_err(), "{text}");
         }
     }
 
     #[test]
     fn a_key_that_does_not_count_is_none() {
-        assert!(parse_key(&"00".repeat(32)).unwrap_err().to_string().contains("small order"));
+        assert!(
+            parse_key(&"00".repeat(32))
+                .unwrap_err()
+                .to_string()
+                .contains("small order")
+        );
         assert!(parse_key("abc").unwrap_err().to_string().contains("no such file"));
     }
 }

@@ -97,7 +97,11 @@ fn measure(args: &BenchmarkArgs, children: &Children, scratch: &Scratch) -> Resu
 
     say("signing the workload");
     let mut prepare = words(&["loadgen", "prepare", "--profile"]);
-    prepare.extend([profile.clone(), "--genesis".into(), Path::new(&data).join("genesis").into()]);
+    prepare.extend([
+        profile.clone(),
+        "--genesis".into(),
+        Path::new(&data).join("genesis").into(),
+    ]);
     prepare.extend(["--out".into(), workload.clone()]);
     children.run("loadgen prepare", &with_seed(timed(prepare, args), args))?;
 
@@ -155,11 +159,17 @@ fn audit(data: &Path, result: &mut RunResult) -> Result<(), Error> {
     let state = inspect(&disk, data)?;
     let (held, capacity) = state.engine.value();
     if held != capacity {
-        return Err(Error::BenchmarkAudit("the channels on the disk do not hold what was put into them"));
+        return Err(Error::BenchmarkAudit(
+            "the channels on the disk do not hold what was put into them",
+        ));
     }
     if state.engine.state_root().to_string() != result.audit.state_root {
-        return Err(Error::BenchmarkAudit("the state on the disk is not the one that the hub showed"));
+        return Err(Error::BenchmarkAudit(
+            "the state on the disk is not the one that the hub showed",
+        ));
     }
-    result.notes.push("the directory was read again after the run: same state root, value conserved".into());
+    result
+        .notes
+        .push("the directory was read again after the run: same state root, value conserved".into());
     Ok(())
 }

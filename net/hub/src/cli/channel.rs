@@ -27,21 +27,29 @@ use session::{Session, SessionFlags};
 #[derive(Debug, Subcommand)]
 pub(super) enum ChannelVerb {
     /// Open a channel, its own side paid by outputs of the key on the ledger
-    #[command(after_help = "Example:\n  tidegate channel open --hub tg1…@127.0.0.1:7411 --key alice.key --capacity 200000 \
-                            --own 100000")]
+    #[command(
+        after_help = "Example:\n  tidegate channel open --hub tg1…@127.0.0.1:7411 --key alice.key --capacity 200000 \
+                            --own 100000"
+    )]
     Open(OpenArgs),
     /// Pay to another channel of the same hub
-    #[command(after_help = "Example:\n  tidegate channel pay --hub tg1…@127.0.0.1:7411 --key alice.key --to CHANNEL --amount \
-                            2500")]
+    #[command(
+        after_help = "Example:\n  tidegate channel pay --hub tg1…@127.0.0.1:7411 --key alice.key --to CHANNEL --amount \
+                            2500"
+    )]
     Pay(PayArgs),
     /// Wait for payments and acknowledge them
     #[command(after_help = "Example:\n  tidegate channel receive --hub tg1…@127.0.0.1:7411 --key bob.key --seconds 60")]
     Receive(ReceiveArgs),
     /// Close a channel together with the hub; both sides are paid out on the ledger
-    #[command(after_help = "Example:\n  tidegate channel close --hub tg1…@127.0.0.1:7411 --key alice.key --channel CHANNEL")]
+    #[command(
+        after_help = "Example:\n  tidegate channel close --hub tg1…@127.0.0.1:7411 --key alice.key --channel CHANNEL"
+    )]
     Close(CloseArgs),
     /// Show one channel
-    #[command(after_help = "Example:\n  tidegate channel show --hub tg1…@127.0.0.1:7411 --key alice.key --channel CHANNEL")]
+    #[command(
+        after_help = "Example:\n  tidegate channel show --hub tg1…@127.0.0.1:7411 --key alice.key --channel CHANNEL"
+    )]
     Show(ShowArgs),
     /// List the channels of this wallet, and what the key has on the ledger
     #[command(after_help = "Example:\n  tidegate channel list --hub tg1…@127.0.0.1:7411 --key alice.key")]
@@ -172,7 +180,10 @@ fn open(args: &OpenArgs) -> Outcome {
         "height": session.client.height().get(),
     });
     args.json.emit(&value, || {
-        let (own, all) = (grouped(plan.own.to_sat().into()), grouped(plan.capacity.to_sat().into()));
+        let (own, all) = (
+            grouped(plan.own.to_sat().into()),
+            grouped(plan.capacity.to_sat().into()),
+        );
         format!("{channel}\nopen: {own} of {all} sat are yours\n")
     })?;
     Ok(0)
@@ -221,16 +232,22 @@ fn report(args: &PayArgs, from: &ChannelId, amount: Amount, paid: &PaidLock, ack
         } else {
             "the hub has credited the payee; it is final once the payee acknowledges it"
         };
-        format!("{}\n{status}: {} sat, fee {fee} sat; {end}\n", paid.payment_id, grouped(amount.to_sat().into()))
+        format!(
+            "{}\n{status}: {} sat, fee {fee} sat; {end}\n",
+            paid.payment_id,
+            grouped(amount.to_sat().into())
+        )
     })
 }
 
 /// Whose channel it is, as its output on the ledger says.
 fn payee_of(session: &mut Session, channel: &ChannelId) -> Result<KeyBytes, Error> {
-    let found = session.client.query(LedgerQuery::Channel(*channel), |answer| match answer.result {
-        LedgerResult::Channel(found) => Ok(found.and_then(|output| ChannelTerms::decode(output.terms).ok())),
-        _ => Err(ClientError::OtherAnswer),
-    })?;
+    let found = session
+        .client
+        .query(LedgerQuery::Channel(*channel), |answer| match answer.result {
+            LedgerResult::Channel(found) => Ok(found.and_then(|output| ChannelTerms::decode(output.terms).ok())),
+            _ => Err(ClientError::OtherAnswer),
+        })?;
     Ok(found.ok_or(Error::NoChannel(*channel))?.client)
 }
 
@@ -248,7 +265,10 @@ fn close(args: &CloseArgs) -> Outcome {
         "height": session.client.height().get(),
     });
     args.json.emit(&value, || {
-        format!("closed {channel}\n  transaction  {txid}\n  your key has {} sat on the ledger\n", grouped(funds.into()))
+        format!(
+            "closed {channel}\n  transaction  {txid}\n  your key has {} sat on the ledger\n",
+            grouped(funds.into())
+        )
     })?;
     Ok(0)
 }

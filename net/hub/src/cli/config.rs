@@ -15,7 +15,9 @@ pub(super) enum ConfigVerb {
     #[command(after_help = "Example:\n  tidegate config check --config hub.toml")]
     Check(ShowArgs),
     /// Print the configuration with every default, as a file that can be edited
-    #[command(after_help = "Example:\n  tidegate config show > hub.toml\n  tidegate config show --data /srv/hub --json")]
+    #[command(
+        after_help = "Example:\n  tidegate config show > hub.toml\n  tidegate config show --data /srv/hub --json"
+    )]
     Show(ShowArgs),
 }
 
@@ -58,7 +60,8 @@ pub(super) fn run(verb: &ConfigVerb) -> Outcome {
     match verb {
         ConfigVerb::Check(args) => {
             args.config.load(args.data.as_deref(), &[])?;
-            args.json.emit(&json!({"ok": true}), || "the configuration is good\n".into())?;
+            args.json
+                .emit(&json!({"ok": true}), || "the configuration is good\n".into())?;
         }
         ConfigVerb::Show(args) => {
             let config = args.config.load(args.data.as_deref(), &[])?;

@@ -34,7 +34,10 @@ pub(super) struct ExportArgs {
 }
 
 pub(super) fn run(args: &ExportArgs) -> Outcome {
-    let path = args.json.file().map_or_else(|| PathBuf::from("standard output"), ToOwned::to_owned);
+    let path = args
+        .json
+        .file()
+        .map_or_else(|| PathBuf::from("standard output"), ToOwned::to_owned);
     let failed = |source| Error::Io {
         action: "write",
         path: path.clone(),
@@ -80,7 +83,9 @@ fn write(disk: &Arc<dyn Disk>, args: &ExportArgs, out: &mut Lines) -> Result<io:
             return Ok(Err(error));
         }
     }
-    Ok(out.put(&rows::supply(&node, &state, &sums)).and_then(|()| out.sink.flush()))
+    Ok(out
+        .put(&rows::supply(&node, &state, &sums))
+        .and_then(|()| out.sink.flush()))
 }
 
 struct Lines {

@@ -79,7 +79,11 @@ pub(super) fn run(args: &FormatArgs) -> Outcome {
     // All that can be wrong with the arguments is found before the directory is touched.
     let channels = args.channels.as_deref().map(ChannelsFile::read).transpose()?;
     let config = load_config(args, channels.as_ref().map(|file| &file.terms))?;
-    let funds = args.fund.iter().map(|text| Fund::parse(text)).collect::<Result<Vec<_>, _>>()?;
+    let funds = args
+        .fund
+        .iter()
+        .map(|text| Fund::parse(text))
+        .collect::<Result<Vec<_>, _>>()?;
     let given = args.genesis.as_deref().map(read_file).transpose()?;
 
     let keys = HubKeys::generate()?;
@@ -88,7 +92,11 @@ pub(super) fn run(args: &FormatArgs) -> Outcome {
         Some(bytes) => bytes,
         None => genesis::build(&config, keys.public(), time, channels.as_ref(), &funds),
     };
-    let origin = args.genesis.as_ref().or(args.channels.as_ref()).map_or("--fund".into(), |p| p.display().to_string());
+    let origin = args
+        .genesis
+        .as_ref()
+        .or(args.channels.as_ref())
+        .map_or("--fund".into(), |p| p.display().to_string());
     let wrap = |source| Error::Genesis {
         origin: origin.clone(),
         source,
@@ -159,7 +167,9 @@ fn own_channels<'a>(
     genesis: &Genesis<'a>,
     hub: KeyBytes,
 ) -> impl Iterator<Item = (tidegate_channel::ChannelTerms, tidegate_types::OutPoint)> + use<'a> {
-    let outputs = genesis.outputs().map(|item| item.expect("every output was checked before"));
+    let outputs = genesis
+        .outputs()
+        .map(|item| item.expect("every output was checked before"));
     outputs.filter_map(move |(outpoint, output)| match output.condition {
         Condition::Channel(terms) if terms.hub == hub => Some((terms, outpoint)),
         _ => None,

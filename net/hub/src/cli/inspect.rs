@@ -20,7 +20,9 @@ use crate::error::Error;
 #[derive(Debug, Subcommand)]
 pub(super) enum InspectVerb {
     /// One value for the whole state: two directories with equal roots hold the same channels
-    #[command(after_help = "Example:\n  tidegate inspect root --data hub\n  tidegate inspect root --admin 127.0.0.1:7412")]
+    #[command(
+        after_help = "Example:\n  tidegate inspect root --data hub\n  tidegate inspect root --admin 127.0.0.1:7412"
+    )]
     Root(RootArgs),
     /// One channel: balances, counters, locks
     #[command(after_help = "Example:\n  tidegate inspect channel ID --data hub\n\n`tidegate export` lists all ids.")]
@@ -83,8 +85,17 @@ fn root(args: &RootArgs) -> Outcome {
         (None, None) => return Err(Error::Syntax("one of --data and --admin is needed".into())),
     };
     args.json.emit(&value, || {
-        let text = |key: &str| value[key].as_str().map_or_else(|| value[key].to_string(), ToOwned::to_owned);
-        format!("{}\n  after batch {}, {} channels\n", text("state_root"), text("batch"), text("channels"))
+        let text = |key: &str| {
+            value[key]
+                .as_str()
+                .map_or_else(|| value[key].to_string(), ToOwned::to_owned)
+        };
+        format!(
+            "{}\n  after batch {}, {} channels\n",
+            text("state_root"),
+            text("batch"),
+            text("channels")
+        )
     })?;
     Ok(0)
 }
@@ -111,7 +122,13 @@ fn channel(args: &ChannelArgs) -> Outcome {
 
 /// One line for each plain value, named by its path.
 fn flatten(path: &str, value: &Value, text: &mut String) {
-    let below = |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
+    let below = |name: &str| {
+        if path.is_empty() {
+            name.to_owned()
+        } else {
+            format!("{path}.{name}")
+        }
+    };
     match value {
         Value::Object(map) => map.iter().for_each(|(name, value)| flatten(&below(name), value, text)),
         Value::Array(list) => {

@@ -37,8 +37,10 @@ use crate::error::Error;
 /// A payment-channel hub: signed payments over encrypted TCP, durable before they are answered.
 #[derive(Debug, Parser)]
 #[command(name = "tidegate", version, max_term_width = 100, disable_help_subcommand = true)]
-#[command(after_help = "Example:\n  tidegate benchmark --profile quick\n\nExit codes: 0 good, 1 bad content or a failed \
-                        check, 2 command line, 3 missed objective, 4 limited by the generator")]
+#[command(
+    after_help = "Example:\n  tidegate benchmark --profile quick\n\nExit codes: 0 good, 1 bad content or a failed \
+                        check, 2 command line, 3 missed objective, 4 limited by the generator"
+)]
 struct Cli {
     #[command(subcommand)]
     verb: Verb,

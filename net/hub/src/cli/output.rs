@@ -42,7 +42,9 @@ impl JsonFlag {
 
 /// Writes to standard output. A reader that has gone away, as `head` does, is no error.
 pub(super) fn print(text: &str) -> Result<(), Error> {
-    let written = io::stdout().write_all(text.as_bytes()).and_then(|()| io::stdout().flush());
+    let written = io::stdout()
+        .write_all(text.as_bytes())
+        .and_then(|()| io::stdout().flush());
     match written {
         Err(source) if source.kind() != io::ErrorKind::BrokenPipe => Err(Error::Io {
             action: "write",
@@ -102,7 +104,12 @@ impl Progress {
         self.next = elapsed + Duration::from_millis(gap);
         self.shown = true;
         let (start, end) = if self.on_terminal { ("\r\x1b[K", "") } else { ("", "\n") };
-        let _ = write!(io::stderr(), "{start}{}: {done} {unit}, {} s{end}", self.what, elapsed.as_secs());
+        let _ = write!(
+            io::stderr(),
+            "{start}{}: {done} {unit}, {} s{end}",
+            self.what,
+            elapsed.as_secs()
+        );
     }
 }
 

@@ -153,7 +153,11 @@ fn check_genesis(dir: &Path, config: &Config) -> Result<(), Error> {
             fixed.block_interval_ms.to_string(),
             configured.block_interval_ms.to_string(),
         ),
-        ("ledger.dust_sat", fixed.dust.to_sat().to_string(), configured.dust.to_sat().to_string()),
+        (
+            "ledger.dust_sat",
+            fixed.dust.to_sat().to_string(),
+            configured.dust.to_sat().to_string(),
+        ),
         (
             "ledger.fee_per_1000_cost_sat",
             fixed.fee_per_1000_cost.to_sat().to_string(),
@@ -198,7 +202,9 @@ fn host(place: SocketAddr) -> String {
 fn log_to_stderr() {
     let filter = tracing_subscriber::EnvFilter::try_from_env("TIDEGATE_LOG");
     let filter = filter.unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
-    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
     // A second start in one process keeps the first one's subscriber.
     let _ = subscriber.try_init();
 }

@@ -90,10 +90,14 @@ fn look(disk: &Arc<dyn Disk>, args: &VerifyArgs, genesis: &[u8], verdict: &mut V
     look_at_state(&state, verdict);
     let opened = state.engine.opened();
     if opened.ledger != parsed.ledger() {
-        verdict.problems.push("the state belongs to another ledger than the genesis".into());
+        verdict
+            .problems
+            .push("the state belongs to another ledger than the genesis".into());
     }
     if load_keys(&**disk, dir).is_ok_and(|keys| keys.public() != opened.hub) {
-        verdict.problems.push("the state belongs to another hub than hub.key".into());
+        verdict
+            .problems
+            .push("the state belongs to another hub than hub.key".into());
     }
     let mut node = open_ledger(disk, dir)?;
     ledger::look(&mut node, &state, verdict)
@@ -111,13 +115,17 @@ fn look_at_state(state: &Inspected, verdict: &mut Verdict) {
     let (held, capacity) = state.engine.value();
     verdict.value_sat = u64::try_from(held).unwrap_or(u64::MAX);
     if held != capacity {
-        verdict.problems.push(format!("the channels hold {held} sat, their capacities are {capacity} sat"));
+        verdict.problems.push(format!(
+            "the channels hold {held} sat, their capacities are {capacity} sat"
+        ));
     }
     let mut progress = Progress::new("summing channels");
     for view in channels(state) {
         if !view.is_settled() && view.value() != u128::from(view.terms.capacity.to_sat()) {
             let (id, value, capacity) = (view.id, view.value(), view.terms.capacity);
-            verdict.problems.push(format!("channel {id} holds {value} sat, its capacity is {capacity}"));
+            verdict
+                .problems
+                .push(format!("channel {id} holds {value} sat, its capacity is {capacity}"));
         }
         progress.at(verdict.problems.len() as u64, "problems so far");
     }

@@ -20,10 +20,10 @@ pub struct Breach {
 /// The first rule that a configuration breaks.
 pub(super) fn first_breach(config: &Config) -> Option<Breach> {
     let rules = amounts(config).into_iter().chain(counts(config));
-    let simple = rules.into_iter().find(|rule| !rule.0).map(|(_, key, rule)| Breach {
-        key,
-        rule: rule.into(),
-    });
+    let simple = rules
+        .into_iter()
+        .find(|rule| !rule.0)
+        .map(|(_, key, rule)| Breach { key, rule: rule.into() });
     // Sums of blocks and the policy are computed from values that are in range.
     simple.or_else(|| times(config))
 }
@@ -48,11 +48,23 @@ fn amounts(config: &Config) -> [Rule; 8] {
             "must be between 1 and 2^53 satoshi",
         ),
         (is_amount(channels.max_capacity_sat), "channels.max_capacity_sat", most),
-        (is_amount(channels.max_hub_share_sat), "channels.max_hub_share_sat", most),
-        (is_amount(channels.client_reserve_sat), "channels.client_reserve_sat", most),
+        (
+            is_amount(channels.max_hub_share_sat),
+            "channels.max_hub_share_sat",
+            most,
+        ),
+        (
+            is_amount(channels.client_reserve_sat),
+            "channels.client_reserve_sat",
+            most,
+        ),
         (is_amount(channels.hub_reserve_sat), "channels.hub_reserve_sat", most),
         (is_amount(ledger.dust_sat), "ledger.dust_sat", most),
-        (is_amount(ledger.fee_per_1000_cost_sat), "ledger.fee_per_1000_cost_sat", most),
+        (
+            is_amount(ledger.fee_per_1000_cost_sat),
+            "ledger.fee_per_1000_cost_sat",
+            most,
+        ),
     ]
 }
 
@@ -71,7 +83,11 @@ fn counts(config: &Config) -> [Rule; 11] {
     let least_one = "must be at least 1";
     let segment = storage.segment_bytes;
     [
-        (fees.ppm <= 1_000_000, "fees.ppm", "must be at most 1000000, which is the whole amount"),
+        (
+            fees.ppm <= 1_000_000,
+            "fees.ppm",
+            "must be at most 1000000, which is the whole amount",
+        ),
         (ledger.block_interval_ms > 0, "ledger.block_interval_ms", least_one),
         (payments.ack_interval_ms > 0, "payments.ack_interval_ms", least_one),
         (
@@ -79,9 +95,21 @@ fn counts(config: &Config) -> [Rule; 11] {
             "ledger.network",
             "must be 1 to 32 characters of a-z, 0-9 and '-'",
         ),
-        ((1..=65_536).contains(&batch.inputs_max), "batch.inputs_max", "must be between 1 and 65536"),
-        ((1..=65_536).contains(&queues.groups), "queues.groups", "must be between 1 and 65536"),
-        ((1..=64).contains(&queues.batches), "queues.batches", "must be between 1 and 64"),
+        (
+            (1..=65_536).contains(&batch.inputs_max),
+            "batch.inputs_max",
+            "must be between 1 and 65536",
+        ),
+        (
+            (1..=65_536).contains(&queues.groups),
+            "queues.groups",
+            "must be between 1 and 65536",
+        ),
+        (
+            (1..=64).contains(&queues.batches),
+            "queues.batches",
+            "must be between 1 and 64",
+        ),
         (
             segment.is_multiple_of(PAGE_BYTES as u64) && (1 << 20..=1 << 32).contains(&segment),
             "storage.segment_bytes",
@@ -106,7 +134,10 @@ fn times(config: &Config) -> Option<Breach> {
     let breach = |key, rule: String| Some(Breach { key, rule });
     let channels = &config.channels;
     if config.payments.margin_blocks <= config.ledger.finality_depth_blocks {
-        return breach("payments.margin_blocks", "must exceed `ledger.finality_depth_blocks`".into());
+        return breach(
+            "payments.margin_blocks",
+            "must exceed `ledger.finality_depth_blocks`".into(),
+        );
     }
     if let Err(error) = config.policy().check() {
         let key = match error {

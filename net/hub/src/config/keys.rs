@@ -16,7 +16,10 @@ const fn key(path: &'static str, about: &'static str) -> Key {
 /// All keys, section by section.
 pub const KEYS: [Key; 30] = [
     key("listen.clients", "Address for clients, IP:PORT."),
-    key("listen.admin", "Address of the operator's endpoint, IP:PORT; keep it on loopback."),
+    key(
+        "listen.admin",
+        "Address of the operator's endpoint, IP:PORT; keep it on loopback.",
+    ),
     key("fees.base_sat", "Fee of any payment, in satoshi."),
     key("fees.ppm", "What the fee grows by, in millionths of the amount."),
     key("payments.min_amount_sat", "The smallest payment, in satoshi."),
@@ -36,19 +39,46 @@ pub const KEYS: [Key; 30] = [
         "payments.max_unfirm_credits",
         "Unacknowledged credits that one payee may have; further payments to it fail.",
     ),
-    key("channels.max_capacity_sat", "The largest channel that a client may open, in satoshi."),
-    key("channels.max_hub_share_sat", "The most that the hub puts into one channel, in satoshi."),
-    key("channels.client_reserve_sat", "The client's side of a new channel never falls below this, in satoshi."),
-    key("channels.hub_reserve_sat", "The hub's side of a new channel never falls below this, in satoshi."),
+    key(
+        "channels.max_capacity_sat",
+        "The largest channel that a client may open, in satoshi.",
+    ),
+    key(
+        "channels.max_hub_share_sat",
+        "The most that the hub puts into one channel, in satoshi.",
+    ),
+    key(
+        "channels.client_reserve_sat",
+        "The client's side of a new channel never falls below this, in satoshi.",
+    ),
+    key(
+        "channels.hub_reserve_sat",
+        "The hub's side of a new channel never falls below this, in satoshi.",
+    ),
     key(
         "channels.dispute_window_blocks",
         "Blocks in which a close can be answered (Δ); also the least that a new ledger allows.",
     ),
-    key("channels.evidence_grace_blocks", "Blocks after Δ in which evidence on locks still counts (δ)."),
-    key("channels.lifetime_blocks", "Blocks from the opening of a channel to its expiry."),
-    key("ledger.network", "Name of a new ledger: 1 to 32 of a-z, 0-9 and '-'. Fixed by `format`."),
-    key("ledger.block_interval_ms", "Milliseconds from block to block. Fixed by `format`."),
-    key("ledger.dust_sat", "The least amount of an output, in satoshi. Fixed by `format`."),
+    key(
+        "channels.evidence_grace_blocks",
+        "Blocks after Δ in which evidence on locks still counts (δ).",
+    ),
+    key(
+        "channels.lifetime_blocks",
+        "Blocks from the opening of a channel to its expiry.",
+    ),
+    key(
+        "ledger.network",
+        "Name of a new ledger: 1 to 32 of a-z, 0-9 and '-'. Fixed by `format`.",
+    ),
+    key(
+        "ledger.block_interval_ms",
+        "Milliseconds from block to block. Fixed by `format`.",
+    ),
+    key(
+        "ledger.dust_sat",
+        "The least amount of an output, in satoshi. Fixed by `format`.",
+    ),
     key(
         "ledger.fee_per_1000_cost_sat",
         "The least fee of a transaction for 1 000 units of cost, in satoshi. Fixed by `format`.",
@@ -58,14 +88,32 @@ pub const KEYS: [Key; 30] = [
         "Blocks that stand above a final one; 0: final at once. Fixed by `format`.",
     ),
     key("batch.inputs_max", "A batch is sealed when it holds so many inputs."),
-    key("queues.groups", "Groups of messages that may wait for the sequencer before reading from peers pauses."),
+    key(
+        "queues.groups",
+        "Groups of messages that may wait for the sequencer before reading from peers pauses.",
+    ),
     key("queues.batches", "Batches that may be executed and not yet durable."),
-    key("storage.checkpoint_bytes", "Bytes of log since the last checkpoint that start the next one."),
-    key("storage.segment_bytes", "Length of a log segment in bytes: a multiple of 4096. Fixed by `format`."),
-    key("limits.connections", "Connections at one time; more are closed as they come."),
-    key("cpu.backend", "Code that checks signatures: auto, avx512, avx2 or portable (environment: TIDEGATE_CPU)."),
+    key(
+        "storage.checkpoint_bytes",
+        "Bytes of log since the last checkpoint that start the next one.",
+    ),
+    key(
+        "storage.segment_bytes",
+        "Length of a log segment in bytes: a multiple of 4096. Fixed by `format`.",
+    ),
+    key(
+        "limits.connections",
+        "Connections at one time; more are closed as they come.",
+    ),
+    key(
+        "cpu.backend",
+        "Code that checks signatures: auto, avx512, avx2 or portable (environment: TIDEGATE_CPU).",
+    ),
     key("cpu.threads", "Threads that check signatures; 0: one per core."),
-    key("cpu.verifier_memory_bytes", "Memory for tables of keys that pay often, in bytes."),
+    key(
+        "cpu.verifier_memory_bytes",
+        "Memory for tables of keys that pay often, in bytes.",
+    ),
 ];
 
 /// The environment variable that sets a key: `TIDEGATE_CPU` for the back end, else by section and key.

@@ -97,10 +97,12 @@ impl Sources {
             set(&mut table, &format!("--set {flag}"), path, value)?;
         }
         let origin = origin.unwrap_or_else(|| "configuration".into());
-        let config: Config = table.try_into().map_err(|error: toml::de::Error| ConfigError::Override {
-            origin: origin.clone(),
-            message: one_line(error.message()),
-        })?;
+        let config: Config = table
+            .try_into()
+            .map_err(|error: toml::de::Error| ConfigError::Override {
+                origin: origin.clone(),
+                message: one_line(error.message()),
+            })?;
         checked(config, origin)
     }
 }
@@ -210,7 +212,10 @@ fn set(table: &mut Table, origin: &str, path: &'static str, text: &str) -> Resul
     } else {
         Value::String(text.to_owned())
     };
-    let alone = Table::from_iter([(section.to_owned(), Value::Table(Table::from_iter([(key.to_owned(), value)])))]);
+    let alone = Table::from_iter([(
+        section.to_owned(),
+        Value::Table(Table::from_iter([(key.to_owned(), value)])),
+    )]);
     overlay(table, alone.clone());
     // Read alone, so that a complaint is about this value.
     let read: Result<Config, toml::de::Error> = alone.try_into();

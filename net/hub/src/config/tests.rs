@@ -21,7 +21,10 @@ fn every_value_is_documented_once() {
     paths.sort();
     documented.sort();
     assert_eq!(documented, paths);
-    assert!(KEYS.iter().all(|key| key.about.ends_with('.') || key.about.ends_with(')')));
+    assert!(
+        KEYS.iter()
+            .all(|key| key.about.ends_with('.') || key.about.ends_with(')'))
+    );
 }
 
 #[test]
@@ -61,7 +64,10 @@ fn the_last_to_speak_wins() {
         flags: vec!["fees.ppm=3".into(), "listen.admin=127.0.0.1:9".into()],
     };
     let config = sources.load().unwrap();
-    assert_eq!((config.batch.inputs_max, config.fees.base_sat, config.fees.ppm), (5, 2, 3));
+    assert_eq!(
+        (config.batch.inputs_max, config.fees.base_sat, config.fees.ppm),
+        (5, 2, 3)
+    );
     assert_eq!(config.cpu.backend, "portable");
     assert_eq!(config.listen.admin.port(), 9);
 }
@@ -70,19 +76,37 @@ fn the_last_to_speak_wins() {
 fn a_bad_variable_or_flag_is_named() {
     let variable = |name: &str, value: &str| {
         let environment = vec![(name.into(), value.into())];
-        message(Sources { environment, ..Sources::default() }.load())
+        message(
+            Sources {
+                environment,
+                ..Sources::default()
+            }
+            .load(),
+        )
     };
     let flag = |text: &str| {
         let flags = vec![text.into()];
-        message(Sources { flags, ..Sources::default() }.load())
+        message(
+            Sources {
+                flags,
+                ..Sources::default()
+            }
+            .load(),
+        )
     };
-    assert_eq!(variable("TIDEGATE_FEES_BSE", "1"), "TIDEGATE_FEES_BSE: names no key of the configuration");
+    assert_eq!(
+        variable("TIDEGATE_FEES_BSE", "1"),
+        "TIDEGATE_FEES_BSE: names no key of the configuration"
+    );
     assert!(variable("TIDEGATE_FEES_PPM", "-1").starts_with("TIDEGATE_FEES_PPM: `-1` is not"));
     assert!(variable("TIDEGATE_LISTEN_ADMIN", "here").starts_with("TIDEGATE_LISTEN_ADMIN: "));
     assert!(variable("TIDEGATE_FEES_PPM", "5000000000").starts_with("TIDEGATE_FEES_PPM: "));
     assert_eq!(flag("fees.bse=1"), "--set fees.bse=1: unknown key `fees.bse`");
     assert!(flag("fees.ppm").contains("section.key=value"));
-    assert_eq!(variable("TIDEGATE_CPU", "z80"), "configuration: `cpu.backend` must be auto, avx512, avx2 or portable");
+    assert_eq!(
+        variable("TIDEGATE_CPU", "z80"),
+        "configuration: `cpu.backend` must be auto, avx512, avx2 or portable"
+    );
 }
 
 #[test]
@@ -90,8 +114,13 @@ fn locks_that_nobody_could_keep_are_refused() {
     // 3 margins of 6 and 2 ack intervals of 2 blocks.
     assert!(parse("[payments]\nmax_lock_blocks = 22\n").is_ok());
     let short = message(parse("[payments]\nmax_lock_blocks = 21\n"));
-    assert!(short.contains("`payments.max_lock_blocks` cannot be kept") && short.contains("22 blocks"), "{short}");
-    let slow = message(parse("[payments]\nmax_lock_blocks = 22\n[ledger]\nblock_interval_ms = 499\n"));
+    assert!(
+        short.contains("`payments.max_lock_blocks` cannot be kept") && short.contains("22 blocks"),
+        "{short}"
+    );
+    let slow = message(parse(
+        "[payments]\nmax_lock_blocks = 22\n[ledger]\nblock_interval_ms = 499\n",
+    ));
     assert!(slow.contains("24 blocks"), "{slow}");
 }
 
@@ -108,7 +137,10 @@ fn each_rule_is_kept() {
         ("[ledger]\nblock_interval_ms = 0\n", "ledger.block_interval_ms"),
         ("[ledger]\nnetwork = \"Main\"\n", "ledger.network"),
         ("[channels]\nlifetime_blocks = 4032\n", "channels.lifetime_blocks"),
-        ("[channels]\nmax_capacity_sat = 9007199254740993\n", "channels.max_capacity_sat"),
+        (
+            "[channels]\nmax_capacity_sat = 9007199254740993\n",
+            "channels.max_capacity_sat",
+        ),
         ("[batch]\ninputs_max = 0\n", "batch.inputs_max"),
         ("[queues]\ngroups = 0\n", "queues.groups"),
         ("[queues]\nbatches = 0\n", "queues.batches"),

@@ -59,7 +59,11 @@ impl Children {
     /// Runs a verb to its end; anything but exit code 0 is an error.
     pub(super) fn run(&self, what: &'static str, words: &[OsString]) -> Result<(), Error> {
         let status = self.finish(what, words)?;
-        if status.success() { Ok(()) } else { Err(Error::Child { what, status }) }
+        if status.success() {
+            Ok(())
+        } else {
+            Err(Error::Child { what, status })
+        }
     }
 
     /// Runs the measurement. Exit codes up to 4 other than 2 come with a result that says why.
@@ -72,7 +76,10 @@ impl Children {
     }
 
     fn finish(&self, what: &'static str, words: &[OsString]) -> Result<ExitStatus, Error> {
-        let child = self.command(words).spawn().map_err(|source| self.failed("start", source))?;
+        let child = self
+            .command(words)
+            .spawn()
+            .map_err(|source| self.failed("start", source))?;
         let mut guard = Guard { child };
         loop {
             if self.is_interrupted() {
@@ -138,11 +145,21 @@ impl Hub {
     /// Starts a hub on any free ports and waits until it serves. It ends by itself if this process does.
     pub(super) fn start(children: &Children, data: &Path) -> Result<Self, Error> {
         let any = "127.0.0.1:0";
-        let words: Vec<OsString> = ["start", "--dev", "--json", "--until-stdin-closes", "--listen", any, "--admin", any, "--data"]
-            .iter()
-            .map(Into::into)
-            .chain([data.as_os_str().to_owned()])
-            .collect();
+        let words: Vec<OsString> = [
+            "start",
+            "--dev",
+            "--json",
+            "--until-stdin-closes",
+            "--listen",
+            any,
+            "--admin",
+            any,
+            "--data",
+        ]
+        .iter()
+        .map(Into::into)
+        .chain([data.as_os_str().to_owned()])
+        .collect();
         let mut command = children.command(&words);
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn().map_err(|source| children.failed("start", source))?;
@@ -165,7 +182,11 @@ impl Hub {
             if children.is_interrupted() {
                 return Err(Error::Interrupted);
             }
-            match self.guard.poll().map_err(|source| children.failed("wait for", source))? {
+            match self
+                .guard
+                .poll()
+                .map_err(|source| children.failed("wait for", source))?
+            {
                 Some(status) if status.success() => return Ok(()),
                 Some(status) => return Err(Error::Child { what: "start", status }),
                 None => sleep(GLANCE),
@@ -192,7 +213,9 @@ fn first_line(children: &Children, guard: &mut Guard, stdout: impl io::Read + Se
     loop {
         match receiver.recv_timeout(GLANCE) {
             Ok(line) if !line.is_empty() => return Ok(line),
-            Ok(_) | Err(RecvTimeoutError::Disconnected) => return Err(Error::BenchmarkHub("ended before it was ready")),
+            Ok(_) | Err(RecvTimeoutError::Disconnected) => {
+                return Err(Error::BenchmarkHub("ended before it was ready"));
+            }
             Err(RecvTimeoutError::Timeout) => {}
         }
         if children.is_interrupted() {

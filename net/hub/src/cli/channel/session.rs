@@ -58,7 +58,10 @@ impl SessionFlags {
 
     fn wallet_dir(&self) -> PathBuf {
         let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".tidegate/wallet"));
-        self.wallet.clone().or_else(home).unwrap_or_else(|| PathBuf::from("wallet"))
+        self.wallet
+            .clone()
+            .or_else(home)
+            .unwrap_or_else(|| PathBuf::from("wallet"))
     }
 }
 
@@ -93,7 +96,11 @@ impl Session {
         if let Some(text) = named {
             return parse_id(text, "channel id");
         }
-        let mut open = self.client.channels().iter().filter(|channel| channel.closed().is_none());
+        let mut open = self
+            .client
+            .channels()
+            .iter()
+            .filter(|channel| channel.closed().is_none());
         match (open.next(), open.next()) {
             (Some(channel), None) => Ok(channel.id()),
             (None, _) => Err(Error::WhichChannel("this wallet has no open channel with that hub")),
@@ -104,7 +111,11 @@ impl Session {
     /// Fetches what was missed, acknowledges it, and settles what was proved.
     pub(super) fn bring_up(&mut self, channel: &ChannelId) -> Result<(), Error> {
         self.client.sync(channel)?;
-        let is_open = self.client.channels().get(channel).is_some_and(|own| own.closed().is_none() && !own.is_final());
+        let is_open = self
+            .client
+            .channels()
+            .get(channel)
+            .is_some_and(|own| own.closed().is_none() && !own.is_final());
         if is_open {
             self.client.settle(channel)?;
         }
@@ -115,7 +126,13 @@ impl Session {
     pub(super) fn wait_settled(&mut self, channel: &ChannelId, lock: &LockId, seconds: u64) -> Result<bool, Error> {
         let deadline = Instant::now() + Duration::from_secs(seconds);
         loop {
-            let is_open = |session: &Self| session.client.channels().get(channel).is_some_and(|own| own.lock(lock).is_some());
+            let is_open = |session: &Self| {
+                session
+                    .client
+                    .channels()
+                    .get(channel)
+                    .is_some_and(|own| own.lock(lock).is_some())
+            };
             if seconds > 0 {
                 self.client.settle(channel)?;
             }
@@ -144,9 +161,16 @@ fn ledger_id(flags: &SessionFlags, address: &HubAddress, note: &Path) -> Result<
         let text = String::from_utf8_lossy(&read_file(note)?).trim().to_owned();
         return parse_id(&text, "ledger id");
     }
-    let is_local = address.host == "localhost" || address.host.trim_matches(['[', ']']).parse().is_ok_and(|ip: IpAddr| ip.is_loopback());
+    let is_local = address.host == "localhost"
+        || address
+            .host
+            .trim_matches(['[', ']'])
+            .parse()
+            .is_ok_and(|ip: IpAddr| ip.is_loopback());
     if !is_local {
-        return Err(Error::NotOffered("--ledger-id is needed the first time; the hub's operator publishes it"));
+        return Err(Error::NotOffered(
+            "--ledger-id is needed the first time; the hub's operator publishes it",
+        ));
     }
     let status = http::status(flags.admin)?;
     let is_same = status["identity"].as_str() == Some(&address.identity.bytes().to_string());

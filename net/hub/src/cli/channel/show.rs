@@ -23,12 +23,19 @@ pub(super) fn show(args: &ShowArgs) -> Outcome {
 pub(super) fn list(args: &ListArgs) -> Outcome {
     let mut session = Session::connect(&args.session)?;
     let ids: Vec<ChannelId> = session.client.channels().iter().map(ClientChannel::id).collect();
-    let channels = ids.iter().map(|id| current(&mut session, id)).collect::<Result<Vec<_>, _>>()?;
+    let channels = ids
+        .iter()
+        .map(|id| current(&mut session, id))
+        .collect::<Result<Vec<_>, _>>()?;
     let funds = session.funds()?;
     let key = session.client.key().to_string();
     let value = json!({"key": key, "funds_sat": funds, "channels": channels});
     args.json.emit(&value, || {
-        let mut text = format!("key {key}\n  {} sat on the ledger, {} channels\n", grouped(funds.into()), channels.len());
+        let mut text = format!(
+            "key {key}\n  {} sat on the ledger, {} channels\n",
+            grouped(funds.into()),
+            channels.len()
+        );
         channels.iter().for_each(|channel| text += &lines(channel));
         text
     })?;
@@ -43,7 +50,10 @@ pub(super) fn receive(args: &ReceiveArgs) -> Outcome {
     }
     let deadline = Instant::now() + Duration::from_secs(args.seconds);
     let (mut payments, mut received) = (0_u64, 0_u64);
-    while let Some(left) = deadline.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) {
+    while let Some(left) = deadline
+        .checked_duration_since(Instant::now())
+        .filter(|left| !left.is_zero())
+    {
         for news in session.client.poll(left.min(Duration::from_millis(500)))? {
             let credited = news.events.credited.to_sat();
             if credited > 0 {
@@ -54,13 +64,20 @@ pub(super) fn receive(args: &ReceiveArgs) -> Outcome {
         }
     }
     let value = json!({"credits": payments, "received_sat": received, "channels": ids.len()});
-    args.json.emit(&value, || format!("received {} sat in {payments} credits\n", grouped(received.into())))?;
+    args.json.emit(&value, || {
+        format!("received {} sat in {payments} credits\n", grouped(received.into()))
+    })?;
     Ok(0)
 }
 
 /// A channel as it is after everything that was missed.
 fn current(session: &mut Session, id: &ChannelId) -> Result<Value, Error> {
-    if session.client.channels().get(id).is_none_or(|channel| channel.closed().is_none()) {
+    if session
+        .client
+        .channels()
+        .get(id)
+        .is_none_or(|channel| channel.closed().is_none())
+    {
         session.bring_up(id)?;
     }
     let channel = session.client.channels().get(id).ok_or(Error::NoChannel(*id))?;

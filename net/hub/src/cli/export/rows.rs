@@ -160,15 +160,17 @@ pub(super) struct Sums {
 impl Sums {
     pub(super) fn of(state: &Inspected) -> Self {
         let sat = |amount: Amount| u128::from(amount.to_sat());
-        channels(state).filter(|view| !view.is_settled()).fold(Self::default(), |sums, view| Self {
-            client: sums.client + sat(view.client_balance),
-            hub: sums.hub + sat(view.hub_balance),
-            waiting: sums.waiting
-                + sat(view.sums.unfirm_credit)
-                + sat(view.sums.out_locks)
-                + sat(view.sums.in_locks),
-            capacity: sums.capacity + sat(view.terms.capacity),
-        })
+        channels(state)
+            .filter(|view| !view.is_settled())
+            .fold(Self::default(), |sums, view| Self {
+                client: sums.client + sat(view.client_balance),
+                hub: sums.hub + sat(view.hub_balance),
+                waiting: sums.waiting
+                    + sat(view.sums.unfirm_credit)
+                    + sat(view.sums.out_locks)
+                    + sat(view.sums.in_locks),
+                capacity: sums.capacity + sat(view.terms.capacity),
+            })
     }
 }
 

@@ -74,7 +74,10 @@ impl Drop for Attempt {
             return;
         }
         if let Err(error) = self.undo() {
-            eprintln!("warning: {} is half formatted and could not be cleared: {error}", self.dir.display());
+            eprintln!(
+                "warning: {} is half formatted and could not be cleared: {error}",
+                self.dir.display()
+            );
         }
     }
 }
@@ -85,7 +88,9 @@ fn check_empty(dir: &Path) -> Result<(), Error> {
         path: dir.to_owned(),
         source,
     };
-    let names = fs::read_dir(dir).map_err(failed)?.map(|entry| entry.map(|entry| entry.file_name()));
+    let names = fs::read_dir(dir)
+        .map_err(failed)?
+        .map(|entry| entry.map(|entry| entry.file_name()));
     let mut names = names.collect::<Result<Vec<_>, _>>().map_err(failed)?;
     names.retain(|name| name != LOCK_FILE);
     if names.is_empty() {

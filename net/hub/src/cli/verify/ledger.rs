@@ -22,7 +22,10 @@ pub(super) fn look(node: &mut Node, state: &Inspected, verdict: &mut Verdict) ->
     verdict.ledger_height = tip.height.get();
     let opened = state.engine.opened();
     if opened.height > tip.height {
-        let problem = format!("the state knows block {}, the ledger ends at {}", opened.height, tip.height);
+        let problem = format!(
+            "the state knows block {}, the ledger ends at {}",
+            opened.height, tip.height
+        );
         verdict.problems.push(problem);
     }
     let spent_later = spent_above(node, opened.height)?;
@@ -34,12 +37,16 @@ pub(super) fn look(node: &mut Node, state: &Inspected, verdict: &mut Verdict) ->
             (Some(_), true) => Some("is settled, but its output is unspent"),
             // The hub takes final blocks one after the other, so the ledger may be ahead.
             (None, false) if !spent_later.contains(&view.funding) => Some("is open, but its output is spent"),
-            (Some((outpoint, utxo)), false) if *outpoint != view.funding || utxo.output.amount != view.terms.capacity => {
+            (Some((outpoint, utxo)), false)
+                if *outpoint != view.funding || utxo.output.amount != view.terms.capacity =>
+            {
                 Some("is open, but its output is another or of another amount")
             }
             _ => None,
         };
-        verdict.problems.extend(problem.map(|what| format!("channel {} {what}", view.id)));
+        verdict
+            .problems
+            .extend(problem.map(|what| format!("channel {} {what}", view.id)));
     }
     missing(node, state, &known, verdict);
     Ok(())
@@ -51,7 +58,9 @@ fn missing(node: &Node, state: &Inspected, known: &HashSet<ChannelId>, verdict: 
     for (channel, outpoint, terms) in node.channels() {
         let is_older = node.utxo(&outpoint).is_some_and(|utxo| utxo.height <= opened.height);
         if terms.hub == opened.hub && is_older && !known.contains(&channel) {
-            verdict.problems.push(format!("channel {channel} is on the ledger, but not in the state"));
+            verdict
+                .problems
+                .push(format!("channel {channel} is on the ledger, but not in the state"));
         }
     }
 }
@@ -62,7 +71,12 @@ fn spent_above(node: &Node, height: tidegate_types::Height) -> Result<HashSet<Ou
     let mut blocks = node.blocks()?;
     while let Some(block) = blocks.next_block()? {
         if block.header.height > height {
-            spent.extend(block.transactions.iter().flat_map(|transaction| &transaction.body.inputs));
+            spent.extend(
+                block
+                    .transactions
+                    .iter()
+                    .flat_map(|transaction| &transaction.body.inputs),
+            );
         }
     }
     Ok(spent)

@@ -1,0 +1,93 @@
+//! `tidegate benchmark`: a result, and nothing left behind.
+
+use std::fs;
+use std::process::Stdio;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+use serde_json::Value;
+
+use super::support::{Place, signal};
+
+#[test]
+fn a_short_run_ends_with_a_report_and_leaves_nothing() {
+    let place = Place::new();
+    let words = [
+        "benchmark",
+        "--profile",
+        "quick",
+        "--seconds",
+        "1",
+        "--rate",
+        "200",
+        "--channels",
+        "16",
+        "--json",
+        "r.json",
+    ];
+    let ran = place.run(&words);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert!(ran.out.contains("payments") && ran.out.contains("audit"), "{ran:?}");
+    assert_eq!(place.names(), ["r.json"]);
+    let result: Value = serde_json::from_slice(&fs::read(place.path("r.json")).expect("a result")).expect("JSON");
+    assert_eq!(
+        (&result["schema"], &result["valid"]),
+        (&"tidegate.result/1".into(), &true.into()),
+        "{result}"
+    );
+    assert_eq!(result["channels"], 16);
+    assert!(
+        result["delivered"].as_u64().is_some_and(|count| count > 100),
+        "{result}"
+    );
+    assert_eq!(result["audit"]["value_conserved"], true);
+}
+
+#[test]
+fn an_interrupted_run_leaves_nothing() {
+    let place = Place::new();
+    let words = [
+        "benchmark",
+        "--profile",
+        "quick",
+        "--seconds",
+        "60",
+        "--rate",
+        "100",
+        "--channels",
+        "16",
+    ];
+    let mut command = place.command(&words);
+    let mut child = command
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program runs");
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !is_under_way(&place) {
+        assert!(
+            Instant::now() < deadline && child.try_wait().expect("a child").is_none(),
+            "nothing came up"
+        );
+        sleep(Duration::from_millis(20));
+    }
+    signal(&child, Signal::INT);
+    let output = child.wait_with_output().expect("a child");
+    let err = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{err}");
+    assert!(err.contains("error[TG-0604]"), "{err}");
+    assert_eq!(place.names(), Vec::<String>::new());
+}
+
+/// True once the workload is signed: the hub is next.
+fn is_under_way(place: &Place) -> bool {
+    let Some(scratch) = place
+        .names()
+        .into_iter()
+        .find(|name| name.starts_with("tidegate-benchmark-"))
+    else {
+        return false;
+    };
+    place.path(&scratch).join("workload").exists()
+}

@@ -1,0 +1,10 @@
+//! The program from outside: what each verb prints, how it ends, and what it leaves behind.
+
+mod benchmark;
+mod codes;
+mod config;
+mod errors;
+mod format;
+mod help;
+mod support;
+mod tour;
