@@ -130,6 +130,8 @@ codes! {
     BenchmarkAudit = 603,
     /// The benchmark was interrupted.
     Interrupted = 604,
+    /// The result of a benchmark may not be believed.
+    BenchmarkInvalid = 605,
 }
 
 impl Code {
@@ -333,6 +335,9 @@ pub enum Error {
     /// Ctrl-C.
     #[error("interrupted")]
     Interrupted,
+    /// A result that is not valid.
+    #[error("the result is not valid: {0}")]
+    BenchmarkInvalid(String),
     /// An option that must be given.
     #[error("{0}")]
     NotOffered(&'static str),
@@ -375,6 +380,7 @@ impl Error {
             Self::Child { .. } | Self::BenchmarkHub(_) => Code::BenchmarkHub,
             Self::BenchmarkAudit(_) => Code::BenchmarkAudit,
             Self::Interrupted => Code::Interrupted,
+            Self::BenchmarkInvalid(_) => Code::BenchmarkInvalid,
             Self::NotOffered(_) => Code::NotOffered,
         }
     }
@@ -423,6 +429,7 @@ impl Error {
             Code::BenchmarkLoad => "see the generator's last lines above",
             Code::BenchmarkAudit => "this is a fault of the hub; keep the result file and report it",
             Code::Interrupted => "nothing was left behind",
+            Code::BenchmarkInvalid => "the report's notes say all; run again on an idle machine",
         }
     }
 }
@@ -494,7 +501,7 @@ fn ledger_create_code(error: &tidegate_settle::CreateError) -> Code {
         tidegate_settle::CreateError::Genesis(_) => Code::GenesisBad,
         tidegate_settle::CreateError::Exists { .. } => Code::DirUsed,
         tidegate_settle::CreateError::Disk(error) => disk_code(error),
-        _ => Code::LedgerBad,
+        tidegate_settle::CreateError::Log(_) => Code::LedgerBad,
     }
 }
 

@@ -229,6 +229,6 @@ mod tests {
     fn nothing_secret_is_shown() {
         let keys = HubKeys::generate().unwrap();
         let shown = format!("{keys:?}");
-        assert!(!shown.contains(&hex::encode(&*keys.identity)), "{shown}");
+        assert!(!shown.contains(&hex::encode(*keys.identity)), "{shown}");
     }
 }

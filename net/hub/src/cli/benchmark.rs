@@ -73,7 +73,13 @@ pub(super) fn run(args: &BenchmarkArgs) -> Outcome {
     }
     let (result, code) = outcome?;
     args.json.emit(&result, || format!("{result}\n"))?;
-    Ok(if result.valid { code } else { code.max(1) })
+    if !result.valid && code <= 1 {
+        let why = result.notes.first().cloned();
+        return Err(Error::BenchmarkInvalid(
+            why.unwrap_or_else(|| "the generator does not say why".into()),
+        ));
+    }
+    Ok(code)
 }
 
 /// Runs everything and returns the result with the generator's exit code.

@@ -27,7 +27,7 @@ use tidegate_types::{Amount, KeyBytes, UnixMillis};
 
 use super::Outcome;
 use super::config::{CONFIG_FILE, ConfigFlags};
-use super::output::{JsonFlag, grouped, read_file};
+use super::output::{JsonFlag, Ticker, grouped, read_file};
 use crate::config::{Config, Sources};
 use crate::error::Error;
 use crate::keys::HubKeys;
@@ -101,6 +101,7 @@ pub(super) fn run(args: &FormatArgs) -> Outcome {
         origin: origin.clone(),
         source,
     };
+    let ticker = Ticker::new("formatting");
     let parsed = Genesis::parse(&bytes).map_err(wrap)?;
     parsed.check().map_err(wrap)?;
 
@@ -108,6 +109,7 @@ pub(super) fn run(args: &FormatArgs) -> Outcome {
     let mut attempt = Attempt::begin(&disk, &args.data)?;
     let made = write(&disk, &args.data, &config, &keys, &parsed, &bytes)?;
     attempt.keep();
+    drop(ticker);
     args.json.emit(&made.report, || lines(&args.data, &made, &parsed))?;
     Ok(0)
 }

@@ -2,6 +2,8 @@
 
 use std::io::{self, IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
@@ -96,6 +98,15 @@ impl Progress {
 
     /// Notes that `done` of `unit` are done.
     pub(super) fn at(&mut self, done: u64, unit: &str) {
+        self.say(|| format!("{done} {unit}, "));
+    }
+
+    /// Notes that time passes.
+    fn tick(&mut self) {
+        self.say(String::new);
+    }
+
+    fn say(&mut self, how_far: impl FnOnce() -> String) {
         let elapsed = self.begin.elapsed();
         if elapsed < self.next {
             return;
@@ -106,8 +117,9 @@ impl Progress {
         let (start, end) = if self.on_terminal { ("\r\x1b[K", "") } else { ("", "\n") };
         let _ = write!(
             io::stderr(),
-            "{start}{}: {done} {unit}, {} s{end}",
+            "{start}{}: {}{} s{end}",
             self.what,
+            how_far(),
             elapsed.as_secs()
         );
     }
@@ -117,6 +129,40 @@ impl Drop for Progress {
     fn drop(&mut self) {
         if self.shown && self.on_terminal {
             let _ = write!(io::stderr(), "\r\x1b[K");
+        }
+    }
+}
+
+/// Says every few seconds that something still goes on, for steps that cannot say how far they are.
+#[derive(Debug)]
+pub(super) struct Ticker {
+    done: Option<Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Ticker {
+    pub(super) fn new(what: &'static str) -> Self {
+        let (done, ended) = channel();
+        let tick = move || {
+            let mut progress = Progress::new(what);
+            while ended.recv_timeout(Duration::from_millis(200)) == Err(RecvTimeoutError::Timeout) {
+                progress.tick();
+            }
+        };
+        // Without a thread the work goes on all the same, only silently.
+        let thread = thread::Builder::new().name("progress".into()).spawn(tick).ok();
+        Self {
+            done: Some(done),
+            thread,
+        }
+    }
+}
+
+impl Drop for Ticker {
+    fn drop(&mut self) {
+        drop(self.done.take());
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
         }
     }
 }

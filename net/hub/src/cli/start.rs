@@ -78,12 +78,14 @@ pub(super) fn run(args: &StartArgs) -> Outcome {
         ..named
     };
     announce(args, &serving, &address.to_string())?;
-    end_on_signal(signals, &serving)?;
+    end_on_signal(signals, &serving, !args.until_stdin_closes)?;
     if args.until_stdin_closes {
         end_with_stdin(&serving)?;
     }
     serving.wait()?;
-    eprintln!("stopped; a checkpoint was written");
+    if !args.until_stdin_closes {
+        eprintln!("stopped; a checkpoint was written");
+    }
     Ok(0)
 }
 
@@ -105,13 +107,15 @@ fn announce(args: &StartArgs, serving: &Serving, address: &str) -> Result<(), Er
     })
 }
 
-/// The first signal drains; a second does not wait.
-fn end_on_signal(mut signals: Signals, serving: &Serving) -> Result<(), Error> {
+/// The first signal drains; a second does not wait. A hub under another program's care is quiet about it.
+fn end_on_signal(mut signals: Signals, serving: &Serving, says_so: bool) -> Result<(), Error> {
     let stop = serving.stop_handle();
     let watch = move || {
         let mut received = signals.forever();
         if received.next().is_some() {
-            eprintln!("stopping: finishing what was taken, then a checkpoint");
+            if says_so {
+                eprintln!("stopping: finishing what was taken, then a checkpoint");
+            }
             stop.stop();
         }
         if received.next().is_some() {

@@ -22,7 +22,7 @@ use tidegate_table::verify as verify_checkpoint;
 
 use super::Outcome;
 use super::data::{inspect, load_keys, lock, open_ledger, read_genesis, wrap_genesis};
-use super::output::{JsonFlag, Progress, grouped};
+use super::output::{JsonFlag, Ticker, grouped};
 use crate::error::Error;
 use crate::state::{Inspected, state_dir};
 
@@ -82,11 +82,14 @@ pub(super) fn run(args: &VerifyArgs) -> Outcome {
 fn look(disk: &Arc<dyn Disk>, args: &VerifyArgs, genesis: &[u8], verdict: &mut Verdict) -> Result<(), Error> {
     let dir = &args.data;
     let parsed = Genesis::parse(genesis).map_err(wrap_genesis(dir))?;
+    let ticker = Ticker::new("checking the sums of the checkpoint");
     match verify_checkpoint(&**disk, &state_dir(dir)) {
         Ok(report) => verdict.problems.extend(report.problems.iter().map(ToString::to_string)),
         Err(error) => verdict.problems.push(error.to_string()),
     }
+    drop(ticker);
     let state = inspect(disk, dir)?;
+    let _ticker = Ticker::new("summing channels and outputs");
     look_at_state(&state, verdict);
     let opened = state.engine.opened();
     if opened.ledger != parsed.ledger() {
@@ -119,7 +122,6 @@ fn look_at_state(state: &Inspected, verdict: &mut Verdict) {
             "the channels hold {held} sat, their capacities are {capacity} sat"
         ));
     }
-    let mut progress = Progress::new("summing channels");
     for view in channels(state) {
         if !view.is_settled() && view.value() != u128::from(view.terms.capacity.to_sat()) {
             let (id, value, capacity) = (view.id, view.value(), view.terms.capacity);
@@ -127,7 +129,6 @@ fn look_at_state(state: &Inspected, verdict: &mut Verdict) {
                 .problems
                 .push(format!("channel {id} holds {value} sat, its capacity is {capacity}"));
         }
-        progress.at(verdict.problems.len() as u64, "problems so far");
     }
 }
 
