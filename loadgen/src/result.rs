@@ -135,6 +135,8 @@ pub struct AckFigures {
 pub struct Audit {
     /// What payers were debited is what payees were credited, by signed leaves, and the hub's own sums agree.
     pub value_conserved: bool,
+    /// False if payments stayed unanswered or the hub did not tell its sums: then there was not enough to compare.
+    pub complete: bool,
     /// Leaves received.
     pub receipts: u64,
     /// Leaves checked in full: signature, path, order, sums, roots. Of the others all but path, sums and roots.
@@ -237,10 +239,10 @@ impl RunResult {
         writeln!(
             f,
             "audit        value {}, {} of {} receipts checked in full, {} bad, {} payments missing",
-            if audit.value_conserved {
-                "conserved"
-            } else {
-                "NOT CONSERVED"
+            match (audit.value_conserved, audit.complete) {
+                (true, _) => "conserved",
+                (false, true) => "NOT CONSERVED",
+                (false, false) => "not audited, since the run broke off",
             },
             audit.receipts_checked,
             audit.receipts,

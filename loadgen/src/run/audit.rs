@@ -49,6 +49,7 @@ impl Generator {
                 && findings.credited_sat == self.delivered_sat
                 && findings.debited_sat == self.delivered_sat + fees + locked
                 && hub_agrees,
+            complete: status.is_some() && self.flights.len() == 0,
             receipts: self.receipts.receipts,
             receipts_checked: self.receipts.checked,
             receipts_bad: self.receipts.bad,

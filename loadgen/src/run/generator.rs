@@ -14,19 +14,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::Sender;
 
-use tidegate_channel::{Ack, LeafRef};
 use tidegate_client::HeaderCache;
 use tidegate_crypto::keys::PublicKey;
 use tidegate_reactor::{CloseReason, ConnId, Handler, Outbox};
 use tidegate_session::{ClientConfig, Millis};
-use tidegate_types::{Age, Fixed, HubCounter};
+use tidegate_types::{Age, Fixed};
 use tidegate_wire::Kind;
 use tidegate_wire::frame::Header;
 use tidegate_wire::messages::{Body as _, Hello, HelloAnswer, PROTOCOL_VERSION};
 
 use super::channel::Channels;
-use super::flights::{Flight, Flights};
-use super::meter::{Meter, Times};
+use super::flights::Flights;
+use super::meter::Meter;
 use super::schedule::{Clock, SECOND, Schedule};
 use super::usage;
 use crate::cli::Rate;
@@ -36,12 +35,6 @@ use crate::workload::{Section, Workload};
 
 /// Request ids of acks have this bit: their low half is a channel's number.
 pub(super) const ACK_BIT: u64 = 1 << 63;
-/// Bytes that may wait for the socket of one connection before nothing more is given to it.
-const QUEUED_MAX: usize = 1 << 20;
-/// Credits after which a channel acks, whatever the number of its leaves: the hub bounds them too.
-const CREDITS_WAITING_MAX: u32 = 256;
-/// From the last greeting to the first payment.
-const LEAD_NS: u64 = 100_000_000;
 /// Complaints that are kept in words.
 const COMPLAINTS_MAX: usize = 8;
 
@@ -68,7 +61,7 @@ pub(super) struct Line {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Phase {
+pub(super) enum Phase {
     Connecting,
     Loading,
     Draining,
@@ -77,17 +70,17 @@ enum Phase {
 }
 
 #[derive(Debug)]
-struct Conn {
-    id: ConnId,
-    section: Section,
-    in_flight: u32,
-    greeted: bool,
+pub(super) struct Conn {
+    pub(super) id: ConnId,
+    pub(super) section: Section,
+    pub(super) in_flight: u32,
+    pub(super) greeted: bool,
     /// It waits for an answer, or for its socket, not for the schedule.
-    blocked: bool,
+    pub(super) blocked: bool,
     /// When it was last let go.
-    free_at: u64,
+    pub(super) free_at: u64,
     /// It stands in the list of those to be pumped.
-    listed: bool,
+    pub(super) listed: bool,
 }
 
 /// Counts of the receipts.
@@ -140,36 +133,36 @@ pub(super) struct Generator {
     pub(super) ended_early: bool,
     /// CPU seconds of process and loop in the measured span.
     pub(super) cpu: usage::Span,
-    parts: Shared,
-    keys: ClientKeys,
-    headers: Option<HeaderCache>,
-    conns: Vec<Conn>,
+    pub(super) parts: Shared,
+    pub(super) keys: ClientKeys,
+    pub(super) headers: Option<HeaderCache>,
+    pub(super) conns: Vec<Conn>,
     /// Connection number by the reactor's slot.
-    by_slot: Vec<u32>,
-    due: BinaryHeap<Reverse<(u64, u32)>>,
-    pump_list: Vec<u32>,
-    acks_due: Vec<u32>,
-    phase: Phase,
-    phase_since: u64,
-    measuring: bool,
-    next_line: u64,
+    pub(super) by_slot: Vec<u32>,
+    pub(super) due: BinaryHeap<Reverse<(u64, u32)>>,
+    pub(super) pump_list: Vec<u32>,
+    pub(super) acks_due: Vec<u32>,
+    pub(super) phase: Phase,
+    pub(super) phase_since: u64,
+    pub(super) measuring: bool,
+    pub(super) next_line: u64,
     /// Where the sweep for overdue acks, or for the last ones, stands.
-    sweep: f64,
+    pub(super) sweep: f64,
 }
 
 /// What is shared with other threads, and the numbers a run was asked for.
-struct Shared {
-    rate: Rate,
-    warm_up_seconds: u32,
-    seconds: u32,
-    ack_every: u64,
-    patience: u64,
-    sample: u32,
-    clock: Clock,
-    events: Sender<Event>,
-    answered: Arc<AtomicU64>,
-    acks: Arc<AtomicU64>,
-    begin: Arc<AtomicU64>,
+pub(super) struct Shared {
+    pub(super) rate: Rate,
+    pub(super) warm_up_seconds: u32,
+    pub(super) seconds: u32,
+    pub(super) ack_every: u64,
+    pub(super) patience: u64,
+    pub(super) sample: u32,
+    pub(super) clock: Clock,
+    pub(super) events: Sender<Event>,
+    pub(super) answered: Arc<AtomicU64>,
+    pub(super) acks: Arc<AtomicU64>,
+    pub(super) begin: Arc<AtomicU64>,
 }
 
 impl Generator {
@@ -281,7 +274,7 @@ impl Generator {
         self.parts.answered.fetch_add(1, Ordering::Relaxed);
     }
 
-    fn tell(&self, event: Event) {
+    pub(super) fn tell(&self, event: Event) {
         // Whoever does not listen any more has given up on this run.
         let _ = self.parts.events.send(event);
     }
@@ -292,14 +285,6 @@ impl Generator {
         conn.in_flight -= 1;
         if !std::mem::replace(&mut conn.listed, true) {
             self.pump_list.push(connection);
-        }
-    }
-
-    /// Puts the channel on the list of acks if it has enough to acknowledge.
-    pub(super) fn collect_ack(&mut self, number: u32, acks: &mut Vec<u32>) {
-        let channel = &self.channels.rows[number as usize];
-        if channel.unacked() >= self.parts.ack_every || channel.credits_waiting >= CREDITS_WAITING_MAX {
-            acks.push(number);
         }
     }
 
@@ -322,313 +307,6 @@ impl Generator {
         self.conns[number as usize].greeted = true;
         if self.conns.iter().all(|conn| conn.greeted) {
             self.begin_load();
-        }
-    }
-
-    fn begin_load(&mut self) {
-        let start = self.parts.clock.now() + LEAD_NS;
-        self.schedule = Schedule::new(self.parts.rate, start, self.parts.warm_up_seconds, self.parts.seconds);
-        self.next_line = start + SECOND;
-        self.parts.begin.store(start, Ordering::Release);
-        self.enter(Phase::Loading);
-        for number in 0..u32::try_from(self.conns.len()).expect("connections are counted in u32") {
-            self.pump_list.push(number);
-            self.conns[number as usize].listed = true;
-        }
-    }
-
-    fn enter(&mut self, phase: Phase) {
-        if self.phase == phase || self.phase == Phase::Done {
-            return;
-        }
-        self.phase = phase;
-        self.phase_since = self.parts.clock.now();
-        self.sweep = 0.0;
-        if phase == Phase::Done {
-            self.tell(Event::Done);
-        }
-    }
-
-    /// Sends what is due and what answers have made room for.
-    fn pump(&mut self, out: &mut Outbox<'_>) {
-        if self.phase != Phase::Loading {
-            return;
-        }
-        let now = self.parts.clock.now();
-        if now < self.schedule.start {
-            return;
-        }
-        if now >= self.schedule.end {
-            return self.end_load();
-        }
-        while let Some(&Reverse((due, number))) = self.due.peek() {
-            if due > now {
-                break;
-            }
-            self.due.pop();
-            self.pump_one(number, now, out);
-        }
-        let mut list = std::mem::take(&mut self.pump_list);
-        for number in list.drain(..) {
-            let conn = &mut self.conns[number as usize];
-            conn.listed = false;
-            if self.schedule.is_open() {
-                // One that waits for the schedule stands in the heap.
-                let waits = conn.blocked || conn.free_at == 0;
-                if !waits {
-                    continue;
-                }
-            }
-            conn.free_at = now;
-            conn.blocked = false;
-            self.pump_one(number, now, out);
-        }
-        self.pump_list = list;
-    }
-
-    fn pump_one(&mut self, number: u32, now: u64, out: &mut Outbox<'_>) {
-        let window = self.profile.run.window_per_connection;
-        let open = self.schedule.is_open();
-        let channel_window = if open {
-            u32::MAX
-        } else {
-            self.profile.run.window_per_channel
-        };
-        let mut run_dry = false;
-        loop {
-            let conn = &mut self.conns[number as usize];
-            let position = conn.section.position();
-            let Some((head, body)) = conn.section.peek() else {
-                run_dry = conn.section.count() > 0;
-                break;
-            };
-            let due = self.schedule.due(head.number);
-            if let Some(due) = due.filter(|&due| due > now) {
-                if due < self.schedule.end {
-                    self.due.push(Reverse((due, number)));
-                }
-                break;
-            }
-            let channel = &mut self.channels.rows[head.payer as usize];
-            if channel.sent >= channel.broken_from {
-                self.unsent += 1;
-                conn.section.advance();
-                continue;
-            }
-            if (!open && conn.in_flight >= window)
-                || !channel.may_send(self.distance, channel_window)
-                || out.queued(conn.id) > QUEUED_MAX
-            {
-                conn.blocked = true;
-                break;
-            }
-            let times = Times {
-                intended: due.unwrap_or(now),
-                sent: now,
-            };
-            let request = self.flights.insert(Flight {
-                connection: number,
-                payer: head.payer,
-                payee: head.payee,
-                ordinal: channel.sent,
-                position,
-                amount: head.amount,
-                print: head.print,
-                times,
-            });
-            if out
-                .message(conn.id, Kind::Pay.code(), request, |bytes| {
-                    bytes.extend_from_slice(body)
-                })
-                .is_err()
-            {
-                // The connection is gone; its closing says why.
-                self.flights.remove(request);
-                conn.blocked = true;
-                break;
-            }
-            self.meter.note_sent(&self.schedule, times, conn.free_at);
-            conn.in_flight += 1;
-            channel.sent += 1;
-            conn.section.advance();
-        }
-        if run_dry && !open {
-            self.run_dry();
-        }
-    }
-
-    /// A connection has nothing left to send: from here on the load would not be what was asked for.
-    fn run_dry(&mut self) {
-        let now = self.parts.clock.now();
-        self.ended_early = true;
-        self.schedule.end = self.schedule.end.min(now);
-    }
-
-    fn end_load(&mut self) {
-        let now = self.parts.clock.now();
-        if now >= self.next_line {
-            self.tell_line(now);
-        }
-        self.end_measuring();
-        self.enter(Phase::Draining);
-    }
-
-    fn begin_measuring(&mut self) {
-        self.measuring = true;
-        self.cpu.begin();
-        self.tell(Event::Begun);
-    }
-
-    fn end_measuring(&mut self) {
-        if std::mem::replace(&mut self.measuring, false) {
-            self.cpu.end();
-            self.tell(Event::Ended);
-        }
-    }
-
-    fn step(&mut self, now: u64, out: &mut Outbox<'_>) {
-        match self.phase {
-            Phase::Connecting | Phase::Done => {}
-            Phase::Loading => {
-                if !self.measuring && now >= self.schedule.begin && now < self.schedule.end {
-                    self.begin_measuring();
-                }
-                if self.is_short() && self.flights.len() == 0 {
-                    self.run_dry();
-                }
-                self.relist_blocked();
-                self.sweep_acks(out);
-                if now >= self.schedule.end {
-                    self.end_load();
-                }
-            }
-            Phase::Draining => self.drain(now),
-            Phase::Acking => self.finish_acks(now, out),
-        }
-        if now >= self.next_line && self.phase == Phase::Loading {
-            self.tell_line(now);
-        }
-    }
-
-    fn tell_line(&mut self, now: u64) {
-        self.next_line += SECOND;
-        let (answered, p50_us, p99_us) = self.meter.take_recent();
-        self.tell(Event::Line(Line {
-            answered,
-            p50_us,
-            p99_us,
-            in_flight: self.flights.len(),
-            warming_up: now < self.schedule.begin + SECOND / 2,
-        }));
-    }
-
-    /// True if everything was sent, and more would be due before the end.
-    fn is_short(&self) -> bool {
-        let next = self.schedule.due(self.workload.head.payments);
-        next.is_some_and(|due| due < self.schedule.end)
-            && self
-                .conns
-                .iter()
-                .all(|conn| conn.section.position() == conn.section.count())
-    }
-
-    /// Sockets that were full may have room again.
-    fn relist_blocked(&mut self) {
-        for (number, conn) in (0..).zip(&mut self.conns) {
-            if conn.blocked && !std::mem::replace(&mut conn.listed, true) {
-                self.pump_list.push(number);
-            }
-        }
-    }
-
-    fn drain(&mut self, now: u64) {
-        if self.flights.len() == 0 {
-            return self.enter(Phase::Acking);
-        }
-        if now > self.phase_since + self.parts.patience {
-            let missing = self.flights.len() as u64;
-            self.note_error(format_args!(
-                "{missing} payments were not answered in {} s",
-                self.parts.patience / SECOND
-            ));
-            self.errors += missing - 1;
-            self.enter(Phase::Acking);
-        }
-    }
-
-    /// Acks every channel, once, and waits until all credits are firm.
-    fn finish_acks(&mut self, now: u64, out: &mut Outbox<'_>) {
-        let rows = self.channels.rows.len();
-        let mut budget = 200;
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "an index that was a whole number"
-        )]
-        let mut at = self.sweep as usize;
-        while at < rows && budget > 0 {
-            let channel = &self.channels.rows[at];
-            if channel.unacked() > 0 {
-                self.ack(u32::try_from(at).expect("channels are counted in u32"), out);
-                budget -= 1;
-            }
-            at += 1;
-        }
-        self.sweep = at as f64;
-        if at == rows && (self.unfirm_sat == 0 || now > self.phase_since + self.parts.patience) {
-            self.enter(Phase::Done);
-        }
-    }
-
-    /// Acks what waits, so that each channel is looked at once in three quarters of the ack interval.
-    fn sweep_acks(&mut self, out: &mut Outbox<'_>) {
-        let rows = self.channels.rows.len();
-        let period = f64::from(self.profile.ledger.ack_interval_ms) * 0.75;
-        let step = rows as f64 / period.max(1.0);
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "below the number of channels"
-        )]
-        let (from, to) = (self.sweep as usize, ((self.sweep + step) as usize).min(rows));
-        for at in from..to {
-            if self.channels.rows[at].credits_waiting > 0 {
-                self.ack(u32::try_from(at).expect("channels are counted in u32"), out);
-            }
-        }
-        self.sweep = if to == rows { 0.0 } else { self.sweep + step };
-    }
-
-    /// Signs and sends an ack of a channel's newest leaf, if rule 12 allows it now.
-    fn ack(&mut self, number: u32, out: &mut Outbox<'_>) {
-        let population = &self.profile.population;
-        let connection = population.connection_of(number);
-        let channel = &mut self.channels.rows[number as usize];
-        if channel.unacked() == 0 || channel.ack_until.is_some_and(|until| self.height > until) {
-            return;
-        }
-        let leaf = LeafRef {
-            counter: HubCounter::new(channel.leaf),
-            digest: channel.leaf_digest,
-        };
-        let ack = Ack {
-            channel: channel.id,
-            leaf,
-        };
-        channel.acked = channel.leaf;
-        channel.credits_waiting = 0;
-        let signature = ack.sign(&self.workload.head.ledger, self.keys.get(population.key_of(number)));
-        if let Some(checker) = self.channels.checker(number) {
-            checker.mark_acked();
-        }
-        let request = ACK_BIT | u64::from(number);
-        let conn = self.conns[connection as usize].id;
-        let sent = out.message(conn, Kind::Ack.code(), request, |bytes| {
-            ack.append_to(bytes);
-            signature.append_to(bytes);
-        });
-        if sent.is_ok() {
-            self.parts.acks.fetch_add(1, Ordering::Relaxed);
         }
     }
 
@@ -676,10 +354,14 @@ impl Handler for Generator {
     fn on_closed(&mut self, conn: ConnId, reason: &CloseReason, _out: &mut Outbox<'_>) {
         if self.phase != Phase::Done {
             let number = self.number_of(conn);
-            self.note_error(format_args!("connection {number}: {reason}"));
-            self.end_measuring();
-            self.enter(Phase::Done);
+            self.give_up(format_args!("connection {number}: {reason}"));
         }
+    }
+
+    fn on_peer_ended(&mut self, conn: ConnId, out: &mut Outbox<'_>) {
+        let number = self.number_of(conn);
+        self.give_up(format_args!("connection {number}: the hub has ended it"));
+        out.close(conn);
     }
 
     fn on_wake(&mut self, out: &mut Outbox<'_>) {

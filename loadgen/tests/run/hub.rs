@@ -40,6 +40,8 @@ pub(crate) enum Cheat {
     Refuses,
     /// Fails payment 20.
     Fails,
+    /// Closes the connection at payment 20.
+    Leaves,
     /// Never answers payment 20, nor any later one.
     Silent,
 }
@@ -202,6 +204,9 @@ impl Hub {
         let state = ClientState::decode(pay.state).expect("a state");
         if self.cheat == Cheat::Silent && self.payments >= 20 {
             return;
+        }
+        if cheats && self.cheat == Cheat::Leaves {
+            out.close(conn);
         }
         // Behind a refused state nothing follows.
         let expected = self.channels[&state.channel].leaf.ack.counter.get() + 1;

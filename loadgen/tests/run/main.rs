@@ -184,3 +184,13 @@ fn payments_without_an_answer_are_errors() {
     let result = caught(Cheat::Silent);
     assert!(result.errors > 0 && result.delivered < 20, "{result}");
 }
+
+#[test]
+fn a_hub_that_goes_away_ends_the_run_and_what_was_measured_stands() {
+    let result = caught(Cheat::Leaves);
+    assert!(result.seconds < 0.5 && !result.audit.complete, "{result}");
+    assert!(
+        result.notes.iter().any(|note| note.contains("the hub has ended it")),
+        "{result}"
+    );
+}
