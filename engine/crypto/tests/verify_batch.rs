@@ -146,6 +146,50 @@ fn maintenance_beside_batches_and_registration_changes_no_verdict() {
 }
 
 #[test]
+fn a_key_that_lost_its_table_is_judged_as_before() {
+    // Room for one small table of 1.5 KiB and for no large one.
+    let verifier = Verifier::new(VerifierConfig {
+        memory_budget_bytes: 3100,
+        ..VerifierConfig::default()
+    })
+    .expect("auto is always there");
+    let Signed { keys, entries } = signed(2, 64);
+    let handles = handles(&verifier, &keys);
+    let use_key = |key: usize, times: usize| {
+        for (_, message, signature) in entries.iter().filter(|entry| entry.0 == key).cycle().take(times) {
+            for (other, handle) in handles.iter().enumerate() {
+                let item = Item {
+                    key: *handle,
+                    message,
+                    signature,
+                };
+                // The foreign key is used too, but only by the batch that judges it beside the right one.
+                if other == key || times == 1 {
+                    assert_eq!(verifier.verify_one(&item).is_valid(), other == key);
+                }
+            }
+        }
+    };
+    use_key(0, 4);
+    let first = verifier.maintain(10);
+    use_key(1, 16);
+    let second = verifier.maintain(10);
+    if verifier.backend() == "avx512ifma-8lane" {
+        assert_eq!((first.built, first.evicted), (1, 0));
+        assert_eq!(
+            (second.built, second.evicted),
+            (1, 1),
+            "the second key was used twice as much"
+        );
+        assert_eq!(second.table_bytes, first.table_bytes);
+    }
+    for _ in 0..3 {
+        use_key(0, 1);
+        use_key(1, 1);
+    }
+}
+
+#[test]
 fn equal_keys_share_a_handle_and_others_do_not() {
     let verifier = Verifier::new(VerifierConfig::default()).expect("auto is always there");
     let keys: Vec<SecretKey> = (0..50).map(|seed| SecretKey::from_seed([seed; 32])).collect();

@@ -11,11 +11,11 @@ pub enum Backend {
     /// The fastest that this processor has.
     #[default]
     Auto,
-    /// AVX-512 with IFMA.
+    /// AVX-512 with IFMA and VBMI2: eight signatures at a time.
     Avx512,
-    /// AVX2.
+    /// AVX2: ed25519-dalek, as for [`Backend::Portable`]. There is no code of our own for it.
     Avx2,
-    /// ed25519-dalek, which chooses its own vector code at run time.
+    /// ed25519-dalek, which chooses its own vector code at run time by what the processor has: it cannot be told.
     Portable,
 }
 

@@ -123,8 +123,8 @@ impl<E: Engine> Store<E> {
     /// The best table of a key.
     pub(super) fn table(&self, handle: KeyHandle) -> Table<'_, E> {
         match self.standings[handle.0 as usize].place {
-            Place::Hot(slot) => Table::Hot(self.hot.get(slot)),
-            Place::Warm(slot) => Table::Warm(self.warm.get(slot)),
+            Place::Hot(slot) => Table::Hot(self.hot.get(slot, handle.0)),
+            Place::Warm(slot) => Table::Warm(self.warm.get(slot, handle.0)),
             Place::Cold => Table::None,
         }
     }

@@ -77,12 +77,19 @@ impl<T> Tier<T> {
         self.len() * size_of::<T>()
     }
 
-    /// The table of a place that was given to a key by [`Tier::place`] and not taken since.
-    pub(super) fn get(&self, slot: Slot) -> &T {
-        &self.entries[slot.0 as usize]
+    /// The table in the place of the key `owner`.
+    ///
+    /// # Panics
+    /// If another key's table stands there: a table never serves another key.
+    pub(super) fn get(&self, slot: Slot, owner: u32) -> &T {
+        let entry = self.entries[slot.0 as usize]
             .as_ref()
-            .expect("a key's place holds its table")
-            .table
+            .expect("a key's place holds its table");
+        assert_eq!(
+            entry.owner, owner,
+            "a key's place changes hands together with its standing"
+        );
+        &entry.table
     }
 
     /// True if [`Tier::place`] would find a place for a key with so many uses.
@@ -161,6 +168,8 @@ mod tests {
                 Some((Slot(key), None))
             );
         }
+        // 199 is not twice 100.
+        assert_eq!(tier.place(3, Box::new([0; 10]), 199, uses_of), None);
         for _ in 0..100 {
             assert!(!tier.has_room(uses_of(3), uses_of));
             assert_eq!(tier.place(3, Box::new([0; 10]), uses_of(3), uses_of), None);
@@ -181,7 +190,7 @@ mod tests {
             .place(3, Box::new([3; 10]), uses_of(3), uses_of)
             .expect("key 1 was used half as much");
         assert_eq!(evicted, Some(1));
-        assert_eq!(tier.get(slot), &[3; 10]);
+        assert_eq!(tier.get(slot, 3), &[3; 10]);
         tier.release(slot);
         assert_eq!(tier.len(), 2);
         assert_eq!(tier.place(1, Box::new([1; 10]), 1, uses_of), Some((slot, None)));
