@@ -6,14 +6,16 @@
 //!
 //! [`Code`] numbers are a contract: scripts match on them. A code is never given a second meaning, and never reused.
 
-use std::fmt;
+mod causes;
+mod code;
+
 use std::io;
 use std::path::PathBuf;
 
 use tidegate_channel::FailReason;
+use tidegate_client::ClientError;
 use tidegate_client::channels_file::ChannelsFileError;
 use tidegate_client::key_file::KeyFileError;
-use tidegate_client::{ClientError, ConnectionError, StepError, StoreError};
 use tidegate_disk::DiskError;
 use tidegate_ledger::GenesisError;
 use tidegate_loadgen::profile::ProfileError;
@@ -23,130 +25,11 @@ use crate::keys::HubKeysError;
 use crate::pipeline::ServeError;
 use crate::state::StateError;
 
-macro_rules! codes {
-    ($($(#[doc = $about:literal])+ $name:ident = $number:literal,)+) => {
-        /// The stable code of an error.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        #[repr(u16)]
-        pub enum Code {
-            $($(#[doc = $about])+ $name = $number,)+
-        }
-
-        impl Code {
-            /// All codes, in the order of their numbers.
-            pub const ALL: &[Self] = &[$(Self::$name),+];
-
-            /// What it means, in one line.
-            #[must_use]
-            pub const fn about(self) -> &'static str {
-                match self {
-                    $(Self::$name => concat!($($about),+),)+
-                }
-            }
-        }
-    };
-}
-
-codes! {
-    /// The command line is not understood (exit code 2).
-    Syntax = 100,
-    /// A configuration file cannot be read.
-    ConfigUnreadable = 101,
-    /// A configuration file, variable or flag has an unknown key, or a value of the wrong kind.
-    ConfigSyntax = 102,
-    /// A value of the configuration breaks a rule, or does not fit another.
-    ConfigRule = 103,
-    /// The processor lacks the back end that the configuration asks for.
-    Backend = 104,
-    /// A text is no amount, or an amount is out of range.
-    BadAmount = 110,
-    /// A text is neither a public key nor a key file.
-    BadKey = 111,
-    /// A text is no hub address.
-    BadAddress = 112,
-    /// A workload profile does not exist or does not hold.
-    BadProfile = 113,
-    /// A text is no id of the kind that was asked for.
-    BadId = 114,
-    /// The data directory is not empty.
-    DirUsed = 201,
-    /// The data directory is in use by another process.
-    DirLocked = 202,
-    /// There is no hub in the data directory.
-    DirNotFormatted = 203,
-    /// The hub's key file is damaged.
-    HubKeysDamaged = 204,
-    /// A file or folder cannot be read or written.
-    Files = 205,
-    /// The disk is full.
-    DiskFull = 206,
-    /// A genesis does not decode or breaks a rule.
-    GenesisBad = 207,
-    /// A channels file is truncated, damaged or of another kind.
-    ChannelsFileBad = 208,
-    /// The configuration contradicts the genesis of the data directory.
-    GenesisMismatch = 209,
-    /// The hub's state cannot be read or replayed.
-    StateBad = 210,
-    /// The settlement ledger of the data directory cannot be read or replayed.
-    LedgerBad = 211,
-    /// A verification found problems.
-    VerifyFailed = 212,
-    /// There is no channel of that id.
-    NoChannel = 213,
-    /// The system gives no random bytes.
-    NoRandomness = 214,
-    /// A key file exists already.
-    KeyExists = 301,
-    /// A key file is damaged, or open to others.
-    KeyFileBad = 302,
-    /// A key file needs its password, or another.
-    KeyPassword = 303,
-    /// The hub could not be started, or stopped by a failure.
-    HubFailed = 401,
-    /// The operator's endpoint of a hub does not answer.
-    AdminUnreachable = 402,
-    /// The verb needs an option that this build does not work without.
-    NotOffered = 403,
-    /// The hub cannot be reached, or the session broke.
-    HubUnreachable = 501,
-    /// The hub refuses.
-    HubRefused = 502,
-    /// The wallet cannot be read or written, or does not allow the step.
-    Wallet = 503,
-    /// A payment failed; the money stays with the payer.
-    PaymentFailed = 504,
-    /// The key has too little on the ledger.
-    Funds = 505,
-    /// It is not clear which channel is meant.
-    WhichChannel = 506,
-    /// The hub's answer is wrong, or did not become final in time.
-    HubAnswer = 507,
-    /// The hub of a benchmark did not start, or ended early.
-    BenchmarkHub = 601,
-    /// The load generator of a benchmark failed.
-    BenchmarkLoad = 602,
-    /// The audit of a benchmark found a fault.
-    BenchmarkAudit = 603,
-    /// The benchmark was interrupted.
-    Interrupted = 604,
-    /// The result of a benchmark may not be believed.
-    BenchmarkInvalid = 605,
-}
-
-impl Code {
-    /// The number.
-    #[must_use]
-    pub const fn number(self) -> u16 {
-        self as u16
-    }
-}
-
-impl fmt::Display for Code {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "TG-{:04}", self.number())
-    }
-}
+use causes::{
+    client_code, config_code, disk_code, hub_keys_code, key_file_code, ledger_create_code, ledger_open_code,
+    serve_code, state_code,
+};
+pub use code::Code;
 
 /// Why a verb did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -250,6 +133,14 @@ pub enum Error {
     /// The hub's state.
     #[error("the state in {}: {source}", dir.display())]
     State {
+        /// The data directory.
+        dir: PathBuf,
+        /// Why.
+        source: Box<StateError>,
+    },
+    /// The hub's state cannot be made.
+    #[error("cannot make the state in {}: {source}", dir.display())]
+    StateCreate {
         /// The data directory.
         dir: PathBuf,
         /// Why.
@@ -365,6 +256,11 @@ impl Error {
             Self::ChannelsFile(_) => Code::ChannelsFileBad,
             Self::GenesisMismatch { .. } => Code::GenesisMismatch,
             Self::State { source, .. } => state_code(source),
+            Self::StateCreate { source, .. } => match state_code(source) {
+                // There was nothing that could be bad.
+                Code::StateBad => Code::Files,
+                other => other,
+            },
             Self::LedgerCreate { source, .. } => ledger_create_code(source),
             Self::LedgerOpen { source, .. } => ledger_open_code(source),
             Self::LedgerRead(_) => Code::LedgerBad,
@@ -384,54 +280,6 @@ impl Error {
             Self::NotOffered(_) => Code::NotOffered,
         }
     }
-
-    /// What the user can do about it.
-    #[must_use]
-    pub const fn advice(code: Code) -> &'static str {
-        match code {
-            Code::Syntax => "run the same verb with --help",
-            Code::ConfigUnreadable => "check --config and the file's permissions",
-            Code::ConfigSyntax => "`tidegate config show` lists every key",
-            Code::ConfigRule => "`tidegate config show` says what each key means",
-            Code::Backend => "set cpu.backend (TIDEGATE_CPU) to auto",
-            Code::BadAmount => "give KEY=AMOUNT with a whole number of satoshi, at most 2^53 in all",
-            Code::BadKey => "give 64 hex digits, the path of a key file (`tidegate key new --out FILE`), or `hub`",
-            Code::BadAddress => "copy it whole, as `tidegate format` or `tidegate start` prints it: tg1…@HOST:PORT",
-            Code::BadProfile => "give a built-in name or fix the file at that line",
-            Code::BadId => "give 64 hex digits",
-            Code::DirUsed => "give a new or empty directory; nothing in this one was changed",
-            Code::DirLocked => "stop that process first, or give another --data",
-            Code::DirNotFormatted => "make one first: tidegate format --data DIR",
-            Code::HubKeysDamaged => "put back the file from your backup; without it this hub cannot sign",
-            Code::Files => "check the path, its permissions and the disk",
-            Code::DiskFull => "free room on the device and try again",
-            Code::GenesisBad => "give another --genesis, --fund or --channels",
-            Code::ChannelsFileBad => "make it again: tidegate loadgen prepare channels --profile P --out FILE",
-            Code::GenesisMismatch => "put that key back to what the genesis says: it was fixed by `tidegate format`",
-            Code::StateBad | Code::LedgerBad => "keep a copy of the directory as it is, and restore a backup",
-            Code::VerifyFailed => "do not start a hub on this directory; --json lists every problem",
-            Code::NoChannel => "`tidegate export --data DIR` lists all channels",
-            Code::NoRandomness => "the system is not fit to make keys",
-            Code::KeyExists => "give another --out; a key is never overwritten",
-            Code::KeyFileBad => "give a file made by `tidegate key new`, readable by its owner alone",
-            Code::KeyPassword => "give the password on the terminal, by --password-file, or in TIDEGATE_PASSWORD",
-            Code::HubFailed => "nothing that was answered is lost; fix the cause and start again",
-            Code::AdminUnreachable => "check --admin and that the hub runs",
-            Code::NotOffered => "see --help",
-            Code::HubUnreachable => "check the address and that the hub runs; nothing that was confirmed is lost",
-            Code::HubRefused => "see the reason; nothing has changed",
-            Code::Wallet => "check --wallet; a wallet belongs to one key and one process at a time",
-            Code::PaymentFailed => "the amount is back in your channel; see the reason",
-            Code::Funds => "fund the key in the genesis (`tidegate format --fund KEY=AMOUNT`) or by a transaction",
-            Code::WhichChannel => "name it; `tidegate channel list` shows them all",
-            Code::HubAnswer => "the same verb may be tried again; the wallet keeps what it has signed",
-            Code::BenchmarkHub => "see the hub's last lines above",
-            Code::BenchmarkLoad => "see the generator's last lines above",
-            Code::BenchmarkAudit => "this is a fault of the hub; keep the result file and report it",
-            Code::Interrupted => "nothing was left behind",
-            Code::BenchmarkInvalid => "the report's notes say all; run again on an idle machine",
-        }
-    }
 }
 
 impl Error {
@@ -444,107 +292,13 @@ impl Error {
         format!(
             "error[{code}]: {}; {}",
             what.join(" ").trim_end_matches(['.', ';']),
-            Self::advice(code)
+            code.advice()
         )
-    }
-}
-
-const fn config_code(error: &ConfigError) -> Code {
-    match error {
-        ConfigError::Read { .. } => Code::ConfigUnreadable,
-        ConfigError::Syntax { .. } | ConfigError::Override { .. } => Code::ConfigSyntax,
-        ConfigError::Breach { .. } => Code::ConfigRule,
-    }
-}
-
-const fn disk_code(error: &DiskError) -> Code {
-    match error {
-        DiskError::NoSpace { .. } => Code::DiskFull,
-        DiskError::Locked { .. } => Code::DirLocked,
-        DiskError::NotFound { .. }
-        | DiskError::AlreadyExists { .. }
-        | DiskError::UnexpectedEnd { .. }
-        | DiskError::Io { .. } => Code::Files,
-    }
-}
-
-const fn hub_keys_code(error: &HubKeysError) -> Code {
-    match error {
-        HubKeysError::Random(_) => Code::NoRandomness,
-        HubKeysError::Disk(error) => disk_code(error),
-        HubKeysError::Damaged { .. } => Code::HubKeysDamaged,
-    }
-}
-
-fn state_code(error: &StateError) -> Code {
-    match error {
-        StateError::Disk(error) => disk_code(error),
-        StateError::Exists { .. } => Code::DirUsed,
-        StateError::Unfinished => Code::DirNotFormatted,
-        _ => Code::StateBad,
-    }
-}
-
-fn serve_code(error: &ServeError) -> Code {
-    match error {
-        ServeError::Disk(error) => disk_code(error),
-        ServeError::State(error) => state_code(error),
-        ServeError::Ledger(error) => ledger_open_code(error),
-        ServeError::LedgerRead(_) => Code::LedgerBad,
-        ServeError::Backend(_) => Code::Backend,
-        _ => Code::HubFailed,
-    }
-}
-
-fn ledger_create_code(error: &tidegate_settle::CreateError) -> Code {
-    match error {
-        tidegate_settle::CreateError::Genesis(_) => Code::GenesisBad,
-        tidegate_settle::CreateError::Exists { .. } => Code::DirUsed,
-        tidegate_settle::CreateError::Disk(error) => disk_code(error),
-        tidegate_settle::CreateError::Log(_) => Code::LedgerBad,
-    }
-}
-
-fn ledger_open_code(error: &tidegate_settle::OpenError) -> Code {
-    match error {
-        tidegate_settle::OpenError::NoNode { .. } => Code::DirNotFormatted,
-        tidegate_settle::OpenError::Disk(error) => disk_code(error),
-        _ => Code::LedgerBad,
-    }
-}
-
-fn client_code(error: &ClientError) -> Code {
-    match error {
-        ClientError::Connection(ConnectionError::Remote { .. } | ConnectionError::Busy { .. })
-        | ClientError::Refused { .. }
-        | ClientError::RefusedOther(_) => Code::HubRefused,
-        ClientError::Connection(_) => Code::HubUnreachable,
-        ClientError::Step(StepError::Store(StoreError::Disk(error))) => disk_code(error),
-        ClientError::Step(_) | ClientError::Behind { .. } | ClientError::Range(_) => Code::Wallet,
-        ClientError::KeyFile(error) => key_file_code(error),
-        ClientError::NoFunds { .. } => Code::Funds,
-        ClientError::HubKey(_)
-        | ClientError::Open(_)
-        | ClientError::Unexpected(_)
-        | ClientError::OtherAnswer
-        | ClientError::NotFinal { .. } => Code::HubAnswer,
     }
 }
 
 impl From<ClientError> for Error {
     fn from(error: ClientError) -> Self {
         Self::Client(Box::new(error))
-    }
-}
-
-const fn key_file_code(error: &KeyFileError) -> Code {
-    match error {
-        KeyFileError::Exists(_) => Code::KeyExists,
-        KeyFileError::PasswordNeeded(_) | KeyFileError::Wrong(_) => Code::KeyPassword,
-        KeyFileError::Random(_) => Code::NoRandomness,
-        KeyFileError::Io { .. } => Code::Files,
-        KeyFileError::Permissions { .. } | KeyFileError::Malformed { .. } | KeyFileError::Kdf { .. } => {
-            Code::KeyFileBad
-        }
     }
 }

@@ -157,7 +157,7 @@ fn write(
         segment_bytes: config.storage.segment_bytes,
     };
     let channels = own_channels(genesis, hub);
-    state::create(disk, dir, &params, tip.hash, tip.time, channels).map_err(|source| Error::State {
+    state::create(disk, dir, &params, tip.hash, tip.time, channels).map_err(|source| Error::StateCreate {
         dir: dir.to_owned(),
         source: Box::new(source),
     })?;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use tidegate_hub::error::{Code, Error};
+use tidegate_hub::error::Code;
 
 const README: &str = include_str!("../../README.md");
 
@@ -14,7 +14,7 @@ fn codes_are_unique_rising_and_documented() {
     for code in Code::ALL {
         let row = format!("| `{code}` | {} |", code.about().trim());
         assert!(README.contains(&row), "net/hub/README.md lacks the line\n{row}");
-        assert!(!Error::advice(*code).is_empty());
+        assert!(!code.advice().is_empty());
     }
 }
 

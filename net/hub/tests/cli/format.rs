@@ -202,7 +202,7 @@ fn a_failure_half_way_clears_an_empty_directory() {
     // No log segment fits: the state fails after ledger and genesis were written.
     let mut command = place.command(&["format", "--data", "hub"]);
     let limited = limit_file_size(&mut command);
-    assert_ne!(limited.code, 0, "{limited:?}");
+    limited.assert_error(1, "TG-0205");
     assert!(!Path::new(&place.path("hub")).exists(), "{:?}", place.names());
 }
 
