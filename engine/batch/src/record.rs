@@ -82,6 +82,9 @@ pub(crate) struct ChannelRecord {
     pub(crate) unfirm_count: u32,
     pub(crate) answer_oldest: Link,
     pub(crate) answer_newest: Link,
+    /// The lowest expiry among the credits that wait: nothing can be void before.
+    pub(crate) expiry_min: u32,
+    pub(crate) reserved: u32,
 }
 
 /// What a channel was opened with.

@@ -61,7 +61,10 @@ fn a_proof_of_payment_leads_from_the_lock_to_the_ack() {
     assert_eq!(digest(proof.links.last().expect("four links")), proof.ack.leaf.digest);
     let opening = tidegate_channel::opening_leaf(rig.clients[2].id);
     let opening = tidegate_channel::leaf_digest(&opening.0.digest(), &opening.1.digest());
-    assert_eq!(proof.links[0].public.previous, opening, "the first leaf names the opening one");
+    assert_eq!(
+        proof.links[0].public.previous, opening,
+        "the first leaf names the opening one"
+    );
 }
 
 #[test]

@@ -85,6 +85,11 @@ impl<S: Slots> Engine<S> {
         record.unfirm = super::sum(record.unfirm, sum).expect("U is at most the capacity");
         record.unfirm_count += count;
         record.ack_by = if first { ack_by } else { record.ack_by.min(ack_by) };
+        record.expiry_min = if first {
+            lowest.get()
+        } else {
+            record.expiry_min.min(lowest.get())
+        };
     }
 
     fn private_part(&self, slot: u32, leaf: &LeafOut) -> LeafPrivate {

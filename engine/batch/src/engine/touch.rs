@@ -122,7 +122,9 @@ impl<S: Slots> Engine<S> {
     /// Credits whose lock expired below the present height without an ack are void: they leave U (section 3).
     fn void_expired(&mut self, slot: u32) -> bool {
         let height = self.store.meta().height;
-        if self.record(slot).unfirm == 0 {
+        let record = self.record(slot);
+        // Nearly always: the list of leaves is not walked for nothing.
+        if record.unfirm == 0 || record.expiry_min >= height {
             return false;
         }
         let mut voided = (0_u64, 0_u32);
@@ -195,8 +197,10 @@ impl<S: Slots> Engine<S> {
             }
             link = leaf.next;
         }
-        let ack_by = lowest.map_or(Height::ZERO, |expiry| self.policy.ack_by(Height::new(expiry)));
-        self.record_mut(slot).ack_by = ack_by.get();
+        let expiry = lowest.map_or(Height::ZERO, Height::new);
+        let ack_by = self.policy.ack_by(expiry).get();
+        let record = self.record_mut(slot);
+        (record.ack_by, record.expiry_min) = (ack_by, expiry.get());
     }
 
     /// The digest of the open out-locks of a channel.
