@@ -10,9 +10,7 @@ use super::build::{base_table, projective_rows, tables};
 use super::comb::{Digits, Shape};
 use super::decompress::{decompress, limbs, load_encodings, pack, unpack, words};
 use super::field::Field;
-use super::multiply::{
-    BASE, BASE_COLUMNS, BASE_ROWS, COLD, HOT, HOT_ROWS, HotTable, Lanes, WARM, WARM_ROWS, WarmTable, cold, comb,
-};
+use super::multiply::{BASE, BASE_ROWS, COLD, HOT, HOT_ROWS, HotTable, Lanes, WARM, WARM_ROWS, WarmTable, cold, comb};
 use super::point::Point;
 use super::power::invert_all;
 use super::row::Row;
@@ -30,16 +28,18 @@ pub(in super::super) struct KeyPoint {
 }
 
 /// What is left of a signature after the checks that need no curve.
-#[derive(Clone, Copy)]
 struct Prepared<'a> {
     /// Which job.
-    index: usize,
+    job: usize,
     key: &'a KeyPoint,
     message: Message<'a>,
     s: [u64; 4],
-    /// Congruent to the hash mod L; set by [`hash`].
+    /// Congruent to the hash mod L; set by [`hash_all`].
     k: [u64; 4],
 }
+
+/// Eight of the prepared signatures, by index.
+type Members = [usize; 8];
 
 /// The eight-lane verifier of a processor that has the instructions, and the table of the base point.
 #[derive(Clone, Copy)]
@@ -148,7 +148,7 @@ fn prepare<'a>(index: usize, job: &Job<'a, Lanes8>) -> Option<Prepared<'a>> {
         body: job.message,
     };
     Some(Prepared {
-        index,
+        job: index,
         key: job.key,
         message,
         s,
@@ -156,46 +156,55 @@ fn prepare<'a>(index: usize, job: &Job<'a, Lanes8>) -> Option<Prepared<'a>> {
     })
 }
 
-/// Sets the k of up to eight signatures.
+/// Sets the k of all.
 #[target_feature(enable = "avx512f,avx512vl,avx512dq,avx512bw,avx512ifma,avx512vbmi2")]
-fn hash(cpu: Cpu, members: &mut [Prepared<'_>; 8]) {
-    let hashes = sha512(cpu, &members.map(|member| member.message));
-    for (member, hash) in members.iter_mut().zip(&hashes) {
-        member.k = reduce_wide(hash);
+fn hash_all(cpu: Cpu, prepared: &mut [Prepared<'_>]) {
+    for group in prepared.chunks_mut(8) {
+        let mut messages = [group[0].message; 8];
+        for (message, member) in messages.iter_mut().zip(group.iter()) {
+            *message = member.message;
+        }
+        let hashes = sha512(cpu, &messages);
+        for (member, hash) in group.iter_mut().zip(&hashes) {
+            member.k = reduce_wide(hash);
+        }
     }
 }
 
 /// Eight signatures after the multiplication, to be compared with R.
-struct Computed<'a> {
-    members: [Prepared<'a>; 8],
+struct Computed {
+    members: Members,
     point: Point,
 }
 
 #[target_feature(enable = "avx512f,avx512vl,avx512dq,avx512bw,avx512ifma,avx512vbmi2")]
 fn judge(cpu: Cpu, base: &[Row; BASE_ROWS], jobs: &[Job<'_, Lanes8>], valid: &mut [bool]) {
     valid.fill(false);
+    let mut prepared: Vec<Prepared<'_>> = Vec::with_capacity(jobs.len());
+    prepared.extend(jobs.iter().enumerate().filter_map(|(index, job)| prepare(index, job)));
+    hash_all(cpu, &mut prepared);
     let (mut hot, mut warm, mut bare) = (Vec::new(), Vec::new(), Vec::new());
-    for (index, job) in jobs.iter().enumerate() {
-        let Some(prepared) = prepare(index, job) else { continue };
-        match job.table {
-            Table::Hot(table) => hot.push((prepared, table)),
-            Table::Warm(table) => warm.push((prepared, table)),
-            Table::None => bare.push(prepared),
+    for (index, member) in prepared.iter().enumerate() {
+        match jobs[member.job].table {
+            Table::Hot(table) => hot.push((index, table)),
+            Table::Warm(table) => warm.push((index, table)),
+            Table::None => bare.push(index),
         }
     }
     let mut computed = Vec::with_capacity(jobs.len() / 8 + 6);
-    by_tables::<HOT_ROWS, 8, 2, 32>(cpu, base, &hot, &mut computed);
-    by_tables::<WARM_ROWS, 5, 1, 51>(cpu, base, &warm, &mut computed);
+    by_tables::<HOT_ROWS, 8, 2, 32>(cpu, base, &prepared, &hot, &mut computed);
+    by_tables::<WARM_ROWS, 5, 1, 51>(cpu, base, &prepared, &warm, &mut computed);
     for group in bare.chunks(8) {
         if let [alone] = group {
             // One lane of eight costs as much as eight; dalek is faster for a key that has no table, even though it has to
             // decompress it again.
-            valid[alone.index] = by_dalek(&jobs[alone.index]);
+            let job = prepared[*alone].job;
+            valid[job] = by_dalek(&jobs[job]);
         } else {
-            bare_keys(cpu, base, group, &mut computed);
+            computed.push(bare_keys(cpu, base, &prepared, fill(group)));
         }
     }
-    compare(cpu, &computed, valid);
+    compare(cpu, &prepared, &computed, valid);
 }
 
 /// Eight members of a group of 1 to 8: the last one fills the lanes that are left, and is judged there once more.
@@ -209,56 +218,84 @@ fn fill<T: Copy>(group: &[T]) -> [T; 8] {
 
 /// Keys with tables, sixteen at a time as long as there are more than eight.
 #[target_feature(enable = "avx512f,avx512vl,avx512dq,avx512bw,avx512ifma,avx512vbmi2")]
-fn by_tables<'a, const ROWS: usize, const T: usize, const V: usize, const N: usize>(
+fn by_tables<const ROWS: usize, const T: usize, const V: usize, const N: usize>(
     cpu: Cpu,
     base: &[Row; BASE_ROWS],
-    jobs: &[(Prepared<'a>, &'a [Row; ROWS])],
-    computed: &mut Vec<Computed<'a>>,
+    prepared: &[Prepared<'_>],
+    members: &[(usize, &[Row; ROWS])],
+    computed: &mut Vec<Computed>,
 ) {
-    for jobs in jobs.chunks(16) {
-        if let Some((first, second)) = jobs.split_at_checked(8).filter(|(_, second)| !second.is_empty()) {
-            multiply::<2, ROWS, T, V, N>(cpu, base, &[fill(first), fill(second)], computed);
+    for sixteen in members.chunks(16) {
+        if let Some((first, second)) = sixteen.split_at_checked(8).filter(|(_, second)| !second.is_empty()) {
+            let lanes = [
+                table_lanes::<ROWS, T, V, N>(prepared, &fill(first)),
+                table_lanes::<ROWS, T, V, N>(prepared, &fill(second)),
+            ];
+            let [one, two] = comb::<2, ROWS, V, N>(cpu, &lanes, base);
+            computed.push(Computed {
+                members: indices(&fill(first)),
+                point: one,
+            });
+            computed.push(Computed {
+                members: indices(&fill(second)),
+                point: two,
+            });
         } else {
-            multiply::<1, ROWS, T, V, N>(cpu, base, &[fill(jobs)], computed);
+            let [point] = comb::<1, ROWS, V, N>(cpu, &[table_lanes::<ROWS, T, V, N>(prepared, &fill(sixteen))], base);
+            computed.push(Computed {
+                members: indices(&fill(sixteen)),
+                point,
+            });
         }
     }
 }
 
-#[target_feature(enable = "avx512f,avx512vl,avx512dq,avx512bw,avx512ifma,avx512vbmi2")]
-fn multiply<'a, const G: usize, const ROWS: usize, const T: usize, const V: usize, const N: usize>(
-    cpu: Cpu,
-    base: &[Row; BASE_ROWS],
-    groups: &[[(Prepared<'a>, &'a [Row; ROWS]); 8]; G],
-    computed: &mut Vec<Computed<'a>>,
-) {
-    let mut members = groups.map(|group| group.map(|member| member.0));
-    for members in &mut members {
-        hash(cpu, members);
+#[inline(always)]
+fn indices<T: Copy>(members: &[(usize, T); 8]) -> Members {
+    let mut indices = [0; 8];
+    for (index, member) in indices.iter_mut().zip(members) {
+        *index = member.0;
     }
-    let lanes = core::array::from_fn(|group: usize| Lanes {
-        tables: groups[group].map(|member| member.1),
-        digits: Digits::<N>::new::<T, V>(&members[group].map(|member| member.k)),
-        base_digits: base_digits(&members[group]),
-    });
-    let points = comb::<G, ROWS, V, N>(cpu, &lanes, base);
-    for (members, point) in members.into_iter().zip(points) {
-        computed.push(Computed { members, point });
+    indices
+}
+
+/// The tables and digits of eight signatures.
+#[inline(always)]
+fn table_lanes<'t, const ROWS: usize, const T: usize, const V: usize, const N: usize>(
+    prepared: &[Prepared<'_>],
+    members: &[(usize, &'t [Row; ROWS]); 8],
+) -> Lanes<'t, ROWS, N> {
+    let mut tables = [members[0].1; 8];
+    for (table, member) in tables.iter_mut().zip(members) {
+        *table = member.1;
+    }
+    let (k, s) = scalars(prepared, &indices(members));
+    Lanes {
+        tables,
+        digits: Digits::new::<T, V>(&k),
+        base_digits: Digits::new::<{ BASE.teeth }, 1>(&s),
     }
 }
 
-fn base_digits(members: &[Prepared<'_>; 8]) -> Digits<BASE_COLUMNS> {
-    Digits::new::<{ BASE.teeth }, 1>(&members.map(|member| member.s))
+/// k and S of eight signatures.
+#[inline(always)]
+fn scalars(prepared: &[Prepared<'_>], members: &Members) -> ([[u64; 4]; 8], [[u64; 4]; 8]) {
+    let (mut k, mut s) = ([[0; 4]; 8], [[0; 4]; 8]);
+    for (lane, member) in members.iter().enumerate() {
+        k[lane] = prepared[*member].k;
+        s[lane] = prepared[*member].s;
+    }
+    (k, s)
 }
 
 #[target_feature(enable = "avx512f,avx512vl,avx512dq,avx512bw,avx512ifma,avx512vbmi2")]
-fn bare_keys<'a>(cpu: Cpu, base: &[Row; BASE_ROWS], group: &[Prepared<'a>], computed: &mut Vec<Computed<'a>>) {
-    let mut members = fill(group);
-    hash(cpu, &mut members);
-    let (x, y) = load_keys(cpu, &members.map(|member| member.key));
+fn bare_keys(cpu: Cpu, base: &[Row; BASE_ROWS], prepared: &[Prepared<'_>], members: Members) -> Computed {
+    let (x, y) = load_keys(cpu, &members.map(|member| prepared[member].key));
     let rows = projective_rows(&COLD, &Point::from_affine(&x, &y));
-    let digits = Digits::new::<{ COLD.teeth }, 1>(&members.map(|member| member.k));
-    let point = cold(cpu, &rows, &digits, base, &base_digits(&members));
-    computed.push(Computed { members, point });
+    let (k, s) = scalars(prepared, &members);
+    let digits = Digits::new::<{ COLD.teeth }, 1>(&k);
+    let point = cold(cpu, &rows, &digits, base, &Digits::new::<{ BASE.teeth }, 1>(&s));
+    Computed { members, point }
 }
 
 fn by_dalek(job: &Job<'_, Lanes8>) -> bool {
@@ -268,7 +305,7 @@ fn by_dalek(job: &Job<'_, Lanes8>) -> bool {
 
 /// Compares the encodings of the points with the bytes of R: y limb by limb, x by its lowest bit.
 #[target_feature(enable = "avx512f,avx512vl,avx512dq,avx512bw,avx512ifma,avx512vbmi2")]
-fn compare(cpu: Cpu, computed: &[Computed<'_>], valid: &mut [bool]) {
+fn compare(cpu: Cpu, prepared: &[Prepared<'_>], computed: &[Computed], valid: &mut [bool]) {
     if computed.is_empty() {
         return;
     }
@@ -276,11 +313,15 @@ fn compare(cpu: Cpu, computed: &[Computed<'_>], valid: &mut [bool]) {
     invert_all(cpu, &mut inverses);
     for (group, inverse) in computed.iter().zip(&inverses) {
         let (x, y) = group.point.affine(inverse);
-        let (expected, signs): (Field, Mask) = load_encodings(cpu, &group.members.map(|member| member.message.r));
+        let mut encodings = [prepared[group.members[0]].message.r; 8];
+        for (encoding, member) in encodings.iter_mut().zip(&group.members) {
+            *encoding = prepared[*member].message.r;
+        }
         // The encoding's y is taken as it is, not reduced: a non-canonical R equals no canonical y.
+        let (expected, signs): (Field, Mask) = load_encodings(cpu, &encodings);
         let equal = y.canonical().same_limbs(&expected) & !(x.canonical().odd() ^ signs);
         for (lane, member) in group.members.iter().enumerate() {
-            valid[member.index] = equal >> lane & 1 == 1;
+            valid[prepared[*member].job] = equal >> lane & 1 == 1;
         }
     }
 }
