@@ -125,6 +125,9 @@ struct RunArgs {
     /// Payments per second by schedule, or `max`: as fast as answers come, within the profile's windows.
     #[arg(long, default_value = "max")]
     rate: Rate,
+    /// How a rate spaces its payments.
+    #[arg(long, value_enum, default_value_t = Arrivals::Even)]
+    arrivals: Arrivals,
     /// Seconds that are measured; as the profile says unless said.
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     seconds: Option<u32>,
@@ -168,6 +171,15 @@ impl std::str::FromStr for Rate {
             Err("a rate is at least 0.001 and at most 1000000000")
         }
     }
+}
+
+/// How an open loop spaces its payments.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Arrivals {
+    /// Evenly.
+    Even,
+    /// At random, as payers who know nothing of each other do.
+    Poisson,
 }
 
 /// Why a verb ends with exit code 1. Each variant has a code that does not change.

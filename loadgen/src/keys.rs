@@ -31,6 +31,8 @@ pub enum Purpose {
     PaymentId = 5,
     /// Which channels have all their receipts checked.
     Sample = 6,
+    /// The gaps between random arrivals.
+    Arrivals = 7,
 }
 
 /// The random numbers of one purpose and index.

@@ -23,6 +23,8 @@ pub struct RunResult {
     pub mode: String,
     /// The rate asked for in payments per second; `null` for `max`.
     pub rate: Option<f64>,
+    /// `even` or `poisson`; `null` in a closed loop.
+    pub arrivals: Option<String>,
     /// Seconds measured, without warm-up.
     pub seconds: f64,
     /// Channels that take part.
@@ -61,6 +63,8 @@ pub struct RunResult {
     pub audit: Audit,
     /// Where this was measured.
     pub environment: Environment,
+    /// Second by second, warm-up included.
+    pub series: Vec<SecondFigures>,
     /// True if every number above may be believed.
     pub valid: bool,
     /// Why not, and what else a reader should know.
@@ -77,6 +81,23 @@ pub struct Quantiles {
     pub p999: f64,
     pub p9999: f64,
     pub max: f64,
+}
+
+/// One second of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SecondFigures {
+    /// Which, from 1, counted from the start of the load.
+    pub second: u32,
+    /// Whether it is not measured.
+    pub warm_up: bool,
+    /// Payments delivered in it, by the receipts' arrival.
+    pub delivered: u64,
+    /// Their median latency in µs.
+    pub p50_us: f64,
+    /// The 99th percentile.
+    pub p99_us: f64,
+    /// Payments without an answer at its end.
+    pub in_flight: u64,
 }
 
 /// The generator itself.
@@ -288,6 +309,7 @@ mod tests {
             seed: 1,
             mode: "open".to_owned(),
             rate: Some(1_000.0),
+            arrivals: Some("even".to_owned()),
             seconds: 5.0,
             channels: 2,
             connections: 1,
@@ -315,6 +337,7 @@ mod tests {
                 ..Audit::default()
             },
             environment: Environment::default(),
+            series: Vec::new(),
             valid: false,
             notes: vec!["a note".to_owned()],
         }

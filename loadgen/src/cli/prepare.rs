@@ -48,7 +48,9 @@ fn payments(profile: &Profile, rate: Rate, seconds: u32) -> u32 {
         Rate::PerSecond(rate) => rate,
         Rate::Max => f64::from(profile.run.payments_per_s_planned),
     };
-    let payments = per_second * f64::from(seconds + WARM_UP_SECONDS);
+    let mean = per_second * f64::from(seconds + WARM_UP_SECONDS);
+    // Random arrivals may come earlier than they should.
+    let payments = mean + 4.0 * mean.sqrt();
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,

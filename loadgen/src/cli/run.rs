@@ -29,6 +29,7 @@ pub(super) fn run(args: &RunArgs, argv: Vec<String>) -> Result<u8, Failure> {
         hub: args.hub.parse()?,
         admin: args.admin,
         rate: args.rate,
+        arrivals: args.arrivals,
         warm_up_seconds: args.warm_up.unwrap_or(prepare::WARM_UP_SECONDS),
         ack_every: args.ack_every,
         patience_seconds: PATIENCE_SECONDS,

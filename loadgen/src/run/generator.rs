@@ -26,9 +26,8 @@ use tidegate_wire::messages::{Body as _, Hello, HelloAnswer, PROTOCOL_VERSION};
 use super::channel::Channels;
 use super::flights::Flights;
 use super::meter::Meter;
-use super::schedule::{Clock, SECOND, Schedule};
+use super::schedule::{Clock, Plan, SECOND, Schedule};
 use super::usage;
-use crate::cli::Rate;
 use crate::keys::ClientKeys;
 use crate::profile::Profile;
 use crate::workload::{Section, Workload};
@@ -95,7 +94,7 @@ pub(super) struct ReceiptCounts {
 pub(super) struct Parts {
     pub(super) profile: Profile,
     pub(super) workload: Workload,
-    pub(super) rate: Rate,
+    pub(super) plan: Plan,
     pub(super) warm_up_seconds: u32,
     pub(super) seconds: u32,
     pub(super) ack_every: u32,
@@ -152,7 +151,7 @@ pub(super) struct Generator {
 
 /// What is shared with other threads, and the numbers a run was asked for.
 pub(super) struct Shared {
-    pub(super) rate: Rate,
+    pub(super) plan: Plan,
     pub(super) warm_up_seconds: u32,
     pub(super) seconds: u32,
     pub(super) ack_every: u64,
@@ -170,7 +169,7 @@ impl Generator {
         let Parts {
             profile,
             workload,
-            rate,
+            plan,
             warm_up_seconds,
             seconds,
             ack_every,
@@ -181,7 +180,7 @@ impl Generator {
         // Replaced once the hub has told its margin, before the first receipt can come.
         let channels = Channels::new(&[], Age::ZERO, 1, 0);
         Self {
-            schedule: Schedule::new(rate, u64::MAX / 2, 0, 0),
+            schedule: Schedule::new(Plan::Closed, u64::MAX / 2, 0, 0),
             meter: Meter::default(),
             channels,
             flights: Flights::default(),
@@ -199,7 +198,7 @@ impl Generator {
             ended_early: false,
             cpu: usage::Span::default(),
             parts: Shared {
-                rate,
+                plan,
                 warm_up_seconds,
                 seconds,
                 ack_every: ack_every.into(),

@@ -122,13 +122,13 @@ fn quantiles(histogram: &Histogram<u64>) -> Quantiles {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::Rate;
+    use crate::run::schedule::Plan;
 
     const MS: u64 = 1_000_000;
 
     #[test]
     fn latency_counts_from_the_intended_time_and_service_from_the_actual_one() {
-        let schedule = Schedule::new(Rate::PerSecond(1.0), 0, 0, 10);
+        let schedule = Schedule::new(Plan::Even(1.0), 0, 0, 10);
         let mut meter = Meter::default();
         // Due at 100 ms, held back by its channel until 130, sent at 132, answered at 150.
         let times = Times {
@@ -147,7 +147,7 @@ mod tests {
 
     #[test]
     fn what_is_due_outside_the_span_is_not_measured_whenever_it_is_answered() {
-        let schedule = Schedule::new(Rate::PerSecond(1.0), 0, 1, 1);
+        let schedule = Schedule::new(Plan::Even(1.0), 0, 1, 1);
         let mut meter = Meter::default();
         for (intended, answered) in [(900, 1_100), (1_900, 2_100), (2_000, 2_050)] {
             let times = Times {

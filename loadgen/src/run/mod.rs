@@ -36,11 +36,11 @@ use tidegate_session::{ClientConfig, Limits};
 use tidegate_wire::frame::MAX_BODY;
 
 use self::generator::{Event, Generator, Line, Parts};
-use self::schedule::Clock;
-use crate::cli::Rate;
+use self::schedule::{Clock, Plan};
+use crate::cli::{Arrivals, Rate};
 use crate::keys::{connection_key, noise_key};
 use crate::profile::{Profile, SettleWhen};
-use crate::result::RunResult;
+use crate::result::{RunResult, SecondFigures};
 use crate::status::{self, Status, StatusError};
 use crate::workload::{Workload, WorkloadError};
 
@@ -59,6 +59,8 @@ pub struct RunOptions {
     pub admin: Option<SocketAddr>,
     /// How fast.
     pub rate: Rate,
+    /// How an open loop spaces its payments.
+    pub arrivals: Arrivals,
     /// Seconds that are measured.
     pub seconds: u32,
     /// Seconds of load before that.
@@ -114,6 +116,11 @@ pub enum RunError {
 /// Planned payments for each doubling of the sample: with one in `n` channels, about two leaves a payment are left.
 const SAMPLE_STEP: u32 = 400_000;
 const SAMPLE_MAX: u32 = 8;
+/// Files and sockets that are not connections to the hub.
+const DESCRIPTORS_BESIDE: u64 = 64;
+/// Thousands of handshakes begin at once, and the hub takes them one after the other.
+const HANDSHAKE_MILLIS: u64 = 60_000;
+
 /// Runs the load and judges it.
 ///
 /// # Errors
@@ -139,8 +146,13 @@ pub fn run(options: &RunOptions) -> Result<RunResult, RunError> {
     let mut generator = Generator::new(Parts {
         profile: profile.clone(),
         sample: (workload.head.payments / SAMPLE_STEP).clamp(1, SAMPLE_MAX),
+        plan: Plan::new(
+            options.rate,
+            options.arrivals,
+            workload.head.payments,
+            workload.head.seed,
+        ),
         workload,
-        rate: options.rate,
         warm_up_seconds: options.warm_up_seconds,
         seconds: options.seconds,
         ack_every: options.ack_every,
@@ -151,6 +163,7 @@ pub fn run(options: &RunOptions) -> Result<RunResult, RunError> {
         acks: Arc::clone(&watch.acks),
         begin: Arc::clone(&watch.begin),
     });
+    usage::allow_descriptors(u64::from(profile.population.connections) + DESCRIPTORS_BESIDE);
     let mut reactor = Reactor::new(reactor_config(profile))?;
     let (ledger, seed) = (generator.workload.head.ledger, generator.workload.head.seed);
     generator.connect(&mut reactor, address, |number| ClientConfig {
@@ -159,10 +172,13 @@ pub fn run(options: &RunOptions) -> Result<RunResult, RunError> {
         identity: connection_key(seed, number),
         hub_noise: options.hub.noise,
         hub_identity: options.hub.identity,
-        limits: Limits::default(),
+        limits: Limits {
+            handshake_millis: HANDSHAKE_MILLIS,
+            ..Limits::default()
+        },
     })?;
     let sender = reactor.sender();
-    let pacer = pace(options.rate, &watch, sender.clone());
+    let pacer = pace(options, &watch, sender.clone());
     let looping = thread::Builder::new().name("generator".to_owned()).spawn(move || {
         let outcome = reactor.run(&mut generator);
         (generator, outcome)
@@ -243,6 +259,7 @@ struct Figures {
     begun: Option<Reading>,
     ended: Option<Reading>,
     after: Option<Status>,
+    series: Vec<SecondFigures>,
 }
 
 impl Watch {
@@ -255,6 +272,14 @@ impl Watch {
                 Ok(Event::Line(line)) => {
                     seconds += 1;
                     print_line(seconds, &line);
+                    figures.series.push(SecondFigures {
+                        second: seconds,
+                        warm_up: line.warming_up,
+                        delivered: line.answered,
+                        p50_us: line.p50_us,
+                        p99_us: line.p99_us,
+                        in_flight: line.in_flight as u64,
+                    });
                 }
                 Ok(Event::Begun) => figures.begun = self.read(options),
                 Ok(Event::Ended) => figures.ended = self.read(options),
@@ -300,9 +325,14 @@ fn print_line(seconds: u32, line: &Line) {
 const PACE: Duration = Duration::from_micros(200);
 
 /// Wakes the generator whenever a payment is due; in a closed loop answers do.
-fn pace(rate: Rate, watch: &Watch, sender: Sender) -> Option<thread::JoinHandle<()>> {
-    let Rate::PerSecond(rate) = rate else { return None };
-    let period = Duration::from_secs_f64(1.0 / rate).max(PACE);
+fn pace(options: &RunOptions, watch: &Watch, sender: Sender) -> Option<thread::JoinHandle<()>> {
+    let Rate::PerSecond(rate) = options.rate else {
+        return None;
+    };
+    let period = match options.arrivals {
+        Arrivals::Even => Duration::from_secs_f64(1.0 / rate).max(PACE),
+        Arrivals::Poisson => PACE,
+    };
     let (clock, begin, over) = (watch.clock, Arc::clone(&watch.begin), Arc::clone(&watch.over));
     let pacer = thread::Builder::new().name("pacer".to_owned()).spawn(move || {
         let mut wake = None;

@@ -14,7 +14,8 @@ const LEAD_NS: u64 = 100_000_000;
 impl Generator {
     pub(super) fn begin_load(&mut self) {
         let start = self.parts.clock.now() + LEAD_NS;
-        self.schedule = Schedule::new(self.parts.rate, start, self.parts.warm_up_seconds, self.parts.seconds);
+        let parts = &self.parts;
+        self.schedule = Schedule::new(parts.plan.clone(), start, parts.warm_up_seconds, parts.seconds);
         self.next_line = start + SECOND;
         self.parts.begin.store(start, Ordering::Release);
         self.enter(Phase::Loading);

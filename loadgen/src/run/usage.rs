@@ -1,5 +1,6 @@
 //! What this process uses of the processor.
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::time::{ClockId, clock_gettime};
 
 fn seconds(clock: ClockId) -> f64 {
@@ -37,5 +38,14 @@ impl Span {
         self.process_s = process_cpu_s() - self.process;
         self.thread_s = seconds(ClockId::ThreadCPUTime) - self.thread;
         self.wall_s = seconds(ClockId::Monotonic) - self.wall;
+    }
+}
+
+/// Raises the limit of open files to `count` where the system lets it; a connection that finds none left says so itself.
+pub(super) fn allow_descriptors(count: u64) {
+    let limit = getrlimit(Resource::Nofile);
+    if limit.current.is_some_and(|current| current < count) {
+        let current = Some(limit.maximum.map_or(count, |most| most.min(count)));
+        let _refused = setrlimit(Resource::Nofile, Rlimit { current, ..limit });
     }
 }

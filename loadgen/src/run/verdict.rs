@@ -55,6 +55,7 @@ pub(super) fn judge(generator: &Generator, figures: &Figures, options: &RunOptio
             Rate::PerSecond(rate) => Some(rate),
             Rate::Max => None,
         },
+        arrivals: open.then(|| format!("{:?}", options.arrivals).to_lowercase()),
         seconds,
         channels: profile.population.channels,
         connections: profile.population.connections,
@@ -74,6 +75,7 @@ pub(super) fn judge(generator: &Generator, figures: &Figures, options: &RunOptio
         acks,
         audit,
         environment: Environment::capture(options.data.as_deref(), backend, options.argv.clone()),
+        series: figures.series.clone(),
         valid: false,
         notes: Vec::new(),
     };

@@ -11,7 +11,7 @@ use tidegate_channel::ChannelTerms;
 use tidegate_crypto::verify::Backend;
 use tidegate_ledger::{Condition, Genesis, GenesisHeader, GenesisWriter, LedgerParams, NetworkName, Output};
 use tidegate_loadgen::channels::channels_file;
-use tidegate_loadgen::cli::Rate;
+use tidegate_loadgen::cli::{Arrivals, Rate};
 use tidegate_loadgen::profile::{BUILT_IN, Profile};
 use tidegate_loadgen::result::RunResult;
 use tidegate_loadgen::run::{RunOptions, run};
@@ -93,6 +93,7 @@ fn load(cheat: Cheat, rate: Rate, payments: u32) -> RunResult {
         hub: hub.address.clone(),
         admin: Some(hub.admin),
         rate,
+        arrivals: Arrivals::Even,
         seconds: 1,
         warm_up_seconds: 0,
         ack_every: 16,
@@ -122,6 +123,12 @@ fn an_open_loop_on_an_honest_hub_is_valid_and_as_fast_as_asked() {
     assert_eq!(result.audit.receipts_checked, result.audit.receipts);
     assert!(result.audit.receipts >= 1_000);
     assert_eq!(result.audit.state_root, "ab".repeat(32));
+    let series: u64 = result.series.iter().map(|second| second.delivered).sum();
+    assert!(
+        result.series.len() == 1 && (900..=1_000).contains(&series),
+        "{:?}",
+        result.series
+    );
 }
 
 #[test]
