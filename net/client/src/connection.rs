@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 use std::io::{self, Read as _, Write as _};
-use std::net::{TcpStream, ToSocketAddrs as _};
+use std::net::{Shutdown, TcpStream, ToSocketAddrs as _};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -361,6 +361,23 @@ pub fn fail_if_refused(answer: &Incoming) -> Result<(), ConnectionError> {
             retry_after_ms: busy.retry_after_ms,
         }),
         _ => Ok(()),
+    }
+}
+
+/// How long a closing connection waits for the hub to have read what was sent.
+const LINGER: Duration = Duration::from_secs(1);
+
+impl Drop for Connection {
+    /// Ends the sending side and reads on until the hub ends its own. Closed at once, with bytes unread, the kernel would
+    /// reset the connection, and the hub would lose what it had not read yet: an ack, say.
+    fn drop(&mut self) {
+        let deadline = Instant::now() + LINGER;
+        let mut unread = [0; 4096];
+        // Whatever fails here, there is nobody left to tell.
+        if self.stream.shutdown(Shutdown::Write).is_err() || self.stream.set_read_timeout(Some(LINGER)).is_err() {
+            return;
+        }
+        while Instant::now() < deadline && self.stream.read(&mut unread).is_ok_and(|count| count > 0) {}
     }
 }
 

@@ -1,0 +1,111 @@
+//! Every command of the README is run here, as it stands there.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use tempfile::TempDir;
+
+fn readme() -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../README.md");
+    std::fs::read_to_string(path).expect("the project has a README")
+}
+
+fn binary() -> PathBuf {
+    PathBuf::from(env!("CARGO_BIN_EXE_tidegate"))
+}
+
+/// The code blocks whose fence says `sh` and then `word`, one behind the other.
+fn blocks(text: &str, word: &str) -> String {
+    let fence = format!("```sh {word}");
+    let mut script = String::new();
+    let mut inside = false;
+    for line in text.lines() {
+        if line.trim_end() == fence {
+            inside = true;
+        } else if line.starts_with("```") {
+            inside = false;
+        } else if inside {
+            script += line;
+            script.push('\n');
+        }
+    }
+    script
+}
+
+fn explain(output: &Output) -> String {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    format!("{}\n{}{}", output.status, text(&output.stdout), text(&output.stderr))
+}
+
+#[test]
+fn the_tour_works_word_for_word() {
+    let script = blocks(&readme(), "tour");
+    for verb in ["key new", "format", "start", "open", "pay", "close", "verify"] {
+        assert!(script.contains(verb), "the tour shows `{verb}`");
+    }
+    let place = TempDir::new().expect("a temporary directory");
+    let folder = binary().parent().expect("the binary lies in a folder").to_owned();
+    let path = format!("{}:{}", folder.display(), std::env::var("PATH").expect("a PATH"));
+    // Whatever fails, the hub that the tour starts ends with the script.
+    let guarded = format!("set -euo pipefail\ntrap 'kill %1 2>/dev/null || true' EXIT\n{script}");
+    let run = Command::new("bash")
+        .arg("-c")
+        .arg(guarded)
+        .env("PATH", path)
+        .current_dir(place.path())
+        .output();
+    let output = run.expect("bash is there");
+    assert!(output.status.success(), "{}", explain(&output));
+    let told = String::from_utf8_lossy(&output.stdout);
+    for sign in ["delivered: 2 500 sat", "2 500 sat settled", "good: hub"] {
+        assert!(told.contains(sign), "`{sign}` is missing:\n{}", explain(&output));
+    }
+}
+
+/// The arguments of every benchmark that the README shows, without how long it takes.
+fn benchmarks(text: &str) -> Vec<Vec<String>> {
+    const COMMAND: &str = "cargo run --release --bin tidegate -- ";
+    let mut found: Vec<Vec<String>> = Vec::new();
+    for (at, _) in text.match_indices(COMMAND) {
+        let rest = text[at + COMMAND.len()..].split(['`', '\n']).next().unwrap_or("");
+        let words: Vec<String> = rest.split_whitespace().map(str::to_owned).collect();
+        let words: Vec<String> = match words.iter().position(|word| word == "--seconds") {
+            Some(at) => [&words[..at], &words[at + 2..]].concat(),
+            None => words,
+        };
+        if !found.contains(&words) {
+            found.push(words);
+        }
+    }
+    found
+}
+
+#[test]
+fn each_benchmark_of_the_readme_ends_valid() {
+    let commands = benchmarks(&readme());
+    assert!(commands.len() >= 2, "the README shows benchmarks: {commands:?}");
+    for words in commands {
+        let place = TempDir::new().expect("a temporary directory");
+        let json = place.path().join("result.json");
+        let run = Command::new(binary())
+            .args(&words)
+            .args(["--seconds", "1", "--json"])
+            .arg(&json)
+            .output();
+        let output = run.expect("the binary starts");
+        assert!(output.status.success(), "{words:?}: {}", explain(&output));
+        let result = std::fs::read_to_string(&json).expect("a result");
+        assert!(result.contains("\"valid\":true"), "{words:?}: {result}");
+    }
+}
+
+#[test]
+fn a_block_is_found_only_under_its_own_fence() {
+    let text = "```sh\nno\n```\n```sh tour\nyes\n```\nno\n";
+    assert_eq!(blocks(text, "tour"), "yes\n");
+    let commands = benchmarks("`cargo run --release --bin tidegate -- benchmark --seconds 5 --profile x` and more");
+    assert_eq!(
+        commands,
+        vec![vec!["benchmark".to_owned(), "--profile".to_owned(), "x".to_owned()]]
+    );
+}
