@@ -1,0 +1,305 @@
+//! The `tidegate` program as an operator runs it.
+
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use rand::{Rng as _, SeedableRng as _};
+use rand_chacha::ChaCha8Rng;
+use serde_json::Value;
+use tempfile::TempDir;
+use tidegate_client::channels_file::{ChannelsFile, PlannedChannel, PlannedTerms};
+use tidegate_client::key_file::Seed;
+use tidegate_client::{ConnectOptions, HubAddress};
+use tidegate_crypto::keys::SecretKey;
+use tidegate_ledger::{Condition, Genesis};
+use tidegate_types::{Age, Amount, ChannelId, KeyBytes, LedgerId};
+
+/// What each channel holds; half of it is the client's.
+const CAPACITY_SAT: u64 = 200_000_000;
+/// Small, so that checkpoints are written and log segments recycled while the hub is killed.
+const LOG_BYTES: &str = "1048576";
+
+/// The program of this build's profile, built if it is not there or old. Once per process.
+///
+/// # Panics
+/// If it cannot be built.
+pub fn binary() -> &'static Path {
+    static BINARY: OnceLock<PathBuf> = OnceLock::new();
+    BINARY.get_or_init(build)
+}
+
+/// Test programs stand in `TARGET/PROFILE/deps`.
+fn build() -> PathBuf {
+    let this = std::env::current_exe().expect("a test program has a path");
+    let profile = this.ancestors().nth(2).expect("TARGET/PROFILE/deps/TEST").to_owned();
+    let target = profile.parent().expect("TARGET/PROFILE");
+    let mut command = Command::new(env!("CARGO"));
+    command
+        .args([
+            "build",
+            "--quiet",
+            "--package",
+            "tidegate-hub",
+            "--bin",
+            "tidegate",
+            "--target-dir",
+        ])
+        .arg(target);
+    let name = profile
+        .file_name()
+        .and_then(|name| name.to_str())
+        .expect("a profile's folder");
+    if name != "debug" {
+        command.args(["--profile", name]);
+    }
+    let status = command
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .status()
+        .expect("cargo runs");
+    assert!(status.success(), "cargo build --bin tidegate: {status}");
+    profile.join("tidegate")
+}
+
+/// A formatted data directory, and the clients whose channels its genesis opens.
+#[derive(Debug)]
+pub struct Site {
+    folder: TempDir,
+    /// Clients' keys, in order.
+    pub seeds: Vec<Seed>,
+    /// Clients' channels, in the same order.
+    pub channels: Vec<ChannelId>,
+    /// The ledger of the genesis.
+    pub ledger: LedgerId,
+}
+
+impl Site {
+    /// Formats a directory with one channel for each of `clients`, all keys from `seed`. `block_interval_ms` is the time
+    /// from block to block.
+    ///
+    /// # Panics
+    /// If the program fails.
+    #[must_use]
+    pub fn format(clients: usize, seed: u64, block_interval_ms: u32) -> Self {
+        let folder = TempDir::new().expect("a temporary folder");
+        let mut random = ChaCha8Rng::seed_from_u64(seed);
+        let seeds: Vec<Seed> = (0..clients).map(|_| random_seed(&mut random)).collect();
+        let plan = folder.path().join("plan.channels");
+        plan_of(&seeds, block_interval_ms)
+            .write(&plan)
+            .expect("a writable folder");
+        let mut site = Self {
+            folder,
+            seeds,
+            channels: Vec::new(),
+            ledger: LedgerId::from_bytes([0; 32]),
+        };
+        let plan = plan.to_str().expect("a UTF-8 path");
+        let sizes = [
+            format!("storage.segment_bytes={LOG_BYTES}"),
+            format!("storage.checkpoint_bytes={LOG_BYTES}"),
+        ];
+        site.run(&[
+            "format",
+            "--data",
+            "hub",
+            "--channels",
+            plan,
+            "--set",
+            &sizes[0],
+            "--set",
+            &sizes[1],
+            "--json",
+        ]);
+        let bytes = std::fs::read(site.data().join("genesis")).expect("formatted");
+        let genesis = Genesis::parse(&bytes).expect("a good genesis");
+        site.ledger = genesis.ledger();
+        site.channels = channels_of(&genesis);
+        assert_eq!(site.channels.len(), clients, "every planned channel is there");
+        site
+    }
+
+    /// The data directory.
+    #[must_use]
+    pub fn data(&self) -> PathBuf {
+        self.path("hub")
+    }
+
+    /// A path in the folder around the data directory.
+    #[must_use]
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn command(&self, words: &[&str]) -> Command {
+        let mut command = Command::new(binary());
+        // What this test is told by its environment is not for the hub.
+        let foreign = std::env::vars_os().map(|(name, _)| name);
+        for name in foreign.filter(|name| name.to_string_lossy().starts_with("TIDEGATE_")) {
+            command.env_remove(name);
+        }
+        command.args(words).current_dir(self.folder.path());
+        command
+    }
+
+    /// Runs a verb that must succeed and print one JSON value.
+    ///
+    /// # Panics
+    /// If it does not; with what it printed.
+    #[track_caller]
+    pub fn run(&self, words: &[&str]) -> Value {
+        let output = self
+            .command(words)
+            .stdin(Stdio::null())
+            .output()
+            .expect("the program runs");
+        let (out, err) = (
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr),
+        );
+        assert!(output.status.success(), "{words:?}: {}: {err}{out}", output.status);
+        serde_json::from_str(&out).unwrap_or_else(|error| panic!("{words:?}: {error}: {out}"))
+    }
+
+    /// Starts the hub on free ports and waits until it serves.
+    ///
+    /// # Panics
+    /// If it does not start; what it says stands in standard error.
+    #[must_use]
+    pub fn start(&self) -> Hub {
+        let words = [
+            "start",
+            "--data",
+            "hub",
+            "--dev",
+            "--json",
+            "--listen",
+            "127.0.0.1:0",
+            "--admin",
+            "127.0.0.1:0",
+        ];
+        let mut command = self.command(&[words.as_slice(), &["--until-stdin-closes"]].concat());
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the program runs");
+        let stdin = child.stdin.take().expect("piped");
+        let mut line = String::new();
+        let out = child.stdout.take().expect("piped");
+        BufReader::new(out).read_line(&mut line).expect("readable output");
+        let ready: Value = serde_json::from_str(&line).unwrap_or_else(|error| panic!("the hub did not start: {error}"));
+        let text = |key: &str| ready[key].as_str().expect("a text").to_owned();
+        Hub {
+            address: text("address").parse().expect("the hub names its address"),
+            admin: text("admin"),
+            replayed: ready["replayed_batches"].as_u64().expect("a number"),
+            child,
+            _stdin: stdin,
+        }
+    }
+
+    /// How a client reaches a hub of this site.
+    #[must_use]
+    pub fn options(&self, hub: &Hub) -> ConnectOptions {
+        ConnectOptions {
+            address: hub.address.clone(),
+            ledger: self.ledger,
+            push_ack_proofs: false,
+            timeout: Duration::from_secs(10),
+        }
+    }
+}
+
+/// A running hub. It ends with this value, and with the process that holds it.
+#[derive(Debug)]
+pub struct Hub {
+    /// Where it serves clients.
+    pub address: HubAddress,
+    /// Where it serves its operator.
+    pub admin: String,
+    /// Batches that it replayed when it started.
+    pub replayed: u64,
+    child: Child,
+    _stdin: ChildStdin,
+}
+
+impl Hub {
+    /// Kills it with SIGKILL, from one moment to the next.
+    ///
+    /// # Panics
+    /// If it has ended by itself before.
+    pub fn kill(&mut self) {
+        let ended = self.child.try_wait().expect("a child");
+        assert!(ended.is_none(), "the hub has ended by itself: {ended:?}");
+        self.child.kill().expect("the child lives");
+        let status = self.child.wait().expect("a child");
+        assert!(
+            status.code().is_none(),
+            "the hub ended by the signal, not by itself: {status}"
+        );
+    }
+
+    /// True while it runs.
+    ///
+    /// # Panics
+    /// If the system does not tell.
+    pub fn is_running(&mut self) -> bool {
+        self.child.try_wait().expect("a child").is_none()
+    }
+}
+
+impl Drop for Hub {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn random_seed(random: &mut ChaCha8Rng) -> Seed {
+    let mut seed = Seed::new([0; 32]);
+    random.fill_bytes(seed.as_mut_slice());
+    seed
+}
+
+fn sat(n: u64) -> Amount {
+    Amount::from_sat(n).expect("the amounts here are small")
+}
+
+fn plan_of(seeds: &[Seed], block_interval_ms: u32) -> ChannelsFile {
+    let channel = |seed: &Seed| {
+        let client = SecretKey::from_seed(**seed).public().bytes();
+        PlannedChannel {
+            client,
+            payout: client,
+            delegate: KeyBytes::ZERO,
+            capacity: sat(CAPACITY_SAT),
+            opening_share: sat(CAPACITY_SAT / 2),
+        }
+    };
+    let terms = PlannedTerms {
+        block_interval_ms,
+        // A lock lives longer than a test runs.
+        margin: Age::new(100),
+        ack_interval_ms: 1_000,
+        max_lock: Age::new(2_000),
+        dispute_window: Age::new(144),
+        reserve: sat(1_000),
+        fee: sat(1),
+    };
+    ChannelsFile {
+        terms,
+        channels: seeds.iter().map(channel).collect(),
+    }
+}
+
+fn channels_of(genesis: &Genesis<'_>) -> Vec<ChannelId> {
+    let outputs = genesis.outputs().map(|output| output.expect("the hub has checked it"));
+    let channels = outputs.filter_map(|(outpoint, output)| match output.condition {
+        Condition::Channel(terms) => Some(terms.channel_id(&outpoint)),
+        Condition::Key(_) => None,
+    });
+    channels.collect()
+}
