@@ -20,10 +20,6 @@ pub const MAX_ADDS: usize = 16;
 
 /// One change to the locks of a channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "most operations add a lock, and the list is short-lived"
-)]
 pub enum Operation {
     /// Opens an out-lock.
     Add {

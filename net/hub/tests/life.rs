@@ -68,7 +68,10 @@ impl Hub {
         let keys = HubKeys::generate().expect("random numbers");
         keys.save(&*disk, dir.path()).expect("a writable directory");
         let header = GenesisHeader {
-            params: LedgerParams { block_interval_ms: 100, ..LedgerParams::default() },
+            params: LedgerParams {
+                block_interval_ms: 100,
+                ..LedgerParams::default()
+            },
             time: UnixMillis::new(1),
             validator: keys.public(),
             network: NetworkName::new("test").expect("a short name"),
@@ -98,14 +101,23 @@ impl Hub {
     fn start(&self) -> Serving {
         let any = "127.0.0.1:0".parse().expect("an address");
         let keys = HubKeys::load(&RealDisk, self.dir.path()).expect("formatted");
-        let options = ServeOptions { data: self.dir.path().to_owned(), listen: any, admin: any, keys, settings: settings() };
+        let options = ServeOptions {
+            data: self.dir.path().to_owned(),
+            listen: any,
+            admin: any,
+            keys,
+            settings: settings(),
+        };
         serve(options, &mut |_| {}).expect("the hub starts")
     }
 
     /// A client with its wallet in the hub's directory, by its key.
     fn connect(&self, serving: &Serving, seed: &Seed) -> Client<FileStore> {
         let disk: Arc<dyn Disk> = Arc::new(RealDisk);
-        let wallet = self.dir.path().join(format!("wallet-{}", SecretKey::from_seed(**seed).public().bytes()));
+        let wallet = self
+            .dir
+            .path()
+            .join(format!("wallet-{}", SecretKey::from_seed(**seed).public().bytes()));
         let store = FileStore::open(disk, &wallet).expect("a wallet");
         let keys = HubKeys::load(&RealDisk, self.dir.path()).expect("formatted");
         let options = ConnectOptions {
@@ -141,7 +153,10 @@ fn inspect(path: &Path) -> (String, u64) {
     let inspected = state::inspect(&disk, path, &mut |_| {}).expect("a whole state");
     let (held, capacity) = inspected.engine.value();
     assert_eq!(held, capacity);
-    (inspected.engine.state_root().to_string(), inspected.engine.opened().batch.get())
+    (
+        inspected.engine.state_root().to_string(),
+        inspected.engine.opened().batch.get(),
+    )
 }
 
 #[test]
@@ -152,7 +167,13 @@ fn a_channel_opens_pays_is_acknowledged_settles_and_closes() {
     let (mut a, mut b) = (hub.connect(&serving, &alice), hub.connect(&serving, &bob));
     let (from, to) = (open(&mut a, 1_500_000), open(&mut b, 500_000));
 
-    let payment = Payment { payee: b.key(), payee_channel: to, amount: sat(70_000), fee: None, payment_id: None };
+    let payment = Payment {
+        payee: b.key(),
+        payee_channel: to,
+        amount: sat(70_000),
+        fee: None,
+        payment_id: None,
+    };
     let paid = a.pay(&from, &[payment]).expect("paid");
     assert_eq!(paid[0].status, LockStatus::Delivered);
     let news = b.poll(Duration::from_secs(5)).expect("news");
@@ -174,7 +195,14 @@ fn a_channel_opens_pays_is_acknowledged_settles_and_closes() {
     a.close(&from, sat(500), Duration::from_secs(10)).expect("closed");
     b.close(&to, sat(500), Duration::from_secs(10)).expect("closed");
     let fee = 1 + 7;
-    let funds = |client: &mut Client<FileStore>| client.funds().expect("an answer").iter().map(|u| u.amount.to_sat()).sum::<u64>();
+    let funds = |client: &mut Client<FileStore>| {
+        client
+            .funds()
+            .expect("an answer")
+            .iter()
+            .map(|u| u.amount.to_sat())
+            .sum::<u64>()
+    };
     assert_eq!(funds(&mut a), 5_000_000 - 2_000 - 70_000 - fee - 500);
     assert_eq!(funds(&mut b), 5_000_000 - 2_000 + 70_000 - 500);
     stop(serving);
@@ -189,7 +217,13 @@ fn a_restart_replays_the_log_to_the_same_root() {
     let (mut a, mut b) = (hub.connect(&serving, &alice), hub.connect(&serving, &bob));
     let (from, to) = (open(&mut a, 1_500_000), open(&mut b, 500_000));
     for amount in 1..=20 {
-        let payment = Payment { payee: b.key(), payee_channel: to, amount: sat(amount), fee: None, payment_id: None };
+        let payment = Payment {
+            payee: b.key(),
+            payee_channel: to,
+            amount: sat(amount),
+            fee: None,
+            payment_id: None,
+        };
         a.pay(&from, &[payment]).expect("paid");
         while b.poll(Duration::from_millis(1)).expect("news").is_empty() {}
         a.settle(&from).expect("the hub answers");

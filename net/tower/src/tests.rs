@@ -90,11 +90,14 @@ fn the_newest_pair_is_kept_and_answers_an_older_close() {
     assert!(tower.answer(&ChannelId::ZERO, shown(0, 0)).is_none());
 }
 
+/// What is changed, and what the change is called.
+type Bend = (fn(&mut Package), PackageError);
+
 #[test]
 fn what_would_not_stand_displaces_nothing() {
     let p = parties();
     let client = p.client.public();
-    let bends: [(fn(&mut Package), PackageError); 6] = [
+    let bends: [Bend; 6] = [
         (|q| q.state.debit = Amount::MAX, PackageError::StateSignature),
         (
             |q| q.leaf.private.firm_credit = Amount::MAX,

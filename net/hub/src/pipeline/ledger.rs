@@ -28,7 +28,7 @@ use open::{Proposal, Reserved};
 /// What the reactor hands the ledger thread.
 #[derive(Debug)]
 pub(crate) enum LedgerWork {
-    Propose(Origin, KeyBytes, Proposal),
+    Propose(Origin, KeyBytes, Box<Proposal>),
     Close(Origin, ChannelId, Vec<u8>),
     Query(Origin, LedgerQuery),
     Submit(Origin, Vec<u8>),
@@ -39,7 +39,7 @@ impl LedgerWork {
     /// The ledger's part of a message.
     pub(crate) fn of(origin: Origin, identity: KeyBytes, message: &ToHub<'_>) -> Result<Self, ErrorCode> {
         match message {
-            ToHub::OpenPropose(propose) => Ok(Self::Propose(origin, identity, Proposal::of(propose)?)),
+            ToHub::OpenPropose(propose) => Ok(Self::Propose(origin, identity, Box::new(Proposal::of(propose)?))),
             ToHub::CloseFinal(close) => Ok(Self::Close(origin, close.channel, close.transaction.to_vec())),
             ToHub::LedgerQuery(query) => Ok(Self::Query(origin, *query)),
             ToHub::SubmitTx(submit) => Ok(Self::Submit(origin, submit.transaction.to_vec())),
@@ -97,7 +97,7 @@ impl LedgerThread {
 
     fn serve(&mut self, work: LedgerWork) {
         let (origin, result) = match work {
-            LedgerWork::Propose(origin, identity, proposal) => (origin, self.propose(origin, identity, proposal)),
+            LedgerWork::Propose(origin, identity, proposal) => (origin, self.propose(origin, identity, *proposal)),
             LedgerWork::Close(origin, channel, bytes) => (origin, self.close(origin, channel, &bytes)),
             LedgerWork::Query(origin, query) => (origin, Ok(self.query(origin, &query))),
             LedgerWork::Submit(origin, bytes) => {

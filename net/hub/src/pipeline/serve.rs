@@ -9,7 +9,7 @@ use std::thread::{Builder, JoinHandle};
 use crossbeam::channel::{Receiver, Sender, bounded};
 use tidegate_crypto::keys::SecretKey;
 use tidegate_crypto::verify::{Verifier, VerifierConfig};
-use tidegate_disk::{Disk, DiskError, RealDisk};
+use tidegate_disk::{DirLock, Disk, DiskError, RealDisk};
 use tidegate_reactor::{Config, Reactor, ReactorError, Sender as ReactorSender};
 use tidegate_session::{Limits, ServerConfig};
 use tidegate_settle::{Node, NodeOptions, OpenError, QueryError, TickError};
@@ -140,17 +140,7 @@ pub fn serve(options: ServeOptions, progress: &mut dyn FnMut(u64)) -> Result<Ser
         memory_budget_bytes: settings.verifier_memory_bytes,
     };
     let verifier = Arc::new(Verifier::new(config)?);
-    let mut reactor = Reactor::new(Config {
-        connections_max: settings.connections_max,
-        ..Config::default()
-    })?;
-    let session = ServerConfig {
-        ledger: node.ledger(),
-        noise: options.keys.noise(),
-        identity: options.keys.identity(),
-        limits: Limits::default(),
-    };
-    let listen = reactor.listen(options.listen, Arc::new(session))?;
+    let (reactor, listen) = open_reactor(&options, node.ledger())?;
     let pipes = Pipes::new(&settings, reactor.sender());
     let catch_up = catch_up(&node, opened.height, &options.keys.identity())?;
     pipes.groups.0.send(catch_up).expect("the queue is new and not full");
@@ -197,6 +187,21 @@ pub fn serve(options: ServeOptions, progress: &mut dyn FnMut(u64)) -> Result<Ser
         stop,
         threads,
     })
+}
+
+fn open_reactor(options: &ServeOptions, ledger: LedgerId) -> Result<(Reactor, SocketAddr), ReactorError> {
+    let mut reactor = Reactor::new(Config {
+        connections_max: options.settings.connections_max,
+        ..Config::default()
+    })?;
+    let session = ServerConfig {
+        ledger,
+        noise: options.keys.noise(),
+        identity: options.keys.identity(),
+        limits: Limits::default(),
+    };
+    let listen = reactor.listen(options.listen, Arc::new(session))?;
+    Ok((reactor, listen))
 }
 
 fn open_ledger(disk: &Arc<dyn Disk>, options: &ServeOptions) -> Result<Node, ServeError> {
@@ -273,7 +278,7 @@ fn start(
     verifier: Arc<Verifier>,
     stats: Arc<Stats>,
     admin: Admin,
-    lock: tidegate_disk::DirLock,
+    lock: DirLock,
 ) -> Result<Threads, ServeError> {
     let Pipes {
         groups,
@@ -324,28 +329,41 @@ fn start(
         reactor: sender.clone(),
         reserved: Default::default(),
     };
+    let (log_end, sequencer_end, ledger_end) = (sender.clone(), sender, groups.0.clone());
     let mut front = Front::new(groups.0, ledger_queue.0, waiting);
-    let (log_end, sequencer_end) = (sender.clone(), sender);
     Ok(Threads {
         reactor: spawn("reactor", move || reactor.run(&mut front))?,
-        sequencer: spawn("sequencer", move || {
-            let _lock = lock;
-            let result = Sequencer::new(parts).run();
-            // Whatever the reason: nobody is served any more.
-            let _ended = sequencer_end.stop(DRAIN_MILLIS);
-            result
-        })?,
-        log: spawn("log", move || {
-            let result = log.run();
-            if result.is_err() {
-                let _ended = log_end.stop(0);
-            }
-            result
-        })?,
-        ledger: spawn("ledger", move || ledger.run())?,
+        sequencer: spawn("sequencer", move || run_sequencer(parts, lock, &sequencer_end))?,
+        log: spawn("log", move || run_log(log, &log_end))?,
+        ledger: spawn("ledger", move || run_ledger(ledger, &ledger_end))?,
         preparer: spawn("log-prepare", move || prepare(&facts))?,
         admin,
     })
+}
+
+fn run_sequencer(parts: Parts, lock: DirLock, reactor: &ReactorSender) -> Result<(), SequencerError> {
+    let result = Sequencer::new(parts).run();
+    drop(lock);
+    // Whatever the reason: nobody is served any more.
+    let _ended = reactor.stop(DRAIN_MILLIS);
+    result
+}
+
+fn run_log(log: LogThread, reactor: &ReactorSender) -> Result<(), LogError> {
+    let result = log.run();
+    if result.is_err() {
+        let _ended = reactor.stop(0);
+    }
+    result
+}
+
+/// Without blocks no deadline passes: the hub ends rather than going on without its ledger.
+fn run_ledger(ledger: LedgerThread, groups: &Sender<Group>) -> Result<(), TickError> {
+    let result = ledger.run();
+    if result.is_err() {
+        let _ended = groups.send(vec![Work::Stop]);
+    }
+    result
 }
 
 /// Keeps a zeroed segment ahead of the log until the log is gone.

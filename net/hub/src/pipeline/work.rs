@@ -38,7 +38,6 @@ impl Request {
 
 /// One piece of work for the sequencer.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "nearly all of it is requests")]
 pub(crate) enum Work {
     /// A session has said Hello.
     Hello { origin: Origin, identity: KeyBytes },

@@ -93,10 +93,7 @@ impl Replayer {
 }
 
 fn decode(lsn: Lsn, payload: &[u8]) -> Result<record::Record, StateError> {
-    record::decode(payload).map_err(|error| StateError::BadRecord {
-        lsn: lsn.get(),
-        error,
-    })
+    record::decode(payload).map_err(|error| StateError::BadRecord { lsn: lsn.get(), error })
 }
 
 /// A state that was read and replayed without being changed.
