@@ -51,6 +51,7 @@ impl Suite for Verify {
                 if *keys == 32 && matches!(draw, Draw::Uniform) {
                     cold(bench, &pools, &work)?;
                     single(bench, &work)?;
+                    portable(bench, &pools[..1], &work)?;
                     peers(bench, &work);
                 }
             }
@@ -209,6 +210,23 @@ fn verifier(budget: usize) -> Result<Verifier, SuiteError> {
         backend: Backend::Auto,
         memory_budget_bytes: budget,
     })?)
+}
+
+/// What a processor without AVX-512 IFMA would run, in use for a while.
+fn portable(bench: &mut Bench, pools: &[ThreadPool], work: &Workload) -> Result<(), SuiteError> {
+    let verifier = Verifier::new(VerifierConfig {
+        backend: Backend::Portable,
+        memory_budget_bytes: BUDGET,
+    })?;
+    let handles = work.register(&verifier);
+    let items = work.items(&handles);
+    let mut verdicts = Vec::new();
+    for _ in 0..2 {
+        verify_all(&pools[0], &verifier, &items, &mut verdicts);
+        verifier.maintain(usize::MAX);
+    }
+    on_pools(bench, pools, &verifier, work, &handles, "portable");
+    Ok(())
 }
 
 /// Keys that have been in use for a while.

@@ -13,9 +13,10 @@ pub enum Backend {
     Auto,
     /// AVX-512 with IFMA and VBMI2: eight signatures at a time.
     Avx512,
-    /// AVX2: ed25519-dalek, as for [`Backend::Portable`]. There is no code of our own for it.
+    /// AVX2: the same as [`Backend::Portable`]; there is no vector code of our own for it.
     Avx2,
-    /// ed25519-dalek, which chooses its own vector code at run time by what the processor has: it cannot be told.
+    /// ed25519-dalek, which chooses its vector code at run time by what the processor has and cannot be told; for keys in
+    /// use, combs over its points.
     Portable,
 }
 

@@ -14,12 +14,14 @@
 //! Everything here is variable time: keys, messages and signatures are public. Secret keys never come here.
 
 mod backend;
+mod comb;
 mod engine;
 #[cfg(target_arch = "x86_64")]
 #[allow(unsafe_code, reason = "vector instructions")]
 mod lanes;
 mod pool;
 mod portable;
+mod scalar;
 mod single;
 mod store;
 mod tier;

@@ -138,6 +138,6 @@ impl Path {
         {
             return Self::Lanes(Pool::new(lanes, budget));
         }
-        Self::Portable(Pool::new(Portable, budget))
+        Self::Portable(Pool::new(Portable::new(), budget))
     }
 }

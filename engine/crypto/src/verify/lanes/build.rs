@@ -2,7 +2,7 @@
 
 use curve25519_dalek::constants::ED25519_BASEPOINT_COMPRESSED;
 
-use super::comb::Shape;
+use super::super::comb::Shape;
 use super::decompress::{decompress, load_encodings};
 use super::field::Field;
 use super::multiply::{BASE, BASE_ROWS};

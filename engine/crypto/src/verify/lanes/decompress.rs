@@ -1,5 +1,6 @@
 //! Encodings of points, eight at a time.
 
+use super::super::scalar::words;
 use super::field::{Field, LOW_51, Limbs};
 use super::point::D;
 use super::power::sqrt_ratio;
@@ -9,12 +10,6 @@ use super::vector::{Cpu, Mask};
 pub(super) fn limbs(bytes: &[u8; 32]) -> Limbs {
     let words = words(bytes);
     unpack(&[words[0], words[1], words[2], words[3] & (u64::MAX >> 1)])
-}
-
-/// Little-endian words.
-pub(super) fn words(bytes: &[u8; 32]) -> [u64; 4] {
-    let (words, _) = bytes.as_chunks::<8>();
-    [0, 1, 2, 3].map(|index| u64::from_le_bytes(words[index]))
 }
 
 /// 255 bits in four words to limbs of 51 bits.

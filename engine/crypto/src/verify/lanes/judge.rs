@@ -4,17 +4,17 @@ use std::sync::OnceLock;
 
 use ed25519_dalek::VerifyingKey;
 
+use super::super::comb::{Digits, Shape};
 use super::super::engine::{Engine, Job, Table};
+use super::super::scalar::{is_reduced, reduce_wide, words};
 use super::super::single::{IDENTITY, verdict};
 use super::build::{base_table, projective_rows, tables};
-use super::comb::{Digits, Shape};
-use super::decompress::{decompress, limbs, load_encodings, pack, unpack, words};
+use super::decompress::{decompress, limbs, load_encodings, pack, unpack};
 use super::field::Field;
 use super::multiply::{BASE, BASE_ROWS, COLD, HOT, HOT_ROWS, HotTable, Lanes, WARM, WARM_ROWS, WarmTable, cold, comb};
 use super::point::Point;
 use super::power::invert_all;
 use super::row::Row;
-use super::scalar::{is_reduced, reduce_wide};
 use super::sha512::{Message, sha512};
 use super::vector::{Cpu, Mask};
 use crate::keys::PublicKey;

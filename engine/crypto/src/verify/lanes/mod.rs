@@ -2,8 +2,8 @@
 //! verdict each.
 //!
 //! ```text
-//! R ‖ S, M, A → [`judge`]  S < L, k = SHA-512(R ‖ A ‖ M) mod L ([`sha512`], [`scalar`])
-//!             → [`comb`]   digits of k and S
+//! R ‖ S, M, A → [`judge`]  S < L, k = SHA-512(R ‖ A ‖ M) mod L ([`sha512`], `scalar`)
+//!             → `comb`     digits of k and S
 //!             → [`multiply`] [S]B + [k](−A) from tables of rows ([`row`], built by [`build`])
 //!             → [`judge`]  all Z inverted together, y and the sign of x compared with the bytes of R
 //! below: [`point`] on [`field`] on [`vector`]; [`power`] and [`decompress`] for roots
@@ -12,7 +12,6 @@
 //! Not constant time, and not to be used with secrets.
 
 mod build;
-mod comb;
 mod decompress;
 mod field;
 mod judge;
@@ -20,7 +19,6 @@ mod multiply;
 mod point;
 mod power;
 mod row;
-mod scalar;
 mod sha512;
 mod vector;
 

@@ -1,6 +1,6 @@
 //! `[S]B − [k]A` in eight lanes: doublings shared by the comb of A and the comb of the base point.
 
-use super::comb::{Digits, Shape};
+use super::super::comb::{Digits, Shape};
 use super::point::{Affine, Point, add_all, add_cached, double_all};
 use super::row::{ProjectiveRows, Row, load_rows, prefetch};
 use super::vector::Cpu;

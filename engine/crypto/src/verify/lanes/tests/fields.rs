@@ -1,11 +1,11 @@
 use num_bigint::BigUint;
 
-use super::super::comb::{Digits, Shape, recode};
+use super::super::super::comb::{Digits, Shape, recode};
+use super::super::super::scalar::{L, is_reduced, reduce_wide};
 use super::super::decompress::{pack, unpack};
 use super::super::field::{Field, Limbs, Wide};
 use super::super::multiply::{BASE, HOT, WARM};
 use super::super::power::{invert, invert_all, sqrt_ratio};
-use super::super::scalar::{L, is_reduced, reduce_wide};
 use super::super::vector::Cpu;
 use super::{Numbers, cpu};
 
@@ -279,6 +279,7 @@ fn digits_sum_to_the_scalar() {
     check::<16, 1, 16>(&BASE, &scalars);
     check::<8, 2, 32>(&HOT, &scalars);
     check::<5, 1, 51>(&WARM, &scalars);
+    check::<13, 1, 20>(&Shape::new(13, 1, 20), &scalars);
 }
 
 #[test]

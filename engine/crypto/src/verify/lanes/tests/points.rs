@@ -3,14 +3,14 @@ use curve25519_dalek::edwards::{CompressedEdwardsY, EdwardsPoint};
 use curve25519_dalek::scalar::Scalar;
 use curve25519_dalek::traits::Identity as _;
 
+use super::super::super::comb::{Digits, Shape};
+use super::super::super::scalar::{L, words};
 use super::super::build::{base_table, projective_rows, tables};
-use super::super::comb::{Digits, Shape};
-use super::super::decompress::{decompress, load_encodings, words};
+use super::super::decompress::{decompress, load_encodings};
 use super::super::multiply::{COLD, HOT, HOT_ROWS, Lanes, WARM, WARM_ROWS, cold, comb};
 use super::super::point::{Affine, Point};
 use super::super::power::invert;
 use super::super::row::Row;
-use super::super::scalar::L;
 use super::super::vector::{Cpu, Mask};
 use super::{Numbers, cpu};
 

@@ -35,11 +35,11 @@ pub(super) struct Shape {
 
 impl Shape {
     /// # Panics
-    /// Unless 254 ≤ T·V·E ≤ 256 and T ≤ 16.
+    /// Unless 254 ≤ T·V·E and T ≤ 16. Bits from 256 on are minus.
     pub(super) const fn new(teeth: usize, combs: usize, columns: usize) -> Self {
         let bits = teeth * combs * columns;
         assert!(
-            bits >= 253 && teeth <= 16,
+            bits >= 254 && teeth <= 16,
             "every scalar must fit, and a column must fit a u16"
         );
         // 2^n − 1 by n times x → 2x + 1 mod L.

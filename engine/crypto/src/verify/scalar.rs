@@ -37,6 +37,12 @@ pub(super) fn sum(a: &[u64; 4], b: &[u64; 4]) -> [u64; 4] {
 /// L − 2^252, in words.
 const C: [u64; 2] = [L[0], L[1]];
 
+/// Little-endian words.
+pub(super) fn words(bytes: &[u8; 32]) -> [u64; 4] {
+    let (words, _) = bytes.as_chunks::<8>();
+    [0, 1, 2, 3].map(|index| u64::from_le_bytes(words[index]))
+}
+
 /// A number ≡ x mod L and < 2^254 + 2^126: reduced as far as `comb::recode` needs it.
 ///
 /// With `2^252 ≡ −C` (C < 2^125) and x = h·2^252 + l: `x ≡ l − h·C`. Here h < 2^260, so `h·C = h1·2^252 + l1 < 2^385` with
