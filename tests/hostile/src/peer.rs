@@ -1,0 +1,245 @@
+//! A client that can do what an honest one never does.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tidegate_client::HubAddress;
+use tidegate_crypto::keys::SecretKey;
+use tidegate_session::{Buffer, ClientConfig, Limits, Millis, NoiseSecret, Session};
+use tidegate_types::LedgerId;
+use tidegate_wire::ToClient;
+use tidegate_wire::frame::{Header, MAX_BODY, MessageReader};
+use tidegate_wire::messages::{Body, Hello, PROTOCOL_VERSION};
+
+/// What an answer is given.
+pub const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What came from the hub.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Got {
+    /// A message.
+    Message(Header, Vec<u8>),
+    /// The hub has closed the connection.
+    Closed,
+    /// Nothing for so long.
+    Silence,
+}
+
+impl Got {
+    /// The message, read.
+    ///
+    /// # Panics
+    /// If nothing came, or bytes that are no message.
+    #[must_use]
+    #[track_caller]
+    pub fn message(&self) -> ToClient<'_> {
+        match self {
+            Self::Message(header, body) => ToClient::decode(header, body).expect("the hub's messages decode"),
+            Self::Closed | Self::Silence => panic!("no message but {self:?}"),
+        }
+    }
+}
+
+/// A TCP connection without any session.
+///
+/// # Panics
+/// If nobody listens.
+#[must_use]
+pub fn socket(address: &HubAddress) -> TcpStream {
+    let stream = TcpStream::connect((address.host.as_str(), address.port)).expect("the hub listens");
+    stream.set_nodelay(true).expect("a socket option");
+    stream
+}
+
+/// Bytes that a socket yields until it is closed or `patience` ends; true if it was closed.
+///
+/// # Panics
+/// If a socket option fails.
+#[must_use]
+pub fn drain(stream: &mut TcpStream, patience: Duration) -> (Vec<u8>, bool) {
+    let deadline = Instant::now() + patience;
+    let mut all = Vec::new();
+    let mut part = [0; 4096];
+    while let Some(left) = deadline
+        .checked_duration_since(Instant::now())
+        .filter(|left| !left.is_zero())
+    {
+        stream.set_read_timeout(Some(left)).expect("a socket option");
+        match stream.read(&mut part) {
+            Ok(0) => return (all, true),
+            Ok(count) => all.extend_from_slice(&part[..count]),
+            Err(error) if is_timeout(&error) => break,
+            // A reset closes too.
+            Err(_) => return (all, true),
+        }
+    }
+    (all, false)
+}
+
+fn is_timeout(error: &std::io::Error) -> bool {
+    matches!(
+        error.kind(),
+        std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut
+    )
+}
+
+/// What a session is begun with.
+#[must_use]
+pub fn config(address: &HubAddress, ledger: LedgerId, identity: SecretKey) -> ClientConfig {
+    ClientConfig {
+        ledger,
+        noise: NoiseSecret::from_bytes([77; 32]),
+        identity,
+        hub_noise: address.noise,
+        hub_identity: address.identity,
+        limits: Limits::default(),
+    }
+}
+
+/// A connection whose session is ready and which has not greeted.
+#[derive(Debug)]
+pub struct Peer {
+    stream: TcpStream,
+    session: Session,
+    began: Instant,
+    sealed: Buffer,
+    plain: Buffer,
+    out: Buffer,
+    reader: MessageReader,
+}
+
+impl Peer {
+    /// Begins a session.
+    ///
+    /// # Errors
+    /// What the session says, or that the hub has closed the connection, in words.
+    pub fn connect(address: &HubAddress, config: ClientConfig) -> Result<Self, PeerError> {
+        let mut out = Buffer::new();
+        let session = Session::client(Arc::new(config), Millis::new(0), &mut out)?;
+        let mut peer = Self {
+            stream: socket(address),
+            session,
+            began: Instant::now(),
+            sealed: Buffer::new(),
+            plain: Buffer::new(),
+            out,
+            reader: MessageReader::new(MAX_BODY),
+        };
+        peer.flush();
+        while !peer.session.is_ready() {
+            if !peer.read(Instant::now() + PATIENCE)? {
+                return Err(PeerError::Closed);
+            }
+        }
+        Ok(peer)
+    }
+
+    /// Greets, and takes the answer.
+    ///
+    /// # Panics
+    /// If the hub does not greet back.
+    #[must_use]
+    pub fn greeted(mut self) -> Self {
+        self.send(&Hello {
+            version: PROTOCOL_VERSION,
+            push_ack_proofs: false,
+        });
+        let got = self.next(PATIENCE);
+        assert!(matches!(got.message(), ToClient::Hello(_)), "{got:?}");
+        self
+    }
+
+    /// Sends a message.
+    ///
+    /// # Panics
+    /// If it is too long.
+    pub fn send<'a>(&mut self, body: &impl Body<'a>) {
+        let mut bytes = Vec::new();
+        body.append(1, &mut bytes).expect("a short message");
+        self.send_plain(&bytes);
+    }
+
+    /// Seals any bytes into the stream of messages.
+    ///
+    /// # Panics
+    /// If the session has ended.
+    pub fn send_plain(&mut self, bytes: &[u8]) {
+        self.session.send(bytes, &mut self.out).expect("the session is ready");
+        self.flush();
+    }
+
+    /// Writes any bytes to the socket.
+    pub fn send_raw(&mut self, bytes: &[u8]) {
+        // A hub that has closed already is what the caller looks for next.
+        let _closed = self.stream.write_all(bytes);
+    }
+
+    /// The next thing that comes within `patience`.
+    ///
+    /// # Panics
+    /// If the hub's own bytes are not a session's.
+    pub fn next(&mut self, patience: Duration) -> Got {
+        let deadline = Instant::now() + patience;
+        loop {
+            let mut input = self.plain.bytes();
+            let before = input.len();
+            let found = self
+                .reader
+                .next(&mut input)
+                .expect("the hub's stream is one of messages");
+            let found = found.map(|(header, body)| Got::Message(header, body.to_vec()));
+            let taken = before - input.len();
+            self.plain.consume(taken);
+            if let Some(got) = found {
+                return got;
+            }
+            if Instant::now() >= deadline {
+                return Got::Silence;
+            }
+            if !self.read(deadline).expect("the hub's frames open") {
+                return Got::Closed;
+            }
+        }
+    }
+
+    /// False if the hub has closed.
+    fn read(&mut self, deadline: Instant) -> Result<bool, PeerError> {
+        let left = deadline
+            .saturating_duration_since(Instant::now())
+            .max(Duration::from_millis(1));
+        self.stream.set_read_timeout(Some(left)).expect("a socket option");
+        match self.stream.read(self.sealed.space(16 << 10)) {
+            Ok(0) => return Ok(false),
+            Ok(count) => self.sealed.advance(count),
+            Err(error) if is_timeout(&error) => return Ok(true),
+            Err(_) => return Ok(false),
+        }
+        let now = Millis::new(u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX));
+        let before = self.plain.len();
+        let taken = self
+            .session
+            .receive(now, self.sealed.bytes(), &mut self.plain, &mut self.out)?;
+        self.session.grant((self.plain.len() - before) as u64);
+        self.sealed.consume(taken);
+        self.flush();
+        Ok(true)
+    }
+
+    fn flush(&mut self) {
+        let _closed = self.stream.write_all(self.out.bytes());
+        self.out.clear();
+    }
+}
+
+/// Why there is no session.
+#[derive(Debug, thiserror::Error)]
+pub enum PeerError {
+    /// This end refuses.
+    #[error(transparent)]
+    Session(#[from] tidegate_session::SessionError),
+    /// The hub has closed the connection.
+    #[error("the hub has closed the connection")]
+    Closed,
+}
