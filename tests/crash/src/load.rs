@@ -11,7 +11,7 @@ use tidegate_channel::wallet::SettleOn;
 use tidegate_client::{Client, ClientError, ConnectOptions, FileStore, Payment};
 use tidegate_crypto::keys::SecretKey;
 use tidegate_disk::RealDisk;
-use tidegate_types::{Amount, ChannelId, KeyBytes};
+use tidegate_types::{Amount, KeyBytes};
 
 use crate::held::NotingStore;
 use crate::hub::Site;
@@ -99,10 +99,4 @@ fn store(site: &Site, index: usize) -> Result<NotingStore, ClientError> {
     let folder = site.path(&format!("wallet-{index}"));
     let wallet = FileStore::open(Arc::new(RealDisk), Path::new(&folder))?;
     Ok(NotingStore::new(wallet, &held_path(site, index)))
-}
-
-/// The channel of a client.
-#[must_use]
-pub fn channel(site: &Site, index: usize) -> ChannelId {
-    site.channels[index]
 }

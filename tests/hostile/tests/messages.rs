@@ -10,6 +10,9 @@ use tidegate_wire::frame::{HEADER_LEN, Header, VERSION};
 use tidegate_wire::messages::{AckProofQuery, CloseRequest, Ping, Refresh, Sync};
 use tidegate_wire::{ErrorCode, Kind, ToClient};
 
+/// What is done, and its name.
+type Misdeed<'a> = (&'a str, &'a dyn Fn(&mut Peer));
+
 /// The code of the error that comes next.
 #[track_caller]
 fn error(peer: &mut Peer) -> ErrorCode {
@@ -37,28 +40,25 @@ fn what_comes_before_hello_is_answered_so_and_closed() {
     let state = target.first_state(HOSTILE);
     let channel = target.site.channels[HOSTILE];
     let before = target.root();
-    let misdeeds: [(
-        &str,
-        fn(&mut Peer, &tidegate_wire::messages::Pay<'_>, tidegate_types::ChannelId),
-    ); 3] = [
-        ("a Pay before Hello", |peer, pay, _| peer.send(pay)),
-        ("a Sync before Hello", |peer, _, channel| {
+    let misdeeds: [Misdeed<'_>; 3] = [
+        ("a Pay before Hello", &|peer| peer.send(&state.message())),
+        ("a Sync before Hello", &|peer| {
             peer.send(&Sync {
                 channel,
                 state: ClientCounter::ZERO,
                 leaf: HubCounter::ZERO,
             });
         }),
-        ("a Ping before Hello", |peer, _, _| {
+        ("a Ping before Hello", &|peer| {
             peer.send(&Ping {
                 answer: false,
                 token: [1; 8],
-            })
+            });
         }),
     ];
     for (name, misdeed) in misdeeds {
         let mut peer = target.silent_peer();
-        misdeed(&mut peer, &state.message(), channel);
+        misdeed(&mut peer);
         assert_eq!(error(&mut peer), ErrorCode::HelloFirst, "{name}");
         assert_eq!(peer.next(PATIENCE), Got::Closed, "{name}");
     }
