@@ -1,3 +1,5 @@
+//! Field elements, scalars and digits against big integers, with limbs and words at their bounds.
+
 use num_bigint::BigUint;
 
 use super::super::super::comb::{Digits, Shape, recode};

@@ -1,3 +1,5 @@
+//! SHA-512 in lanes against the sha2 crate.
+
 use sha2::{Digest as _, Sha512};
 
 use super::super::sha512::{Message, sha512};

@@ -1,3 +1,5 @@
+//! Points, decompression and every comb against curve25519-dalek.
+
 use curve25519_dalek::constants::EIGHT_TORSION;
 use curve25519_dalek::edwards::{CompressedEdwardsY, EdwardsPoint};
 use curve25519_dalek::scalar::Scalar;
