@@ -1,6 +1,6 @@
 //! The admin endpoint: HTTP/1.1 on loopback, for operators and their tools.
 //!
-//! `/status` JSON, `/metrics` Prometheus text, `/healthz` and `/readyz` for supervisors. One request per connection, one
+//! `/status` JSON, `/channel/ID` JSON, `/metrics` Prometheus text, `/healthz` and `/readyz` for supervisors. One request per connection, one
 //! thread: it is for a poll a second, not for load.
 
 use std::io::{Read, Write};
@@ -11,6 +11,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crossbeam::channel::{Sender, bounded};
+use tidegate_batch::ChannelView;
 use tidegate_crypto::keys::SecretKey;
 use tidegate_crypto::verify::Verifier;
 use tidegate_types::LedgerId;
@@ -158,11 +159,19 @@ fn respond(path: &str, source: &Source) -> (&'static str, &'static str, String) 
             ),
             None => ("503 Service Unavailable", TEXT, "the hub is ending\n".to_owned()),
         },
+        _ if path.starts_with("/channel/") => match channel(&path["/channel/".len()..], source) {
+            Some(Some(view)) => {
+                let value = crate::cli::channel_value(&view);
+                ("200 OK", "application/json", value.to_string() + "\n")
+            }
+            Some(None) => ("404 Not Found", TEXT, "no such channel\n".to_owned()),
+            None => ("503 Service Unavailable", TEXT, "the hub is ending\n".to_owned()),
+        },
         "/metrics" => ("200 OK", "text/plain; version=0.0.4", metrics(source)),
         _ => (
             "404 Not Found",
             TEXT,
-            "try /status, /metrics, /healthz, /readyz\n".to_owned(),
+            "try /status, /metrics, /channel/ID, /healthz, /readyz\n".to_owned(),
         ),
     }
 }
@@ -170,6 +179,14 @@ fn respond(path: &str, source: &Source) -> (&'static str, &'static str, String) 
 fn root(source: &Source) -> Option<RootAnswer> {
     let (sender, receiver) = bounded(1);
     source.groups.send(vec![Work::Root(sender)]).ok()?;
+    receiver.recv_timeout(ROOT_PATIENCE).ok()
+}
+
+/// A channel as of the newest durable batch; `Some(None)` if there is none of this name.
+fn channel(id: &str, source: &Source) -> Option<Option<ChannelView>> {
+    let Ok(id) = id.parse() else { return Some(None) };
+    let (sender, receiver) = bounded(1);
+    source.groups.send(vec![Work::View(id, sender)]).ok()?;
     receiver.recv_timeout(ROOT_PATIENCE).ok()
 }
 

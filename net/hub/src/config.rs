@@ -17,6 +17,7 @@ mod keys;
 mod load;
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tidegate_batch::Policy;
@@ -134,6 +135,8 @@ pub struct Ledger {
 pub struct Batch {
     /// Sealed when it holds so many inputs.
     pub inputs_max: u32,
+    /// Microseconds that it waits for company at most, while the log is busy.
+    pub deadline_us: u32,
 }
 
 /// How much may wait between stages.
@@ -225,7 +228,10 @@ impl Default for Ledger {
 
 impl Default for Batch {
     fn default() -> Self {
-        Self { inputs_max: 4_096 }
+        Self {
+            inputs_max: 4_096,
+            deadline_us: 1_000,
+        }
     }
 }
 
@@ -323,6 +329,7 @@ impl Config {
             channels: self.channel_policy(),
             ack_interval_ms: self.payments.ack_interval_ms,
             batch_inputs_max: size(self.batch.inputs_max),
+            batch_deadline: Duration::from_micros(self.batch.deadline_us.into()),
             batches_in_flight_max: size(self.queues.batches),
             queue_groups_max: size(self.queues.groups),
             checkpoint_log_bytes: self.storage.checkpoint_bytes,

@@ -45,6 +45,7 @@ fn settings() -> Settings {
         },
         ack_interval_ms: 1_000,
         batch_inputs_max: 1024,
+        batch_deadline: Duration::from_millis(1),
         batches_in_flight_max: 2,
         queue_groups_max: 64,
         checkpoint_log_bytes: 64 << 20,

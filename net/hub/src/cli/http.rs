@@ -5,6 +5,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use serde_json::Value;
+use tidegate_types::ChannelId;
 
 use crate::error::Error;
 
@@ -28,16 +29,31 @@ pub(super) fn get(address: SocketAddr, path: &str) -> io::Result<(u16, String)> 
 
 /// What `/status` says.
 pub(super) fn status(address: SocketAddr) -> Result<Value, Error> {
+    value(address, "/status")?.ok_or_else(|| Error::AdminAnswer {
+        address: address.to_string(),
+        answer: "404".to_owned(),
+    })
+}
+
+/// One channel; `None` if the hub has none of this name.
+pub(super) fn channel(address: SocketAddr, id: &ChannelId) -> Result<Option<Value>, Error> {
+    value(address, &format!("/channel/{id}"))
+}
+
+/// The JSON that `path` answers with; `None` if there is nothing of this name.
+fn value(address: SocketAddr, path: &str) -> Result<Option<Value>, Error> {
     let failed = |source| Error::Admin {
         address: address.to_string(),
         source,
     };
-    let (code, body) = get(address, "/status").map_err(failed)?;
-    if code != 200 {
-        return Err(Error::AdminAnswer {
+    match get(address, path).map_err(failed)? {
+        (200, body) => serde_json::from_str(&body)
+            .map(Some)
+            .map_err(|error| failed(error.into())),
+        (404, _) => Ok(None),
+        (code, body) => Err(Error::AdminAnswer {
             address: address.to_string(),
             answer: format!("{code}: {}", body.trim()),
-        });
+        }),
     }
-    serde_json::from_str(&body).map_err(|error| failed(error.into()))
 }

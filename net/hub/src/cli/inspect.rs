@@ -25,7 +25,9 @@ pub(super) enum InspectVerb {
     )]
     Root(RootArgs),
     /// One channel: balances, counters, locks
-    #[command(after_help = "Example:\n  tidegate inspect channel ID --data hub\n\n`tidegate export` lists all ids.")]
+    #[command(
+        after_help = "Example:\n  tidegate inspect channel ID --data hub\n  tidegate inspect channel ID --admin 127.0.0.1:7412\n\n`tidegate export` lists all ids."
+    )]
     Channel(ChannelArgs),
 }
 
@@ -53,9 +55,8 @@ pub(super) struct ChannelArgs {
     /// The channel's id, 64 hex digits
     #[arg(value_name = "ID")]
     id: String,
-    /// The data directory, or a copy of one; not that of a running hub
-    #[arg(long, value_name = "DIR")]
-    data: PathBuf,
+    #[command(flatten)]
+    source: Source,
     #[command(flatten)]
     json: JsonFlag,
 }
@@ -109,9 +110,15 @@ fn read(data: &std::path::Path) -> Result<crate::state::Inspected, Error> {
 
 fn channel(args: &ChannelArgs) -> Outcome {
     let id: ChannelId = parse_id(&args.id, "channel id")?;
-    let state = read(&args.data)?;
-    let view = state.engine.channel(&id).and_then(|slot| state.engine.view(slot));
-    let value = rows::channel(&view.ok_or(Error::NoChannel(id))?);
+    let value = match (&args.source.admin, &args.source.data) {
+        (Some(admin), _) => http::channel(*admin, &id)?.ok_or(Error::NoChannel(id))?,
+        (None, Some(data)) => {
+            let state = read(data)?;
+            let view = state.engine.channel(&id).and_then(|slot| state.engine.view(slot));
+            rows::channel(&view.ok_or(Error::NoChannel(id))?)
+        }
+        (None, None) => return Err(Error::Syntax("one of --data and --admin is needed".into())),
+    };
     args.json.emit(&value, || {
         let mut text = String::new();
         flatten("", &value, &mut text);

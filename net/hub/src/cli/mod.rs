@@ -26,6 +26,8 @@ mod password;
 mod start;
 mod verify;
 
+pub(crate) use export::rows::channel as channel_value;
+
 use std::ffi::OsString;
 use std::process::ExitCode;
 

@@ -68,7 +68,7 @@ fn amounts(config: &Config) -> [Rule; 8] {
     ]
 }
 
-fn counts(config: &Config) -> [Rule; 11] {
+fn counts(config: &Config) -> [Rule; 12] {
     let Config {
         ledger,
         batch,
@@ -99,6 +99,11 @@ fn counts(config: &Config) -> [Rule; 11] {
             (1..=65_536).contains(&batch.inputs_max),
             "batch.inputs_max",
             "must be between 1 and 65536",
+        ),
+        (
+            batch.deadline_us <= 1_000_000,
+            "batch.deadline_us",
+            "must be at most 1000000, one second",
         ),
         (
             (1..=65_536).contains(&queues.groups),

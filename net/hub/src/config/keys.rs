@@ -14,7 +14,7 @@ const fn key(path: &'static str, about: &'static str) -> Key {
 }
 
 /// All keys, section by section.
-pub const KEYS: [Key; 30] = [
+pub const KEYS: [Key; 31] = [
     key("listen.clients", "Address for clients, IP:PORT."),
     key(
         "listen.admin",
@@ -88,6 +88,10 @@ pub const KEYS: [Key; 30] = [
         "Blocks that stand above a final one; 0: final at once. Fixed by `format`.",
     ),
     key("batch.inputs_max", "A batch is sealed when it holds so many inputs."),
+    key(
+        "batch.deadline_us",
+        "Microseconds that a batch waits for company at most while the log is busy; on an idle log it never waits.",
+    ),
     key(
         "queues.groups",
         "Groups of messages that may wait for the sequencer before reading from peers pauses.",

@@ -11,7 +11,7 @@ use tidegate_wal::{Log, LogError};
 
 use super::receipts;
 use super::stats::{Stats, add, note};
-use super::work::Job;
+use super::work::{Job, Read};
 
 pub(crate) struct LogThread {
     pub(crate) log: Log,
@@ -57,6 +57,7 @@ impl LogThread {
         if let Some(header) = &header {
             receipts::write_all(job, header, send);
         }
+        job.reads.drain(..).for_each(Read::show);
         for (conn, bytes) in job.replies.drain(..) {
             send(conn, bytes);
         }

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use tidegate_batch::Policy;
 use tidegate_crypto::verify::Backend;
@@ -35,6 +36,8 @@ pub struct Settings {
     pub ack_interval_ms: u32,
     /// The most inputs of one batch.
     pub batch_inputs_max: usize,
+    /// How long a batch waits for company at most, while the log is busy.
+    pub batch_deadline: Duration,
     /// Batches that may be executed and not yet durable.
     pub batches_in_flight_max: usize,
     /// Groups of messages that may wait for the sequencer before reading pauses.

@@ -5,9 +5,10 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crossbeam::channel::{Receiver, Sender, select};
+use rayon::ThreadPool;
 use tidegate_batch::{BlockInput, EngineError, Input};
 use tidegate_crypto::verify::Verifier;
 use tidegate_reactor::Sender as ReactorSender;
@@ -27,6 +28,11 @@ mod verify;
 
 use gather::Gathered;
 use sessions::Sessions;
+
+/// How long the sequencer sleeps when there is nothing to do; it is woken by work.
+const IDLE: Duration = Duration::from_secs(3600);
+/// Tables of keys that are made between two batches: few, so that no batch waits long for a worker.
+const TABLES_AT_ONCE: usize = 16;
 
 pub(crate) struct Sequencer {
     engine: HubEngine,
@@ -50,7 +56,12 @@ pub(crate) struct Sequencer {
     pending: Vec<Work>,
     /// The newest final block, if no batch has taken it yet; it waits for company unless it opens or closes a channel.
     block: Option<BlockInput>,
+    /// When the oldest of `pending` came.
+    pending_since: Option<Instant>,
     stopping: bool,
+    pool: Arc<ThreadPool>,
+    /// True while tables of keys are being made.
+    maintaining: Arc<AtomicBool>,
 }
 
 /// What the sequencer is made of.
@@ -60,6 +71,7 @@ pub(crate) struct Parts {
     pub(crate) log: LogFacts,
     pub(crate) lsn: Lsn,
     pub(crate) verifier: Arc<Verifier>,
+    pub(crate) pool: ThreadPool,
     pub(crate) settings: Settings,
     pub(crate) hello: HelloAnswer,
     pub(crate) groups: Receiver<Group>,
@@ -92,6 +104,7 @@ impl Sequencer {
             log,
             lsn,
             verifier,
+            pool,
             settings,
             hello,
             groups,
@@ -122,7 +135,10 @@ impl Sequencer {
             stats,
             pending: Vec::new(),
             block: None,
+            pending_since: None,
             stopping: false,
+            pool: Arc::new(pool),
+            maintaining: Arc::default(),
         }
     }
 
@@ -134,7 +150,7 @@ impl Sequencer {
         loop {
             self.wait()?;
             self.drain();
-            if self.in_flight < self.settings.batches_in_flight_max && self.has_work() {
+            if self.in_flight < self.settings.batches_in_flight_max && self.has_work() && self.is_due() {
                 self.batch()?;
             }
             if self.stopping && !self.has_work() {
@@ -154,10 +170,22 @@ impl Sequencer {
                 .is_some_and(|b| !b.opened.is_empty() || !b.closed.is_empty())
     }
 
+    /// True if the pending work should be sealed now: the log is idle, the batch is full, or its time has come.
+    fn is_due(&self) -> bool {
+        let full = self.pending.len() >= self.settings.batch_inputs_max;
+        self.in_flight == 0 || full || self.stopping || self.patience().is_zero()
+    }
+
+    /// How long the pending work may still wait for company.
+    fn patience(&self) -> Duration {
+        let waited = self.pending_since.map_or(Duration::ZERO, |since| since.elapsed());
+        self.settings.batch_deadline.saturating_sub(waited)
+    }
+
     /// Waits for work, or for the log, whichever can change what is to be done.
     fn wait(&mut self) -> Result<(), SequencerError> {
         let full = self.in_flight >= self.settings.batches_in_flight_max;
-        if !full && self.has_work() {
+        if !full && self.has_work() && self.is_due() {
             return Ok(());
         }
         if full && self.pending.len() >= self.settings.batch_inputs_max {
@@ -165,6 +193,8 @@ impl Sequencer {
             self.take_back(job);
             return Ok(());
         }
+        // A batch that waits for company waits no longer than its deadline.
+        let patience = if self.has_work() { self.patience() } else { IDLE };
         select! {
             recv(self.groups) -> group => match group {
                 Ok(group) => self.take_group(group),
@@ -174,6 +204,7 @@ impl Sequencer {
                 let job = job.map_err(|_| SequencerError::LogEnded)?;
                 self.take_back(job);
             }
+            default(patience) => {}
         }
         Ok(())
     }
@@ -200,6 +231,9 @@ impl Sequencer {
     }
 
     fn take_group(&mut self, group: Group) {
+        if self.pending.is_empty() {
+            self.pending_since = Some(Instant::now());
+        }
         for work in group {
             match work {
                 Work::Block(block) => self.take_block(block),
@@ -238,8 +272,21 @@ impl Sequencer {
         }
         note(&self.stats.execute_us, micros(execute_start.elapsed()));
         self.answer(gathered, &mut job);
+        self.maintain();
         self.in_flight += 1;
         self.jobs.send(job).map_err(|_| SequencerError::LogEnded)
+    }
+
+    /// Lets a worker make tables for the keys that are used most, between two batches' checks.
+    fn maintain(&self) {
+        if self.maintaining.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let (verifier, maintaining) = (Arc::clone(&self.verifier), Arc::clone(&self.maintaining));
+        self.pool.spawn(move || {
+            verifier.maintain(TABLES_AT_ONCE);
+            maintaining.store(false, Ordering::Release);
+        });
     }
 
     fn execute(&mut self, gathered: &Gathered, job: &mut Job) -> Result<(), SequencerError> {
@@ -298,7 +345,7 @@ impl Sequencer {
     }
 }
 
-fn micros(duration: std::time::Duration) -> u64 {
+fn micros(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 

@@ -66,6 +66,9 @@ pub enum ServeError {
     /// A thread could not be started.
     #[error("a thread could not be started: {0}")]
     Thread(std::io::Error),
+    /// The threads that verify could not be started.
+    #[error("the verifying threads could not be started: {0}")]
+    Pool(#[from] rayon::ThreadPoolBuildError),
     /// The log failed: the hub has stopped answering.
     #[error("the log failed, nothing was answered after it: {0}")]
     Log(LogError),
@@ -302,6 +305,7 @@ fn start(
         log: facts.clone(),
         lsn,
         verifier,
+        pool: verify_pool(options.settings.verify_threads)?,
         settings: options.settings.clone(),
         hello,
         groups: groups.1,
@@ -339,6 +343,14 @@ fn start(
         preparer: spawn("log-prepare", move || prepare(&facts))?,
         admin,
     })
+}
+
+fn verify_pool(threads: usize) -> Result<rayon::ThreadPool, rayon::ThreadPoolBuildError> {
+    let name = |n| format!("verify-{n}");
+    rayon::ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .thread_name(name)
+        .build()
 }
 
 fn run_sequencer(parts: Parts, lock: DirLock, reactor: &ReactorSender) -> Result<(), SequencerError> {

@@ -1,7 +1,7 @@
 //! What the threads hand each other.
 
 use crossbeam::channel::Sender;
-use tidegate_batch::{AckInput, BlockInput, CloseInput, Executed, PayInput};
+use tidegate_batch::{AckInput, BlockInput, ChannelView, CloseInput, Executed, PayInput};
 use tidegate_reactor::ConnId;
 use tidegate_types::{ChannelId, HubCounter, KeyBytes, LockId};
 
@@ -51,6 +51,8 @@ pub(crate) enum Work {
     Policy(tidegate_batch::Policy),
     /// Someone asks for the state root.
     Root(Sender<RootAnswer>),
+    /// Someone asks for a channel.
+    View(ChannelId, Sender<Option<ChannelView>>),
     /// Finish what is there, write a checkpoint, end.
     Stop,
 }
@@ -73,6 +75,8 @@ pub(crate) struct Job {
     pub(crate) replies: Vec<(ConnId, Vec<u8>)>,
     /// Answers that need a signed header.
     pub(crate) syncs: Vec<SyncReply>,
+    /// What was read of the state for the admin endpoint, to be shown once the batch is durable.
+    pub(crate) reads: Vec<Read>,
     /// How many payments the batch delivered.
     pub(crate) delivered: u64,
     /// How many inputs it had.
@@ -87,8 +91,26 @@ impl Job {
         self.requests.clear();
         self.replies.clear();
         self.syncs.clear();
+        self.reads.clear();
         self.delivered = 0;
         self.inputs = 0;
+    }
+}
+
+/// A read of the state, and who asked.
+#[derive(Debug)]
+pub(crate) enum Read {
+    Root(Sender<RootAnswer>, RootAnswer),
+    View(Sender<Option<ChannelView>>, Option<ChannelView>),
+}
+
+impl Read {
+    /// Shows it. Whoever asked may have gone.
+    pub(crate) fn show(self) {
+        let _gone = match self {
+            Self::Root(sender, answer) => sender.send(answer).is_ok(),
+            Self::View(sender, view) => sender.send(view).is_ok(),
+        };
     }
 }
 
@@ -96,7 +118,7 @@ impl Job {
 #[derive(Debug)]
 pub(crate) struct SyncReply {
     pub(crate) origin: Origin,
-    pub(crate) view: tidegate_batch::ChannelView,
+    pub(crate) view: ChannelView,
     pub(crate) leaves: Vec<tidegate_batch::StoredLeaf>,
     pub(crate) answers: Vec<tidegate_wire::messages::StoredAnswer>,
     pub(crate) final_terms: Option<tidegate_channel::FinalTerms>,

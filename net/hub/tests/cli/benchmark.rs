@@ -27,13 +27,16 @@ fn a_short_run_ends_with_a_report_and_leaves_nothing() {
         "r.json",
     ];
     let ran = place.run(&words);
-    assert_eq!(ran.code, 0, "{ran:?}");
+    // A machine that is busy with other tests may hold up the generator; then the run says so, and its exit code is 4.
+    let held_up = ran.code == 4;
+    assert!(ran.code == 0 || held_up, "{ran:?}");
     assert!(ran.out.contains("payments") && ran.out.contains("audit"), "{ran:?}");
     assert_eq!(place.names(), ["r.json"]);
     let result: Value = serde_json::from_slice(&fs::read(place.path("r.json")).expect("a result")).expect("JSON");
+    assert_eq!(result["schema"], "tidegate.result/1");
     assert_eq!(
-        (&result["schema"], &result["valid"]),
-        (&"tidegate.result/1".into(), &true.into()),
+        (&result["valid"], &result["generator"]["saturated"]),
+        (&(!held_up).into(), &held_up.into()),
         "{result}"
     );
     assert_eq!(result["channels"], 16);

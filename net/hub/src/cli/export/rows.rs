@@ -11,7 +11,7 @@ use super::channels;
 use crate::state::Inspected;
 
 /// A channel with both halves, its terms and its open locks.
-pub(in crate::cli) fn channel(view: &ChannelView) -> Value {
+pub(crate) fn channel(view: &ChannelView) -> Value {
     json!({
         "type": "channel",
         "id": view.id.to_string(),

@@ -11,7 +11,7 @@ use super::Sequencer;
 use super::gather::{Gathered, Question, Source};
 use crate::pipeline::front::error_message;
 use crate::pipeline::stats::add;
-use crate::pipeline::work::{Job, Origin, SyncReply};
+use crate::pipeline::work::{Job, Origin, Read, SyncReply};
 
 /// Stands for "nobody asked" among request ids.
 const NOBODY: u64 = 0;
@@ -41,6 +41,11 @@ impl Sequencer {
                 Question::Sync { origin, slot, leaf } => {
                     let reply = self.sync_reply(origin, slot, leaf, job);
                     job.syncs.extend(reply);
+                }
+                Question::Root(asker) => job.reads.push(Read::Root(asker, self.root())),
+                Question::View(channel, asker) => {
+                    let view = self.engine.channel(&channel).and_then(|slot| self.engine.view(slot));
+                    job.reads.push(Read::View(asker, view));
                 }
                 Question::Proof {
                     origin,

@@ -1,6 +1,7 @@
 //! From pending work to the inputs of a batch: who may ask, and what is refused before any signature is checked.
 
-use tidegate_batch::{Input, Screen};
+use crossbeam::channel::Sender;
+use tidegate_batch::{ChannelView, Input, Screen};
 use tidegate_channel::RefuseReason;
 use tidegate_types::{ChannelId, ClientCounter, HubCounter, LockId};
 use tidegate_wire::ErrorCode;
@@ -8,7 +9,7 @@ use tidegate_wire::messages::{Body, PayAnswer};
 
 use super::Sequencer;
 use crate::pipeline::front::error_message;
-use crate::pipeline::stats::add;
+use crate::pipeline::stats::{RootAnswer, add};
 use crate::pipeline::work::{Job, Origin, Request, Work};
 
 /// States of one channel that one batch takes; the rest are told to come again. Keeps a channel's answers within what a
@@ -46,6 +47,8 @@ pub(super) enum Question {
         channel: ChannelId,
         lock: LockId,
     },
+    Root(Sender<RootAnswer>),
+    View(ChannelId, Sender<Option<ChannelView>>),
 }
 
 impl Gathered {
@@ -73,10 +76,8 @@ impl Sequencer {
                 }
                 Work::Request(origin, request) => self.take_request(origin, request, gathered, job, &mut taken),
                 Work::Policy(policy) => gathered.push(Input::Policy(policy), None),
-                Work::Root(answer) => {
-                    // Whoever asked may have gone.
-                    let _gone = answer.send(self.root());
-                }
+                Work::Root(asker) => gathered.questions.push(Question::Root(asker)),
+                Work::View(channel, asker) => gathered.questions.push(Question::View(channel, asker)),
                 Work::Gone(_) | Work::Block(_) | Work::Stop => unreachable!("taken when their group came"),
             }
         }

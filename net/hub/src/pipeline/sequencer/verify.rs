@@ -27,7 +27,7 @@ impl Sequencer {
             .map(|(at, message)| self.item(gathered, *at, message))
             .collect();
         let mut verdicts = vec![Verdict::Invalid; items.len()];
-        self.verifier.verify_batch(&items, &mut verdicts);
+        self.pool.install(|| self.verifier.verify_batch(&items, &mut verdicts));
         add(&self.stats.signatures, items.len() as u64);
         let bad: Vec<usize> = messages
             .iter()
