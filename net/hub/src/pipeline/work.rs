@@ -101,7 +101,7 @@ impl Job {
 #[derive(Debug)]
 pub(crate) enum Read {
     Root(Sender<RootAnswer>, RootAnswer),
-    View(Sender<Option<ChannelView>>, Option<ChannelView>),
+    View(Sender<Option<ChannelView>>, Box<Option<ChannelView>>),
 }
 
 impl Read {
@@ -109,7 +109,7 @@ impl Read {
     pub(crate) fn show(self) {
         let _gone = match self {
             Self::Root(sender, answer) => sender.send(answer).is_ok(),
-            Self::View(sender, view) => sender.send(view).is_ok(),
+            Self::View(sender, view) => sender.send(*view).is_ok(),
         };
     }
 }

@@ -45,7 +45,7 @@ impl Sequencer {
                 Question::Root(asker) => job.reads.push(Read::Root(asker, self.root())),
                 Question::View(channel, asker) => {
                     let view = self.engine.channel(&channel).and_then(|slot| self.engine.view(slot));
-                    job.reads.push(Read::View(asker, view));
+                    job.reads.push(Read::View(asker, Box::new(view)));
                 }
                 Question::Proof {
                     origin,
