@@ -6,7 +6,9 @@
 mod replay;
 
 use tidegate_channel::wallet::{LeafEvents, OpenLock, ProposeError, Wallet};
-use tidegate_channel::{Ack, ClientState, Lock, MAX_ADDS, Operation, SignedHeader, encode_operations, opening_state};
+use tidegate_channel::{
+    Ack, ClientState, Lock, MAX_ADDS, OpOutcome, Operation, SignedHeader, encode_operations, opening_state,
+};
 use tidegate_crypto::keys::SecretKey;
 use tidegate_types::{ChannelId, Fixed, Height, LedgerId, LockId, Txid};
 use tidegate_wire::Item as _;
@@ -278,11 +280,22 @@ impl ClientChannel {
         } else if !records.is_empty() {
             return Err(StepError::Unproved);
         }
+        next.note_answers(answer)?;
         for record in &records {
             store.append(&self.id(), record)?;
         }
         *self = next;
         Ok(events)
+    }
+
+    /// Outcomes do not come with synced leaves; what the hub remembers of open locks stands in for them. Not journalled:
+    /// whoever opens the wallet again syncs again.
+    fn note_answers(&mut self, answer: &wire::SyncAnswer<'_>) -> Result<(), StepError> {
+        for stored in answer.answers {
+            let outcome = OpOutcome::decode(&stored.outcome).map_err(|error| StepError::Wire(error.into()))?;
+            self.wallet.note_answer(&stored.lock, outcome);
+        }
+        Ok(())
     }
 
     fn take_leaf(&mut self, leaf: &Leaf) -> Result<LeafEvents, StepError> {

@@ -229,6 +229,16 @@ pub enum Error {
     /// A result that is not valid.
     #[error("the result is not valid: {0}")]
     BenchmarkInvalid(String),
+    /// A file of signatures that cannot be read.
+    #[error("{}, line {line}: {what}", path.display())]
+    SignatureFile {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// What is wrong.
+        what: String,
+    },
     /// An option that must be given.
     #[error("{0}")]
     NotOffered(&'static str),
@@ -278,6 +288,7 @@ impl Error {
             Self::Interrupted => Code::Interrupted,
             Self::BenchmarkInvalid(_) => Code::BenchmarkInvalid,
             Self::NotOffered(_) => Code::NotOffered,
+            Self::SignatureFile { .. } => Code::SignatureFile,
         }
     }
 }

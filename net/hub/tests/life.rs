@@ -7,9 +7,12 @@ use std::time::Duration;
 use tempfile::TempDir;
 use tidegate_batch::Policy;
 use tidegate_channel::wallet::{LockStatus, SettleOn};
+use tidegate_channel::{Condition, Lock};
 use tidegate_client::key_file::{Seed, random_seed};
-use tidegate_client::{Client, ConnectOptions, FileStore, OpenPlan, Payment};
-use tidegate_crypto::keys::SecretKey;
+use tidegate_client::{
+    Channels, Client, ConnectOptions, Connection, FileStore, HeaderCache, OpenPlan, Payment, Signer,
+};
+use tidegate_crypto::keys::{PublicKey, SecretKey};
 use tidegate_crypto::verify::Backend;
 use tidegate_disk::{Disk, RealDisk};
 use tidegate_hub::keys::HubKeys;
@@ -17,7 +20,7 @@ use tidegate_hub::pipeline::{ChannelPolicy, ServeOptions, Serving, Settings, ser
 use tidegate_hub::state::{self, Params};
 use tidegate_ledger::{Genesis, GenesisHeader, GenesisWriter, LedgerParams, NetworkName, Output};
 use tidegate_settle::Node;
-use tidegate_types::{Age, Amount, ChannelId, LedgerId, UnixMillis};
+use tidegate_types::{Age, Amount, ChannelId, Height, LedgerId, PaymentId, UnixMillis};
 
 fn sat(n: u64) -> Amount {
     Amount::from_sat(n).expect("test amounts are small")
@@ -112,22 +115,32 @@ impl Hub {
         serve(options, &mut |_| {}).expect("the hub starts")
     }
 
-    /// A client with its wallet in the hub's directory, by its key.
-    fn connect(&self, serving: &Serving, seed: &Seed) -> Client<FileStore> {
+    fn public(&self) -> PublicKey {
+        HubKeys::load(&RealDisk, self.dir.path())
+            .expect("formatted")
+            .identity()
+            .public()
+    }
+
+    /// The wallet of a key, in the hub's directory.
+    fn wallet(&self, seed: &Seed) -> FileStore {
         let disk: Arc<dyn Disk> = Arc::new(RealDisk);
-        let wallet = self
-            .dir
-            .path()
-            .join(format!("wallet-{}", SecretKey::from_seed(**seed).public().bytes()));
-        let store = FileStore::open(disk, &wallet).expect("a wallet");
+        let name = format!("wallet-{}", SecretKey::from_seed(**seed).public().bytes());
+        FileStore::open(disk, &self.dir.path().join(name)).expect("a wallet")
+    }
+
+    fn options(&self, serving: &Serving) -> ConnectOptions {
         let keys = HubKeys::load(&RealDisk, self.dir.path()).expect("formatted");
-        let options = ConnectOptions {
+        ConnectOptions {
             address: keys.address("127.0.0.1", serving.listen.port()),
             ledger: self.ledger,
             push_ack_proofs: false,
             timeout: Duration::from_secs(10),
-        };
-        Client::connect(&options, seed, store, SettleOn::PayeeAck).expect("the hub answers")
+        }
+    }
+
+    fn connect(&self, serving: &Serving, seed: &Seed) -> Client<FileStore> {
+        Client::connect(&self.options(serving), seed, self.wallet(seed), SettleOn::PayeeAck).expect("the hub answers")
     }
 }
 
@@ -208,6 +221,54 @@ fn a_channel_opens_pays_is_acknowledged_settles_and_closes() {
     assert_eq!(funds(&mut b), 5_000_000 - 2_000 + 70_000 - 500);
     stop(serving);
     assert!(inspect(hub.dir.path()).1 > batches);
+}
+
+#[test]
+fn a_payment_whose_answer_was_lost_is_settled_all_the_same() {
+    let (alice, bob) = (random_seed().expect("random"), random_seed().expect("random"));
+    let hub = Hub::format(&[&alice, &bob]);
+    let serving = hub.start();
+    let (mut a, mut b) = (hub.connect(&serving, &alice), hub.connect(&serving, &bob));
+    let (from, to) = (open(&mut a, 1_500_000), open(&mut b, 500_000));
+    a.sync(&from).expect("nothing was missed");
+    let (payee, height) = (b.key(), a.height());
+    drop(a);
+    // Alice's wallet pays, and her connection is lost before the answer comes.
+    let lock = Lock {
+        payment_id: PaymentId::from_bytes([7; 16]),
+        amount: sat(5_000),
+        fee: sat(2),
+        payee,
+        payee_channel: to,
+        expiry: Height::new(height.get() + 1_000),
+        condition: Condition::Ack,
+    };
+    let key = || SecretKey::from_seed(*alice);
+    let signer = Signer {
+        ledger: hub.ledger,
+        key: key(),
+    };
+    let headers = Arc::new(HeaderCache::new(hub.ledger, hub.public()));
+    let mut channels = Channels::open(signer, headers, hub.wallet(&alice)).expect("a wallet");
+    let state = channels.pay(&from, &[lock], height).expect("money enough");
+    let mut connection = Connection::connect(&hub.options(&serving), key()).expect("the hub answers");
+    connection.send(&state.message()).expect("sent");
+    drop((connection, channels));
+    let credited = b.poll(Duration::from_secs(5)).expect("news");
+    assert_eq!(credited[0].events.credited, sat(5_000));
+
+    let mut a = hub.connect(&serving, &alice);
+    a.sync(&from).expect("the leaf comes without its outcomes");
+    let settled = (0..50).any(|_| {
+        std::thread::sleep(Duration::from_millis(20));
+        a.settle(&from).expect("the hub answers") == 0
+    });
+    assert!(settled, "the stored answer leads to the payee's ack");
+    assert_eq!(
+        a.channels().get(&from).expect("known").wallet().sums().debit,
+        sat(5_002)
+    );
+    stop(serving);
 }
 
 #[test]

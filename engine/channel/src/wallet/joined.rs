@@ -236,6 +236,25 @@ impl Wallet {
         Ok(events)
     }
 
+    /// Notes what the hub says became of a lock whose leaf was missed. Unlike a leaf this proves nothing: it lets the
+    /// wallet ask for the payee's ack, or take back what failed. A lock whose outcome is known keeps it.
+    pub fn note_answer(&mut self, lock: &LockId, outcome: OpOutcome) {
+        let found = self
+            .client
+            .locks()
+            .iter()
+            .find(|open| open.id == *lock)
+            .map(|open| open.slot.index());
+        let Some(slot) = found.filter(|&slot| matches!(self.status[slot], None | Some(LockStatus::Sent))) else {
+            return;
+        };
+        match outcome {
+            OpOutcome::Delivered => self.status[slot] = Some(LockStatus::Delivered),
+            OpOutcome::Failed(reason) => self.status[slot] = Some(LockStatus::Failed(reason)),
+            OpOutcome::Pending | OpOutcome::Done => {}
+        }
+    }
+
     /// Notes that the payee's ack of this lock has been seen and checked.
     pub fn prove(&mut self, lock: &LockId) {
         if let Some(open) = self.client.locks().iter().find(|open| open.id == *lock) {

@@ -1,5 +1,7 @@
 //! `tidegate inspect …`: one thing of a data directory, or of a running hub.
 
+mod signatures;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -29,6 +31,11 @@ pub(super) enum InspectVerb {
         after_help = "Example:\n  tidegate inspect channel ID --data hub\n  tidegate inspect channel ID --admin 127.0.0.1:7412\n\n`tidegate export` lists all ids."
     )]
     Channel(ChannelArgs),
+    /// The verdict of every path of the verifier on each signature of a file
+    #[command(
+        after_help = "Example:\n  tidegate inspect signatures doubtful.jsonl\n\nExit code 1 if any two paths differ."
+    )]
+    Signatures(signatures::SignaturesArgs),
 }
 
 #[derive(Debug, Args)]
@@ -65,6 +72,7 @@ pub(super) fn run(verb: &InspectVerb) -> Outcome {
     match verb {
         InspectVerb::Root(args) => root(args),
         InspectVerb::Channel(args) => channel(args),
+        InspectVerb::Signatures(args) => signatures::run(args),
     }
 }
 

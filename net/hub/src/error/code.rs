@@ -47,6 +47,8 @@ codes! {
     BadProfile = 113,
     /// A text is no id of the kind that was asked for.
     BadId = 114,
+    /// A line of a file of signatures cannot be read.
+    SignatureFile = 115,
     /// The data directory is not empty.
     DirUsed = 201,
     /// The data directory is in use by another process.
@@ -142,6 +144,7 @@ impl Code {
             Self::BadAddress => "copy it whole, as `tidegate format` or `tidegate start` prints it: tg1…@HOST:PORT",
             Self::BadProfile => "give a built-in name or fix the file at that line",
             Self::BadId => "give 64 hex digits",
+            Self::SignatureFile => "give one JSON object a line: {\"key\":HEX,\"message\":HEX,\"signature\":HEX}",
             Self::DirUsed => "give a new or empty directory; nothing in this one was changed",
             Self::DirLocked => "stop that process first, or give another --data",
             Self::DirNotFormatted => "make one first: tidegate format --data DIR",

@@ -291,7 +291,7 @@ fn start(
         waiting,
         reactor: sender,
     } = pipes;
-    let (facts, lsn) = (state.log_facts(), state.log.synced_lsn());
+    let (facts, lsn, replayed_bytes) = (state.log_facts(), state.log.synced_lsn(), state.replayed_bytes);
     let hello = hello(&options, &node, &state);
     let HubState {
         engine,
@@ -304,6 +304,7 @@ fn start(
         checkpoints,
         log: facts.clone(),
         lsn,
+        replayed_bytes,
         verifier,
         pool: verify_pool(options.settings.verify_threads)?,
         settings: options.settings.clone(),

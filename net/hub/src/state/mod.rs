@@ -59,6 +59,8 @@ pub struct HubState {
     meta: Meta,
     /// How many batches were replayed.
     pub replayed: u64,
+    /// Bytes of their records: the log behind the checkpoint is already that long.
+    pub replayed_bytes: u64,
 }
 
 /// Why the state cannot be created or opened.

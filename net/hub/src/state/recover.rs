@@ -37,6 +37,7 @@ pub(super) fn open(disk: &Arc<dyn Disk>, data: &Path, progress: &mut dyn FnMut(u
         checkpoints,
         meta,
         replayed: replayer.batches,
+        replayed_bytes: replayer.bytes,
     })
 }
 
@@ -65,6 +66,7 @@ fn load(disk: &Arc<dyn Disk>, data: &Path) -> Result<Checkpoint, StateError> {
 struct Replayer {
     executed: Executed,
     batches: u64,
+    bytes: u64,
     headers: Vec<BatchHeader>,
     keep_headers: bool,
 }
@@ -85,6 +87,7 @@ impl Replayer {
             });
         }
         self.batches += 1;
+        self.bytes += payload.len() as u64;
         if self.keep_headers {
             self.headers.push(found.header);
         }

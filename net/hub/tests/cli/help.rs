@@ -14,6 +14,7 @@ const VERBS: &[&[&str]] = &[
     &["export"],
     &["inspect", "root"],
     &["inspect", "channel"],
+    &["inspect", "signatures"],
     &["channel", "open"],
     &["channel", "pay"],
     &["channel", "receive"],

@@ -6,5 +6,6 @@ mod config;
 mod errors;
 mod format;
 mod help;
+mod signatures;
 mod support;
 mod tour;

@@ -4,7 +4,7 @@ use tidegate_batch::{Input, PaymentProof};
 use tidegate_channel::{OpKind, OpOutcome, RefuseReason};
 use tidegate_types::{ChannelId, ClientCounter, Fixed, HubCounter, LockId, PaymentId};
 use tidegate_wire::ErrorCode;
-use tidegate_wire::lengths::{ACK_LEN, LEAF_PUBLIC_LEN};
+use tidegate_wire::lengths::{ACK_LEN, LEAF_PUBLIC_LEN, MAX_STORED_ANSWERS};
 use tidegate_wire::messages::{AckProof, Body, Link, Proof, StoredAnswer};
 
 use super::Sequencer;
@@ -108,15 +108,19 @@ impl Sequencer {
         if fresh.is_some() {
             leaves.retain(|stored| stored.private.counter < view.leaf.counter);
         }
-        let answers = self
-            .engine
-            .answers(slot)
-            .into_iter()
-            .map(|(payment_id, outcome, counter)| stored(payment_id, outcome, counter));
+        let closed = self.engine.answers(slot).into_iter();
+        let closed = closed.map(|(payment_id, outcome, counter)| stored(payment_id, LockId::ZERO, outcome, counter));
+        let open = view
+            .locks
+            .iter()
+            .map(|open| stored(open.lock.payment_id, open.id, open.outcome, open.counter));
+        let mut answers: Vec<StoredAnswer> = closed.chain(open).collect();
+        // Within the cap of the message the newest count; the open locks are last.
+        answers.drain(..answers.len().saturating_sub(MAX_STORED_ANSWERS));
         Some(SyncReply {
             origin,
             leaves,
-            answers: answers.collect(),
+            answers,
             final_terms: self.engine.final_terms(slot),
             fresh,
             view,
@@ -145,13 +149,13 @@ fn delivered(job: &Job) -> u64 {
         .count() as u64
 }
 
-/// What is remembered of a closed payment. Its lock is gone, so it has no name any more.
-fn stored(payment_id: PaymentId, outcome: OpOutcome, counter: ClientCounter) -> StoredAnswer {
+/// What is remembered of a payment. The lock of a closed one is gone and has no name any more.
+fn stored(payment_id: PaymentId, lock: LockId, outcome: OpOutcome, counter: ClientCounter) -> StoredAnswer {
     let mut encoded = [0; OpOutcome::LEN];
     outcome.encode_into(&mut encoded);
     StoredAnswer {
         payment_id,
-        lock: LockId::ZERO,
+        lock,
         counter,
         outcome: encoded,
     }
