@@ -28,7 +28,7 @@ mod store;
 pub use engine::{Engine, EngineError, Opened, Screen};
 pub use executed::{Answer, Executed, LeafOut, Refusal};
 pub use input::{AckInput, BlockInput, CloseInput, Input, InputError, PayInput};
-pub use policy::{Policy, PolicyError};
+pub use policy::{MAX_UNFIRM_CREDITS, Policy, PolicyError};
 pub use query::{ChannelView, LockView, PaymentProof, ProofLink, StoredLeaf};
 pub use slots::{Slots, SlotsFull, VecSlots};
 pub use store::{Store, TABLES, TableSpec};

@@ -21,6 +21,9 @@ pub struct Policy {
     pub max_unfirm_credits: u32,
 }
 
+/// The most credits of one payee that may wait: one leaf may hold them all, and one receipt must hold the leaf.
+pub const MAX_UNFIRM_CREDITS: u32 = 8192;
+
 /// Why a policy cannot be kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PolicyError {
@@ -32,9 +35,9 @@ pub enum PolicyError {
         /// The shortest that leaves everybody time.
         needed: Age,
     },
-    /// A payee with no credit at all.
-    #[error("max_unfirm_credits is zero")]
-    NoCredits,
+    /// A payee with no credit at all, or more than a receipt can tell.
+    #[error("max_unfirm_credits is {0}; it must be 1 to {MAX_UNFIRM_CREDITS}")]
+    Credits(u32),
 }
 
 impl Policy {
@@ -61,8 +64,8 @@ impl Policy {
                 needed,
             });
         }
-        if self.max_unfirm_credits == 0 {
-            Err(PolicyError::NoCredits)
+        if self.max_unfirm_credits == 0 || self.max_unfirm_credits > MAX_UNFIRM_CREDITS {
+            Err(PolicyError::Credits(self.max_unfirm_credits))
         } else {
             Ok(())
         }

@@ -13,6 +13,7 @@ use tidegate_types::{
 };
 
 use crate::Engine;
+use crate::engine::UNACKED_MAX;
 use crate::record::{ACTIVE, FIRM, FROZEN, LockRecord, VOID};
 use crate::slots::Slots;
 use crate::store::{amount, digest};
@@ -283,12 +284,19 @@ impl<S: Slots> Engine<S> {
             .filter(|&&link| link != 0)
             .map(|&link| self.store.locks.at(link))
             .find(|l| l.id() == *lock)?;
+        // A later ack covers the leaf of a void credit too, but not the credit.
+        if u32::from(found.fate) != FIRM {
+            return None;
+        }
         let payee = found.payee_link.checked_sub(1)?;
         let record = self.record(payee);
         if found.credited_h > record.ack_message_h {
             return None;
         }
         let (credits, links) = self.links(payee, found.credited_h, record.ack_message_h)?;
+        if links.len() as u64 > UNACKED_MAX {
+            return None;
+        }
         let entries: Vec<Digest> = credits.iter().map(Credit::entry).collect();
         let index = credits.iter().position(|credit| credit.lock == *lock)?;
         let tree = Tree::build(merkle::LIST, &entries);

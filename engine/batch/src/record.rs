@@ -71,7 +71,8 @@ pub(crate) struct ChannelRecord {
     pub(crate) leaf_digest: [u8; 32],
     /// Digest of the leaf before the oldest one held.
     pub(crate) leaf_before: [u8; 32],
-    pub(crate) ack_by: u32,
+    /// Header height of the leaf that the state acknowledges.
+    pub(crate) ack_height: u32,
     pub(crate) leaf_height: u32,
     // Links.
     pub(crate) status: u32,

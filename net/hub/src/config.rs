@@ -195,7 +195,7 @@ impl Default for Payments {
             margin_blocks: 6,
             ack_interval_ms: 1_000,
             max_lock_blocks: 2_048,
-            max_unfirm_credits: 65_536,
+            max_unfirm_credits: 8_192,
         }
     }
 }

@@ -21,6 +21,7 @@ use tidegate_hub::state::{self, Params};
 use tidegate_ledger::{Genesis, GenesisHeader, GenesisWriter, LedgerParams, NetworkName, Output};
 use tidegate_settle::Node;
 use tidegate_types::{Age, Amount, ChannelId, Height, LedgerId, PaymentId, UnixMillis};
+use tidegate_wire::messages::Refresh;
 
 fn sat(n: u64) -> Amount {
     Amount::from_sat(n).expect("test amounts are small")
@@ -269,6 +270,26 @@ fn a_payment_whose_answer_was_lost_is_settled_all_the_same() {
         sat(5_002)
     );
     stop(serving);
+}
+
+#[test]
+fn thousands_of_requests_about_one_channel_at_once_are_too_many_for_one_receipt() {
+    let alice = random_seed().expect("random");
+    let hub = Hub::format(&[&alice]);
+    let serving = hub.start();
+    let mut a = hub.connect(&serving, &alice);
+    let channel = open(&mut a, 1_000_000);
+    drop(a);
+    let mut connection = Connection::connect(&hub.options(&serving), SecretKey::from_seed(*alice)).expect("an answer");
+    for _ in 0..3_000 {
+        connection.send(&Refresh { channel }).expect("sent");
+    }
+    drop(connection);
+    // The hub has told most of them to come again, and goes on.
+    let mut a = hub.connect(&serving, &alice);
+    a.sync(&channel).expect("the hub answers");
+    stop(serving);
+    inspect(hub.dir.path());
 }
 
 #[test]

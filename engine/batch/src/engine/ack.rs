@@ -18,11 +18,12 @@ impl<S: Slots> Engine<S> {
         if record.status != ACTIVE {
             return Err(RefuseReason::Closing);
         }
-        if ack.leaf.counter.get() <= record.acked_h {
+        if ack.leaf.counter.get() <= record.ack_message_h {
             return Err(RefuseReason::StaleCounter);
         }
         let link = self.find_leaf(&record, ack.leaf).ok_or(RefuseReason::UnknownLeaf)?;
-        if !self.in_time(link) {
+        // Acks are a sequence of their own: one of a leaf that a state has acknowledged in time is still a payer's proof.
+        if ack.leaf.counter.get() > record.acked_h && !self.in_time(link) {
             return Err(RefuseReason::AckOverdue);
         }
         self.acknowledge(slot, link);
@@ -39,7 +40,7 @@ impl<S: Slots> Engine<S> {
     }
 
     /// True if an ack of this leaf counts: its batch's height is at most the leaf's `ack_by`, or nothing waits in it.
-    fn in_time(&self, leaf: Link) -> bool {
+    pub(super) fn in_time(&self, leaf: Link) -> bool {
         let ack_by = self.store.leaves.at(leaf).ack_by;
         ack_by == 0 || self.store.meta().height <= ack_by
     }
@@ -68,7 +69,7 @@ impl<S: Slots> Engine<S> {
         record.unfirm -= sum;
         record.unfirm_count -= count;
         if count > 0 {
-            self.refresh_ack_by(slot);
+            self.refresh_expiry(slot);
             self.touched(slot).leaf = true;
         }
     }
@@ -135,7 +136,7 @@ impl<S: Slots> Engine<S> {
             return Err(RefuseReason::Closing);
         }
         // Leaves that nobody acknowledges must not push out those that an ack or a proof may name.
-        if record.unacked() + 1 >= u64::from(super::LEAVES_KEPT) {
+        if record.leaf_count + 1 >= super::LEAVES_KEPT {
             return Err(RefuseReason::AckOverdue);
         }
         let touch = self.touched(slot);

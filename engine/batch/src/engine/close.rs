@@ -90,7 +90,7 @@ impl<S: Slots> Engine<S> {
                 return;
             }
             let page = self.store.answers.at_mut(oldest);
-            while page.first < page.end && page.payments[page.first as usize].c + ANSWERS_KEPT < counter {
+            while page.first < page.end && counter.saturating_sub(page.payments[page.first as usize].c) > ANSWERS_KEPT {
                 page.first += 1;
             }
             if page.first < page.end {

@@ -70,7 +70,12 @@ impl<S: Slots> Engine<S> {
             return Err(RefuseReason::Closing);
         }
         let named = self.named_leaf(&record, state.ack)?;
-        if record.h - record.acked_h.max(state.ack.counter.get()) >= UNACKED_MAX {
+        let acked = if named.acknowledges {
+            record.acked_h.max(state.ack.counter.get())
+        } else {
+            record.acked_h
+        };
+        if record.h - acked >= UNACKED_MAX {
             return Err(RefuseReason::AckOverdue);
         }
         let mut scratch = core::mem::take(&mut self.page_scratch);
@@ -90,11 +95,14 @@ impl<S: Slots> Engine<S> {
         }
         if counter == record.ack_h {
             let same = record.ack_digest == *ack.digest.as_bytes();
+            let before = NamedLeaf {
+                firm: amount(record.ack_firm),
+                height: Height::new(record.ack_height),
+                link: 0,
+                acknowledges: false,
+            };
             return if same {
-                Ok(NamedLeaf {
-                    firm: amount(record.ack_firm),
-                    link: 0,
-                })
+                Ok(before)
             } else {
                 Err(RefuseReason::UnknownLeaf)
             };
@@ -102,7 +110,10 @@ impl<S: Slots> Engine<S> {
         let link = self.find_leaf(record, ack).ok_or(RefuseReason::UnknownLeaf)?;
         Ok(NamedLeaf {
             firm: amount(self.store.leaves.at(link).firm),
+            height: self.leaf_height(link),
             link,
+            // Too late an acknowledgement makes nothing firm, and leaves the leaf to its credits' expiry.
+            acknowledges: self.in_time(link),
         })
     }
 
@@ -128,13 +139,8 @@ impl<S: Slots> Engine<S> {
             locks: amount(record.out_locks),
         };
         let before = sums;
-        let named_height = if named.link == 0 {
-            Height::ZERO
-        } else {
-            self.leaf_height(named.link)
-        };
         for operation in &pay.operations {
-            let id = self.judge_operation(record, state, operation, named_height, &mut sums, &mut scratch.page)?;
+            let id = self.judge_operation(record, state, operation, named.height, &mut sums, &mut scratch.page)?;
             scratch.ids.push(id);
         }
         plant(&mut scratch.page, &pay.operations, |link| {
@@ -163,6 +169,8 @@ impl<S: Slots> Engine<S> {
         sums: Sums,
     ) -> Result<(), RefuseReason> {
         let terms = self.terms_of(slot);
+        // Debit and locks together only rise here, so every sum of this channel stays in range.
+        Amount::sum([terms.capacity, sums.debit, sums.locks]).map_err(|_| RefuseReason::WrongState)?;
         let halves = HalfSums {
             firm_credit: named.firm,
             debit: sums.debit,
@@ -288,7 +296,7 @@ impl<S: Slots> Engine<S> {
         // The room of the payer's own channel counts from before this state.
         self.touch(slot);
         let state = &pay.state;
-        if named.link != 0 {
+        if named.acknowledges {
             self.acknowledge(slot, named.link);
         }
         self.expire_answers(slot, state.counter.get());
@@ -308,6 +316,7 @@ impl<S: Slots> Engine<S> {
         record.ack_h = state.ack.counter.get();
         record.ack_digest = *state.ack.digest.as_bytes();
         record.ack_firm = named.firm.to_sat();
+        record.ack_height = named.height.get();
         let touch = self.touched(slot);
         touch.leaf = true;
         touch.answers.push(Answer {
@@ -407,11 +416,15 @@ impl<S: Slots> Engine<S> {
             return Err(FailReason::SelfPayment);
         }
         self.check_limits(payer, lock, &payee_terms)?;
-        let record = self.record(payee);
+        // First of all what has expired becomes void, so that it counts no longer.
+        self.touch(payee);
+        let (record, height) = (self.record(payee), self.store.meta().height());
         if record.status != ACTIVE {
             return Err(FailReason::PayeeClosing);
         }
-        if record.unacked() >= UNACKED_MAX {
+        // Past its `ack_by` a payee's acks are refused until what waits is void: a credit now would be void from the start.
+        let overdue = record.unfirm != 0 && height > self.ack_by_of(record);
+        if record.unacked() >= UNACKED_MAX || overdue {
             return Err(FailReason::PayeeSilent);
         }
         let unfirm_count = record.unfirm_count as usize;
@@ -508,8 +521,12 @@ impl<S: Slots> Engine<S> {
 #[derive(Clone, Copy)]
 struct NamedLeaf {
     firm: Amount,
+    /// Its header height: drops are judged by it.
+    height: Height,
     /// Zero if it is the leaf that the state before named.
     link: Link,
+    /// True if the acknowledgement is new and in time.
+    acknowledges: bool,
 }
 
 /// Stands for a lock that the same state adds, until it has a record.

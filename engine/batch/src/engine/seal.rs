@@ -5,7 +5,7 @@ use tidegate_channel::{
 };
 use tidegate_crypto::hash::{Domain, hash};
 use tidegate_crypto::merkle::LockTree;
-use tidegate_types::{Amount, Digest, Fixed, Height, HubCounter, UnixMillis};
+use tidegate_types::{Amount, Digest, Fixed, HubCounter, UnixMillis};
 
 use super::{Engine, LEAVES_KEPT};
 use crate::executed::{Executed, LeafOut};
@@ -79,12 +79,10 @@ impl<S: Slots> Engine<S> {
         };
         let sum = Amount::sum(leaf.credits.iter().map(|c| c.amount)).expect("the hub's room covered every credit");
         let count = u32::try_from(leaf.credits.len()).expect("the policy's limit fits");
-        let ack_by = self.policy.ack_by(lowest).get();
         let record = self.record_mut(slot);
         let first = record.unfirm == 0;
         record.unfirm = super::sum(record.unfirm, sum).expect("U is at most the capacity");
         record.unfirm_count += count;
-        record.ack_by = if first { ack_by } else { record.ack_by.min(ack_by) };
         record.expiry_min = if first {
             lowest.get()
         } else {
@@ -107,7 +105,7 @@ impl<S: Slots> Engine<S> {
                 counter: record.c(),
                 digest: digest(&record.state_digest),
             },
-            ack_by: Height::new(if record.unfirm == 0 { 0 } else { record.ack_by }),
+            ack_by: self.ack_by_of(record),
             height: meta.height(),
             kind: if leaf.terms.is_some() {
                 LeafKind::Final
@@ -199,7 +197,9 @@ impl<S: Slots> Engine<S> {
             let oldest = record.leaf_oldest;
             let leaf = *self.store.leaves.at(oldest);
             let named = record.h - leaf.h < super::UNACKED_MAX;
-            if named || (leaf.h > record.acked_h && record.leaf_count <= LEAVES_KEPT) {
+            // A credit that waits must be found again when it becomes void.
+            let waits = leaf.body != 0 && self.store.bodies.at(leaf.body).waiting_count > 0;
+            if named || waits || (leaf.h > record.acked_h && record.leaf_count <= LEAVES_KEPT) {
                 return;
             }
             let record = self.record_mut(slot);

@@ -144,7 +144,7 @@ impl<S: Slots> Engine<S> {
         record.unfirm -= voided.0;
         record.unfirm_count -= voided.1;
         if voided.1 > 0 {
-            self.refresh_ack_by(slot);
+            self.refresh_expiry(slot);
         }
         voided.1 > 0
     }
@@ -183,8 +183,17 @@ impl<S: Slots> Engine<S> {
         }
     }
 
-    /// `ack_by` anew from the credits that wait.
-    pub(crate) fn refresh_ack_by(&mut self, slot: u32) {
+    /// The height by which an ack makes all of a channel's U firm; zero when nothing waits.
+    pub(crate) const fn ack_by_of(&self, record: &ChannelRecord) -> Height {
+        if record.unfirm == 0 {
+            Height::ZERO
+        } else {
+            self.policy.ack_by(Height::new(record.expiry_min))
+        }
+    }
+
+    /// The lowest expiry anew from the credits that wait.
+    pub(crate) fn refresh_expiry(&mut self, slot: u32) {
         let mut lowest = None;
         let mut link = self.record(slot).leaf_oldest;
         while link != 0 {
@@ -198,9 +207,7 @@ impl<S: Slots> Engine<S> {
             link = leaf.next;
         }
         let expiry = lowest.map_or(Height::ZERO, Height::new);
-        let ack_by = self.policy.ack_by(expiry).get();
-        let record = self.record_mut(slot);
-        (record.ack_by, record.expiry_min) = (ack_by, expiry.get());
+        self.record_mut(slot).expiry_min = expiry.get();
     }
 
     /// The digest of the open out-locks of a channel.

@@ -51,6 +51,8 @@ pub struct Wallet {
     status: [Option<LockStatus>; LockSlot::COUNT],
     settle_on: SettleOn,
     closing: bool,
+    /// True if a leaf has credited something since the last `Ack`: a payer may need one, whatever states have named.
+    ack_owed: bool,
 }
 
 impl Wallet {
@@ -64,6 +66,7 @@ impl Wallet {
             status: [None; LockSlot::COUNT],
             settle_on,
             closing: false,
+            ack_owed: false,
         }
     }
 
@@ -122,7 +125,7 @@ impl Wallet {
             return Err(ProposeError::Closing);
         }
         let mut operations = self.due_operations(height);
-        operations.truncate(MAX_OPERATIONS - locks.len());
+        operations.truncate(MAX_OPERATIONS.saturating_sub(locks.len()));
         let mut probe = self.client.clone();
         for lock in locks {
             let slot = probe.free_slot().ok_or(ProposeError::Full)?;
@@ -208,6 +211,7 @@ impl Wallet {
         }
         self.hub.accept(view)?;
         self.closing |= view.private.kind == LeafKind::Final;
+        self.ack_owed |= !view.credits.is_empty();
         let mut events = LeafEvents {
             ack_due: self.hub.unacked_count() >= 32,
             ..LeafEvents::default()
@@ -264,10 +268,11 @@ impl Wallet {
 
     /// The ack of the newest leaf, if it waits for one and may be signed at `height`.
     pub fn ack(&mut self, height: Height) -> Option<Ack> {
-        if self.hub.unacked_count() == 0 || !self.hub.may_ack(height) {
+        if (self.hub.unacked_count() == 0 && !self.ack_owed) || !self.hub.may_ack(height) {
             return None;
         }
         self.hub.mark_acked();
+        self.ack_owed = false;
         Some(Ack {
             channel: self.hub.leaf().channel,
             leaf: self.hub.reference(),

@@ -147,7 +147,7 @@ fn times(config: &Config) -> Option<Breach> {
     if let Err(error) = config.policy().check() {
         let key = match error {
             tidegate_batch::PolicyError::LocksTooShort { .. } => "payments.max_lock_blocks",
-            tidegate_batch::PolicyError::NoCredits => "payments.max_unfirm_credits",
+            tidegate_batch::PolicyError::Credits(_) => "payments.max_unfirm_credits",
         };
         return breach(key, format!("cannot be kept: {error}"));
     }

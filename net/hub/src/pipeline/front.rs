@@ -83,6 +83,9 @@ impl Front {
     fn take(&mut self, origin: Origin, message: &ToHub<'_>, out: &mut Outbox<'_>) -> Result<(), ErrorCode> {
         let session = self.sessions.get_mut(&origin.conn).ok_or(ErrorCode::HelloFirst)?;
         if let ToHub::Hello(_) = message {
+            if session.greeted {
+                return Err(ErrorCode::Malformed);
+            }
             session.greeted = true;
             self.gathered.push(Work::Hello {
                 origin,

@@ -65,6 +65,9 @@ pub(crate) struct LedgerThread {
     pub(crate) reserved: Reserved,
 }
 
+/// How long the ledger waits for room before it tries again.
+const NO_ROOM_PAUSE: Duration = Duration::from_millis(200);
+
 /// Why a request was not served, in a code and in words.
 type Refusal = (ErrorCode, String);
 
@@ -86,8 +89,17 @@ impl LedgerThread {
                 Ok(work) => self.serve(work),
                 Err(RecvTimeoutError::Timeout) => {}
             }
-            if let Some(sealed) = self.node.tick(now())? {
-                let input = block_input(&sealed.block, self.hub.public().bytes());
+            let sealed = match self.node.tick(now()) {
+                // Nothing has changed; the next tick tries again.
+                Err(TickError::NoSpace(error)) => {
+                    tracing::warn!(%error, "no room for a block");
+                    std::thread::sleep(NO_ROOM_PAUSE);
+                    None
+                }
+                other => other?,
+            };
+            if let Some(sealed) = sealed {
+                let input = block_input(&sealed.block, self.hub.public().bytes(), &self.policy);
                 if self.groups.send(vec![Work::Block(input)]).is_err() {
                     return Ok(());
                 }
@@ -206,14 +218,17 @@ fn message<'a>(body: &impl Body<'a>, origin: Origin) -> Vec<u8> {
 }
 
 /// What a block means to the hub's channels: the funding outputs it creates for them, and those it spends.
-pub(crate) fn block_input(block: &Block, hub: KeyBytes) -> BlockInput {
+///
+/// Anybody can fund an output that names this hub. One whose terms the hub would not have agreed to, by which its share
+/// would go to another key, say, is not a channel of this hub.
+pub(crate) fn block_input(block: &Block, hub: KeyBytes, policy: &ChannelPolicy) -> BlockInput {
     let mut opened = Vec::new();
     let mut closed = Vec::new();
     for transaction in &block.transactions {
         let txid = transaction.txid();
         for (output, vout) in transaction.body.outputs.iter().zip(0..) {
             if let Condition::Channel(terms) = &output.condition
-                && terms.hub == hub
+                && open::breach(terms, hub, policy).is_none()
             {
                 opened.push((*terms, OutPoint { txid, vout }));
             }

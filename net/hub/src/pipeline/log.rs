@@ -29,7 +29,7 @@ impl LogThread {
     /// # Errors
     /// [`LogError`] of the first failed write or sync. Nothing has been told of that batch or any after it, and nothing
     /// will be (R3).
-    pub(crate) fn run(mut self) -> Result<(), LogError> {
+    pub(crate) fn run(&mut self) -> Result<(), LogError> {
         while let Ok(mut job) = self.jobs.recv() {
             self.take(&mut job)?;
             // The sequencer has gone before its jobs only when the hub ends.

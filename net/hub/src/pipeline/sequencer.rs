@@ -19,7 +19,8 @@ use super::options::Settings;
 use super::stats::{RootAnswer, Stats, add, note};
 use super::work::{Group, Job, Origin, Work};
 use crate::state::{HubEngine, HubState, LogFacts, StateError, append_record};
-use tidegate_table::{CheckpointStore, Lsn};
+use tidegate_table::{CheckpointError, CheckpointStore, Lsn};
+use tidegate_wal::{HEADER_BYTES, PAGE_BYTES};
 
 mod answer;
 mod gather;
@@ -52,6 +53,8 @@ pub(crate) struct Sequencer {
     free: Vec<Job>,
     reactor: ReactorSender,
     waiting: Arc<AtomicBool>,
+    /// True while the disk has no room for another log segment.
+    no_room: Arc<AtomicBool>,
     stats: Arc<Stats>,
     pending: Vec<Work>,
     /// The newest final block, if no batch has taken it yet; it waits for company unless it opens or closes a channel.
@@ -81,6 +84,7 @@ pub(crate) struct Parts {
     pub(crate) done: Receiver<Job>,
     pub(crate) reactor: ReactorSender,
     pub(crate) waiting: Arc<AtomicBool>,
+    pub(crate) no_room: Arc<AtomicBool>,
     pub(crate) stats: Arc<Stats>,
 }
 
@@ -115,6 +119,7 @@ impl Sequencer {
             done,
             reactor,
             waiting,
+            no_room,
             stats,
         } = parts;
         let sessions = Sessions::new(&engine, &verifier);
@@ -135,6 +140,7 @@ impl Sequencer {
             free: Vec::new(),
             reactor,
             waiting,
+            no_room,
             stats,
             pending: Vec::new(),
             block: None,
@@ -197,7 +203,18 @@ impl Sequencer {
             return Ok(());
         }
         // A batch that waits for company waits no longer than its deadline.
-        let patience = if self.has_work() { self.patience() } else { IDLE };
+        let patience = if full || !self.has_work() {
+            IDLE
+        } else {
+            self.patience()
+        };
+        if self.stopping {
+            // Whatever came before the word to stop has been taken; nothing more is.
+            if let Ok(job) = self.done.recv_timeout(patience) {
+                self.take_back(job);
+            }
+            return Ok(());
+        }
         select! {
             recv(self.groups) -> group => match group {
                 Ok(group) => self.take_group(group),
@@ -217,7 +234,7 @@ impl Sequencer {
         while let Ok(job) = self.done.try_recv() {
             self.take_back(job);
         }
-        while self.pending.len() < self.settings.batch_inputs_max {
+        while !self.stopping && self.pending.len() < self.settings.batch_inputs_max {
             let Ok(group) = self.groups.try_recv() else { break };
             self.take_group(group);
         }
@@ -241,7 +258,6 @@ impl Sequencer {
             match work {
                 Work::Block(block) => self.take_block(block),
                 Work::Stop => self.stopping = true,
-                Work::Gone(conn) => self.sessions.remove(conn),
                 other => self.pending.push(other),
             }
         }
@@ -297,7 +313,8 @@ impl Sequencer {
         append_record(&job.executed, &gathered.inputs, &mut job.record);
         job.inputs = gathered.inputs.len();
         self.lsn = self.lsn.next();
-        self.bytes_since_checkpoint += job.record.len() as u64;
+        // On the disk a record takes whole pages.
+        self.bytes_since_checkpoint += (job.record.len() + HEADER_BYTES).next_multiple_of(PAGE_BYTES) as u64;
         add(&self.stats.inputs, job.inputs as u64);
         Ok(())
     }
@@ -309,8 +326,15 @@ impl Sequencer {
             self.take_back(job);
         }
         let start = Instant::now();
-        HubState::checkpoint(&mut self.engine, &mut self.checkpoints, &self.log, self.lsn)?;
         self.bytes_since_checkpoint = 0;
+        match HubState::checkpoint(&mut self.engine, &mut self.checkpoints, &self.log, self.lsn) {
+            // The one before stands, and so does the log behind it: later, when there is room.
+            Err(StateError::Checkpoint(CheckpointError::NoSpace(error))) => {
+                tracing::warn!(%error, "no room for a checkpoint");
+                return Ok(());
+            }
+            other => other?,
+        }
         tracing::info!(
             lsn = self.lsn.get(),
             millis = micros(start.elapsed()) / 1000,

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{Builder, JoinHandle};
+use std::time::Duration;
 
 use crossbeam::channel::{Receiver, Sender, bounded};
-use tidegate_crypto::keys::SecretKey;
 use tidegate_crypto::verify::{Verifier, VerifierConfig};
 use tidegate_disk::{DirLock, Disk, DiskError, RealDisk};
 use tidegate_reactor::{Config, Reactor, ReactorError, Sender as ReactorSender};
@@ -25,7 +25,7 @@ use super::sequencer::{Parts, Sequencer, SequencerError};
 use super::stats::Stats;
 use super::work::{Group, Work};
 use crate::admin::{Admin, AdminError};
-use crate::state::{HubState, StateError};
+use crate::state::{HubState, LogFacts, StateError};
 
 /// Milliseconds that clients have to take what waits for them when the hub ends.
 const DRAIN_MILLIS: u64 = 2_000;
@@ -104,7 +104,9 @@ struct Threads {
     sequencer: JoinHandle<Result<(), SequencerError>>,
     log: JoinHandle<Result<(), LogError>>,
     ledger: JoinHandle<Result<(), TickError>>,
-    preparer: JoinHandle<()>,
+    preparer: JoinHandle<Result<(), LogError>>,
+    /// Held until every thread that writes has ended.
+    lock: DirLock,
     admin: Admin,
 }
 
@@ -145,7 +147,7 @@ pub fn serve(options: ServeOptions, progress: &mut dyn FnMut(u64)) -> Result<Ser
     let verifier = Arc::new(Verifier::new(config)?);
     let (reactor, listen) = open_reactor(&options, node.ledger())?;
     let pipes = Pipes::new(&settings, reactor.sender());
-    let catch_up = catch_up(&node, opened.height, &options.keys.identity())?;
+    let catch_up = catch_up(&node, opened.height, &options)?;
     pipes.groups.0.send(catch_up).expect("the queue is new and not full");
     if state.engine.policy() != &settings.policy {
         pipes
@@ -221,12 +223,13 @@ fn open_ledger(disk: &Arc<dyn Disk>, options: &ServeOptions) -> Result<Node, Ser
 }
 
 /// The blocks that the state has not taken yet.
-fn catch_up(node: &Node, height: Height, hub: &SecretKey) -> Result<Group, ServeError> {
+fn catch_up(node: &Node, height: Height, options: &ServeOptions) -> Result<Group, ServeError> {
+    let (hub, policy) = (options.keys.public(), &options.settings.channels);
     let mut blocks = node.blocks()?;
     let mut group = Group::new();
     while let Some(block) = blocks.next_block()? {
         if block.header.height > height {
-            group.push(Work::Block(block_input(&block, hub.public().bytes())));
+            group.push(Work::Block(block_input(&block, hub, policy)));
         }
     }
     Ok(group)
@@ -293,6 +296,7 @@ fn start(
     } = pipes;
     let (facts, lsn, replayed_bytes) = (state.log_facts(), state.log.synced_lsn(), state.replayed_bytes);
     let hello = hello(&options, &node, &state);
+    let no_room = Arc::new(AtomicBool::new(false));
     let HubState {
         engine,
         log,
@@ -314,6 +318,7 @@ fn start(
         done: done.1,
         reactor: sender.clone(),
         waiting: Arc::clone(&waiting),
+        no_room: Arc::clone(&no_room),
         stats: Arc::clone(&stats),
     };
     let log = LogThread {
@@ -334,15 +339,20 @@ fn start(
         reactor: sender.clone(),
         reserved: Default::default(),
     };
-    let (log_end, sequencer_end, ledger_end) = (sender.clone(), sender, groups.0.clone());
+    let both_ends = (groups.0.clone(), sender.clone());
+    let (ledger_end, prepare_end, reactor_end) = (both_ends.clone(), both_ends, groups.0.clone());
+    let (log_end, sequencer_end) = (sender.clone(), sender);
     let mut front = Front::new(groups.0, ledger_queue.0, waiting);
     Ok(Threads {
-        reactor: spawn("reactor", move || reactor.run(&mut front))?,
-        sequencer: spawn("sequencer", move || run_sequencer(parts, lock, &sequencer_end))?,
+        reactor: spawn("reactor", move || run_reactor(reactor, &mut front, &reactor_end))?,
+        sequencer: spawn("sequencer", move || run_sequencer(parts, &sequencer_end))?,
         log: spawn("log", move || run_log(log, &log_end))?,
-        ledger: spawn("ledger", move || run_ledger(ledger, &ledger_end))?,
-        preparer: spawn("log-prepare", move || prepare(&facts))?,
+        ledger: spawn("ledger", move || run_ledger(ledger, &ledger_end.0, &ledger_end.1))?,
+        preparer: spawn("log-prepare", move || {
+            prepare(&facts, &no_room, &prepare_end.0, &prepare_end.1)
+        })?,
         admin,
+        lock,
     })
 }
 
@@ -354,39 +364,68 @@ fn verify_pool(threads: usize) -> Result<rayon::ThreadPool, rayon::ThreadPoolBui
         .build()
 }
 
-fn run_sequencer(parts: Parts, lock: DirLock, reactor: &ReactorSender) -> Result<(), SequencerError> {
+fn run_sequencer(parts: Parts, reactor: &ReactorSender) -> Result<(), SequencerError> {
     let result = Sequencer::new(parts).run();
-    drop(lock);
-    // Whatever the reason: nobody is served any more.
-    let _ended = reactor.stop(DRAIN_MILLIS);
+    // After a failure nothing more is told to anyone.
+    let drain = if result.is_ok() { DRAIN_MILLIS } else { 0 };
+    let _ended = reactor.stop(drain);
     result
 }
 
-fn run_log(log: LogThread, reactor: &ReactorSender) -> Result<(), LogError> {
+fn run_log(mut log: LogThread, reactor: &ReactorSender) -> Result<(), LogError> {
     let result = log.run();
     if result.is_err() {
+        // Before the sequencer can notice: nothing is answered after a failed write or sync (R3).
         let _ended = reactor.stop(0);
     }
     result
 }
 
 /// Without blocks no deadline passes: the hub ends rather than going on without its ledger.
-fn run_ledger(ledger: LedgerThread, groups: &Sender<Group>) -> Result<(), TickError> {
+fn run_ledger(ledger: LedgerThread, groups: &Sender<Group>, reactor: &ReactorSender) -> Result<(), TickError> {
     let result = ledger.run();
     if result.is_err() {
+        let _ended = reactor.stop(0);
         let _ended = groups.send(vec![Work::Stop]);
     }
     result
 }
 
-/// Keeps a zeroed segment ahead of the log until the log is gone.
-fn prepare(facts: &crate::state::LogFacts) {
-    while Arc::strong_count(&facts.segments) > 1 {
-        if let Err(error) = facts.segments.prepare() {
-            tracing::warn!(%error, "no log segment could be prepared");
+fn run_reactor(reactor: Reactor, front: &mut Front, groups: &Sender<Group>) -> Result<(), ReactorError> {
+    let result = reactor.run(front);
+    // Whatever the reason: a hub that hears nobody ends.
+    let _ended = groups.send(vec![Work::Stop]);
+    result
+}
+
+/// How often the log is looked at for a segment to be made ready; one lasts for seconds.
+const PREPARE_EVERY: Duration = Duration::from_millis(100);
+
+/// Keeps a zeroed segment ahead of the log until the log is gone. Without room the hub answers `Busy`; after a failed
+/// write or sync it ends.
+fn prepare(
+    facts: &LogFacts,
+    no_room: &AtomicBool,
+    groups: &Sender<Group>,
+    reactor: &ReactorSender,
+) -> Result<(), LogError> {
+    while Arc::strong_count(&facts.segments) > 2 {
+        match facts.segments.prepare() {
+            Ok(()) => no_room.store(false, Ordering::Relaxed),
+            Err(error @ LogError::NoSpace(_)) => {
+                if !no_room.swap(true, Ordering::Relaxed) {
+                    tracing::warn!(%error, "no room for the log: payments are answered with Busy");
+                }
+            }
+            Err(error) => {
+                let _ended = reactor.stop(0);
+                let _ended = groups.send(vec![Work::Stop]);
+                return Err(error);
+            }
         }
-        std::thread::sleep(std::time::Duration::from_millis(20));
+        std::thread::sleep(PREPARE_EVERY);
     }
+    Ok(())
 }
 
 fn hello(options: &ServeOptions, node: &Node, state: &HubState) -> HelloAnswer {
@@ -430,6 +469,7 @@ impl Serving {
             ledger,
             preparer,
             admin,
+            lock,
         } = self.threads;
         let panicked = |thread| move |_| ServeError::Panicked { thread };
         let sequencer = sequencer.join().map_err(panicked("sequencer"))?;
@@ -437,9 +477,10 @@ impl Serving {
         let _ended = self.stop.ledger.send(LedgerWork::Stop);
         let ledger = ledger.join().map_err(panicked("ledger"))?;
         let reactor = reactor.join().map_err(panicked("reactor"))?;
-        preparer.join().map_err(panicked("log-prepare"))?;
+        let preparer = preparer.join().map_err(panicked("log-prepare"))?;
         admin.stop();
-        log.map_err(ServeError::Log)?;
+        drop(lock);
+        log.and(preparer).map_err(ServeError::Log)?;
         sequencer?;
         ledger?;
         Ok(reactor?)

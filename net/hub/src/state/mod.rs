@@ -233,8 +233,8 @@ impl HubState {
         recover::open(disk, data, progress)
     }
 
-    /// Writes a checkpoint of the engine as it is: the state after log record `lsn`, which is durable. Then the log
-    /// before it is recycled.
+    /// Writes a checkpoint of the engine as it is: the state after log record `lsn`, which is durable. Then the log that
+    /// the checkpoint before covers is recycled.
     ///
     /// # Errors
     /// [`StateError::Checkpoint`] or [`StateError::Log`].
@@ -244,8 +244,10 @@ impl HubState {
         log: &LogFacts,
         lsn: Lsn,
     ) -> Result<(), StateError> {
+        let older = checkpoints.lsn();
         write_checkpoint(engine, checkpoints, log.meta, lsn, &mut |_| {})?;
-        log.segments.recycle(Lsn::new(lsn.get() + 1))?;
+        // The log stays behind the older image too: should the newest be damaged, the other still leads to the present.
+        log.segments.recycle(older.next())?;
         Ok(())
     }
 

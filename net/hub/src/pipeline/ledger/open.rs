@@ -12,6 +12,7 @@ use tidegate_wire::ErrorCode;
 use tidegate_wire::messages::{OpenAccept, OpenPropose};
 
 use super::{LedgerThread, Refusal, message};
+use crate::pipeline::options::ChannelPolicy;
 use crate::pipeline::work::Origin;
 
 /// A client's proposal.
@@ -25,19 +26,24 @@ pub(crate) struct Proposal {
 /// How long the hub's coins are kept for a proposal.
 const RESERVED_FOR: Duration = Duration::from_secs(30);
 
-/// The hub's coins that stand in accepted proposals.
+/// The hub's coins that stand in accepted proposals, one proposal for each client.
 #[derive(Debug, Default)]
-pub(crate) struct Reserved(HashMap<OutPoint, Instant>);
+pub(crate) struct Reserved(HashMap<KeyBytes, (Instant, Vec<OutPoint>)>);
 
 impl Reserved {
     fn is_free(&self, outpoint: &OutPoint) -> bool {
-        self.0.get(outpoint).is_none_or(|since| since.elapsed() > RESERVED_FOR)
+        let standing = self.0.values().filter(|(since, _)| since.elapsed() <= RESERVED_FOR);
+        !standing.flat_map(|(_, coins)| coins).any(|coin| coin == outpoint)
     }
 
-    fn keep(&mut self, outpoints: &[OutPoint]) {
-        self.0.retain(|_, since| since.elapsed() <= RESERVED_FOR);
-        self.0
-            .extend(outpoints.iter().map(|outpoint| (*outpoint, Instant::now())));
+    /// A client's new proposal replaces its last one.
+    fn keep(&mut self, client: KeyBytes, coins: Vec<OutPoint>) {
+        self.0.retain(|_, (since, _)| since.elapsed() <= RESERVED_FOR);
+        self.0.insert(client, (Instant::now(), coins));
+    }
+
+    fn release(&mut self, client: &KeyBytes) {
+        self.0.remove(client);
     }
 }
 
@@ -50,6 +56,41 @@ impl Proposal {
             change: propose.change,
         })
     }
+}
+
+/// Why this hub does not agree to these terms, whenever they are shown to it; `None` if it does.
+pub(super) fn breach(terms: &ChannelTerms, hub: KeyBytes, policy: &ChannelPolicy) -> Option<&'static str> {
+    let hub_share = terms.capacity.sub(terms.opening_share).unwrap_or(Amount::MAX);
+    let own = terms.hub == hub && terms.hub_payout == hub;
+    let rules = [
+        (
+            terms.check().is_ok(),
+            "the shares do not fit the capacity and the reserves",
+        ),
+        (own, "the hub's keys are not this hub's"),
+        (
+            terms.capacity <= policy.max_capacity,
+            "the capacity is above the hub's limit",
+        ),
+        (hub_share <= policy.max_hub_share, "the hub's share is above its limit"),
+        (
+            terms.dispute_window >= policy.dispute_window,
+            "the dispute window is too short",
+        ),
+        (
+            terms.evidence_grace >= policy.evidence_grace,
+            "the evidence grace is too short",
+        ),
+        (
+            terms.client_reserve >= policy.client_reserve,
+            "the client's reserve is too low",
+        ),
+        (
+            terms.hub_reserve == policy.hub_reserve,
+            "the hub's reserve is not its own",
+        ),
+    ];
+    rules.iter().find(|(good, _)| !good).map(|(_, text)| *text)
 }
 
 impl LedgerThread {
@@ -70,14 +111,15 @@ impl LedgerThread {
             .capacity
             .sub(terms.opening_share)
             .map_err(|e| (ErrorCode::TermsRefused, e.to_string()))?;
-        self.check_inputs(&proposal)
+        self.check_inputs(identity, &proposal)
             .map_err(|text| (ErrorCode::TermsRefused, text.to_owned()))?;
+        self.reserved.release(&identity);
         let coins = self
             .coins(share)
             .ok_or_else(|| (ErrorCode::Refused, "the hub has no coins left for its share".to_owned()))?;
         let (transaction, channel) = self.funding(&proposal, share, &coins)?;
-        self.reserved
-            .keep(&coins.iter().map(|(outpoint, _)| *outpoint).collect::<Vec<_>>());
+        let coins = coins.iter().map(|(outpoint, _)| *outpoint).collect();
+        self.reserved.keep(identity, coins);
         Ok(message(
             &OpenAccept {
                 channel,
@@ -88,70 +130,37 @@ impl LedgerThread {
     }
 
     fn check_terms(&self, identity: KeyBytes, terms: &ChannelTerms) -> Result<(), &'static str> {
-        let (policy, hub) = (&self.policy, self.hub.public().bytes());
-        terms
-            .check()
-            .map_err(|_| "the shares do not fit the capacity and the reserves")?;
         let height = self.node.tip().final_height;
         let life = terms.expiry.get().saturating_sub(height.get());
-        let hub_share = terms.capacity.sub(terms.opening_share).unwrap_or(Amount::MAX);
-        let checks = [
-            (
-                terms.client == identity,
-                "the session's identity is not the client's key",
-            ),
-            (
-                terms.hub == hub && terms.hub_payout == hub,
-                "the hub's keys are not this hub's",
-            ),
-            (
-                terms.capacity <= policy.max_capacity,
-                "the capacity is above the hub's limit",
-            ),
-            (hub_share <= policy.max_hub_share, "the hub's share is above its limit"),
-            (
-                terms.dispute_window >= policy.dispute_window,
-                "the dispute window is too short",
-            ),
-            (
-                terms.evidence_grace >= policy.evidence_grace,
-                "the evidence grace is too short",
-            ),
-            (
-                terms.client_reserve >= policy.client_reserve,
-                "the client's reserve is too low",
-            ),
-            (
-                terms.hub_reserve == policy.hub_reserve,
-                "the hub's reserve is not its own",
-            ),
-            (
-                life > terms.dispute_window.get(),
-                "the channel would expire before a dispute could end",
-            ),
-            (life <= policy.max_life.get(), "the channel's expiry is too far away"),
-        ];
+        if terms.client != identity {
+            return Err("the session's identity is not the client's key");
+        }
+        if let Some(text) = breach(terms, self.hub.public().bytes(), &self.policy) {
+            return Err(text);
+        }
+        if life <= terms.dispute_window.get() {
+            return Err("the channel would expire before a dispute could end");
+        }
+        if life > self.policy.max_life.get() {
+            return Err("the channel's expiry is too far away");
+        }
         let keys = [terms.client, terms.client_payout, terms.emergency, terms.delegate];
-        let keys_good = keys
-            .iter()
-            .all(|key| key.is_zero() || PublicKey::register(*key).is_ok());
-        match checks.iter().find(|(good, _)| !good) {
-            Some((_, text)) => Err(text),
-            None if !keys_good => Err("a key is not valid"),
-            None => Ok(()),
+        let good = |key: &KeyBytes| key.is_zero() || PublicKey::register(*key).is_ok();
+        if keys.iter().all(good) {
+            Ok(())
+        } else {
+            Err("a key is not valid")
         }
     }
 
-    /// The client's inputs must be others' coins: a signature covers the whole transaction, so the hub's signature for its
-    /// own coins would spend any further coin of its key that the client had put among the inputs.
-    fn check_inputs(&self, proposal: &Proposal) -> Result<(), &'static str> {
-        let hub = self.hub.public().bytes();
+    /// The client's inputs must be its own coins. The hub's above all may not be among them: a signature covers the whole
+    /// transaction, so the one that the hub makes for its own coins would spend any further coin of its key. And coins of
+    /// others would let anyone have the hub's coins set aside for a transaction that nobody can complete.
+    fn check_inputs(&self, identity: KeyBytes, proposal: &Proposal) -> Result<(), &'static str> {
         for outpoint in &proposal.inputs {
             let utxo = self.node.utxo(outpoint).ok_or("an input does not exist or is spent")?;
-            match utxo.output.condition {
-                Condition::Key(key) if key != hub => {}
-                Condition::Key(_) => return Err("an input is the hub's own coin"),
-                Condition::Channel(_) => return Err("an input is a channel"),
+            if utxo.output.condition != Condition::Key(identity) || identity == self.hub.public().bytes() {
+                return Err("an input is not the client's own coin");
             }
         }
         Ok(())
@@ -215,5 +224,61 @@ impl LedgerThread {
         let client_places = proposal.inputs.iter().map(|_| Witness::Key(SignatureBytes::ZERO));
         let witnesses = client_places.chain(coins.iter().map(|_| Witness::Key(own))).collect();
         Ok((Transaction { body, witnesses }, channel))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tidegate_types::{Age, Height};
+
+    use super::*;
+
+    fn sat(n: u64) -> Amount {
+        Amount::from_sat(n).expect("test amounts are small")
+    }
+
+    #[test]
+    fn an_output_that_pays_the_hubs_share_to_another_is_no_channel_of_this_hub() {
+        let (hub, client) = (KeyBytes::from_bytes([1; 32]), KeyBytes::from_bytes([2; 32]));
+        let policy = ChannelPolicy {
+            dispute_window: Age::new(144),
+            evidence_grace: Age::new(6),
+            client_reserve: sat(100),
+            hub_reserve: sat(100),
+            max_capacity: sat(10_000),
+            max_hub_share: sat(5_000),
+            max_life: Age::new(1_000),
+        };
+        let good = ChannelTerms {
+            client,
+            hub,
+            client_payout: client,
+            hub_payout: hub,
+            emergency: KeyBytes::ZERO,
+            delegate: KeyBytes::ZERO,
+            capacity: sat(10_000),
+            opening_share: sat(10_000),
+            client_reserve: sat(100),
+            hub_reserve: sat(100),
+            dispute_window: Age::new(144),
+            evidence_grace: Age::new(6),
+            expiry: Height::new(900),
+            nonce: 0,
+        };
+        assert_eq!(breach(&good, hub, &policy), None);
+        let bends: [fn(&mut ChannelTerms); 7] = [
+            |terms| terms.hub_payout = terms.client,
+            |terms| terms.hub = terms.client,
+            |terms| terms.capacity = sat(10_001),
+            |terms| terms.opening_share = sat(4_999),
+            |terms| terms.dispute_window = Age::new(143),
+            |terms| terms.client_reserve = Amount::ZERO,
+            |terms| terms.hub_reserve = Amount::ZERO,
+        ];
+        for bend in bends {
+            let mut terms = good;
+            bend(&mut terms);
+            assert!(breach(&terms, hub, &policy).is_some(), "{terms:?}");
+        }
     }
 }

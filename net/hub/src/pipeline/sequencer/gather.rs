@@ -1,20 +1,24 @@
 //! From pending work to the inputs of a batch: who may ask, and what is refused before any signature is checked.
 
+use std::sync::atomic::Ordering;
+
 use crossbeam::channel::Sender;
 use tidegate_batch::{ChannelView, Input, Screen};
 use tidegate_channel::RefuseReason;
 use tidegate_types::{ChannelId, ClientCounter, HubCounter, LockId};
 use tidegate_wire::ErrorCode;
-use tidegate_wire::messages::{Body, PayAnswer};
+use tidegate_wire::messages::{Body, Busy, PayAnswer};
 
 use super::Sequencer;
 use crate::pipeline::front::error_message;
 use crate::pipeline::stats::{RootAnswer, add};
 use crate::pipeline::work::{Job, Origin, Request, Work};
 
-/// States of one channel that one batch takes; the rest are told to come again. Keeps a channel's answers within what a
-/// receipt can hold.
-const STATES_PER_CHANNEL: u32 = 256;
+/// Requests about one channel that one batch takes; the rest are told to come again. Keeps a channel's answers within
+/// what a receipt can hold.
+const REQUESTS_PER_CHANNEL: u32 = 256;
+/// When a request that was one too many may come again, in milliseconds.
+const RETRY_AFTER_MS: u32 = 100;
 
 /// The inputs of a batch, and what is asked beside them.
 #[derive(Default)]
@@ -51,6 +55,15 @@ pub(super) enum Question {
     View(ChannelId, Sender<Option<ChannelView>>),
 }
 
+fn busy(origin: Origin) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let busy = Busy {
+        retry_after_ms: RETRY_AFTER_MS,
+    };
+    busy.append(origin.request, &mut bytes).expect("it is short");
+    bytes
+}
+
 impl Gathered {
     pub(super) fn push(&mut self, input: Input, source: Option<Source>) {
         self.inputs.push(input);
@@ -78,7 +91,8 @@ impl Sequencer {
                 Work::Policy(policy) => gathered.push(Input::Policy(policy), None),
                 Work::Root(asker) => gathered.questions.push(Question::Root(asker)),
                 Work::View(channel, asker) => gathered.questions.push(Question::View(channel, asker)),
-                Work::Gone(_) | Work::Block(_) | Work::Stop => unreachable!("taken when their group came"),
+                Work::Gone(conn) => self.sessions.remove(conn),
+                Work::Block(_) | Work::Stop => unreachable!("taken when their group came"),
             }
         }
     }
@@ -102,22 +116,31 @@ impl Sequencer {
             slot,
             quiet: matches!(request, Request::Sync { .. }),
         });
+        let requests = taken.entry(slot).or_default();
+        *requests += 1;
+        if *requests > REQUESTS_PER_CHANNEL {
+            job.replies.push((origin.conn, busy(origin)));
+            return;
+        }
         match request {
             Request::Pay(pay) => {
                 let refusal = match self.engine.screen(&pay) {
-                    Screen::Verify(_) => {
-                        let states = taken.entry(slot).or_default();
-                        *states += 1;
-                        (*states > STATES_PER_CHANNEL).then_some(RefuseReason::Busy)
-                    }
+                    Screen::Verify(_) => None,
                     Screen::Refuse(_, reason) => Some(reason),
                     Screen::Known(_) => Some(RefuseReason::Duplicate),
                     Screen::UnknownChannel => Some(RefuseReason::NotOffered),
                 };
                 match refusal {
+                    _ if self.no_room.load(Ordering::Relaxed) => job.replies.push((origin.conn, busy(origin))),
                     Some(reason) => self.refuse_state(origin, slot, pay.state.counter, reason, job),
                     None => gathered.push(Input::Pay(pay), source),
                 }
+            }
+            // It is not signed: a delegate carries payments, but does not end a channel.
+            Request::Close(_) if !self.sessions.is_client(origin.conn, slot, &self.engine) => {
+                let text = "only the channel's client closes it";
+                job.replies
+                    .push((origin.conn, error_message(origin, ErrorCode::Refused, text)));
             }
             Request::Ack(ack) => gathered.push(Input::Ack(ack), source),
             Request::Close(close) => gathered.push(Input::Close(close), source),

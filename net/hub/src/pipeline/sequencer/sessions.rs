@@ -65,11 +65,22 @@ impl Sessions {
         let Some(identity) = self.identities.remove(&conn) else {
             return;
         };
+        let other = self
+            .identities
+            .iter()
+            .find(|(_, known)| **known == identity)
+            .map(|(conn, _)| *conn);
         for &slot in self.carried.get(&identity).map_or(&[][..], Vec::as_slice) {
             if self.routes[slot as usize] == Some(conn) {
-                self.routes[slot as usize] = None;
+                // Another session of the same identity takes its place, if there is one.
+                self.routes[slot as usize] = other;
             }
         }
+    }
+
+    /// True if the session's identity is the channel's client, not a delegate.
+    pub(crate) fn is_client(&self, conn: ConnId, slot: u32, engine: &HubEngine) -> bool {
+        self.identities.get(&conn) == Some(&engine.parties(slot).0)
     }
 
     /// True if the session may speak for the channel; then it is the one that carries it.
