@@ -261,7 +261,7 @@ impl Default for Cpu {
         Self {
             backend: "auto".into(),
             threads: 0,
-            verifier_memory_bytes: 128 << 20,
+            verifier_memory_bytes: 48 << 20,
         }
     }
 }

@@ -34,6 +34,8 @@ use sessions::Sessions;
 const IDLE: Duration = Duration::from_secs(3600);
 /// Tables of keys that are made between two batches: few, so that no batch waits long for a worker.
 const TABLES_AT_ONCE: usize = 16;
+/// Inputs after which tables are thought of again: often under load, and no worker is woken for a lone payment.
+const MAINTAIN_EVERY: usize = 256;
 
 pub(crate) struct Sequencer {
     engine: HubEngine,
@@ -63,6 +65,8 @@ pub(crate) struct Sequencer {
     pending_since: Option<Instant>,
     stopping: bool,
     pool: Arc<ThreadPool>,
+    /// Inputs since tables were last thought of.
+    since_maintenance: usize,
     /// True while tables of keys are being made.
     maintaining: Arc<AtomicBool>,
 }
@@ -147,6 +151,7 @@ impl Sequencer {
             pending_since: None,
             stopping: false,
             pool: Arc::new(pool),
+            since_maintenance: 0,
             maintaining: Arc::default(),
         }
     }
@@ -290,14 +295,20 @@ impl Sequencer {
             self.execute(&gathered, &mut job)?;
         }
         note(&self.stats.execute_us, micros(execute_start.elapsed()));
+        let inputs = gathered.inputs.len();
         self.answer(gathered, &mut job);
-        self.maintain();
+        self.maintain(inputs);
         self.in_flight += 1;
         self.jobs.send(job).map_err(|_| SequencerError::LogEnded)
     }
 
     /// Lets a worker make tables for the keys that are used most, between two batches' checks.
-    fn maintain(&self) {
+    fn maintain(&mut self, inputs: usize) {
+        self.since_maintenance += inputs;
+        if self.since_maintenance < MAINTAIN_EVERY {
+            return;
+        }
+        self.since_maintenance = 0;
         if self.maintaining.swap(true, Ordering::AcqRel) {
             return;
         }

@@ -13,6 +13,9 @@ use crate::pipeline::front::error_message;
 use crate::pipeline::stats::add;
 use crate::pipeline::work::Job;
 
+/// Fewer signatures than these are checked where they are: to wake workers costs more than it saves, in latency too.
+const WORTH_WAKING: usize = 8;
+
 impl Sequencer {
     pub(super) fn verify(&self, gathered: &mut Gathered, job: &mut Job) {
         let ledger = self.hello.ledger;
@@ -27,7 +30,13 @@ impl Sequencer {
             .map(|(at, message)| self.item(gathered, *at, message))
             .collect();
         let mut verdicts = vec![Verdict::Invalid; items.len()];
-        self.pool.install(|| self.verifier.verify_batch(&items, &mut verdicts));
+        if items.len() < WORTH_WAKING {
+            for (verdict, item) in verdicts.iter_mut().zip(&items) {
+                *verdict = self.verifier.verify_one(item);
+            }
+        } else {
+            self.pool.install(|| self.verifier.verify_batch(&items, &mut verdicts));
+        }
         add(&self.stats.signatures, items.len() as u64);
         let bad: Vec<usize> = messages
             .iter()
