@@ -161,7 +161,7 @@ fn respond(path: &str, source: &Source) -> (&'static str, &'static str, String) 
         },
         _ if path.starts_with("/channel/") => match channel(&path["/channel/".len()..], source) {
             Some(Some(view)) => {
-                let value = crate::cli::channel_value(&view);
+                let value = crate::rows::channel(&view);
                 ("200 OK", "application/json", value.to_string() + "\n")
             }
             Some(None) => ("404 Not Found", TEXT, "no such channel\n".to_owned()),

@@ -15,4 +15,5 @@ pub mod config;
 pub mod error;
 pub mod keys;
 pub mod pipeline;
+mod rows;
 pub mod state;

@@ -3,8 +3,6 @@
 //! Amounts are integers in satoshi, ids and keys hex, heights block numbers. Every batch that the log still holds and
 //! every block is a line; `supply` is the last.
 
-pub(super) mod rows;
-
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
@@ -17,8 +15,8 @@ use tidegate_disk::{Disk, RealDisk};
 use super::Outcome;
 use super::data::{inspect, lock, open_ledger, read_genesis};
 use super::output::{JsonFlag, Progress};
-use super::verify::channels;
 use crate::error::Error;
+use crate::rows;
 
 #[derive(Debug, Args)]
 #[command(
@@ -69,7 +67,8 @@ fn write(disk: &Arc<dyn Disk>, args: &ExportArgs, out: &mut Lines) -> Result<io:
     let node = open_ledger(disk, &args.data)?;
     let mut blocks = node.blocks()?;
     let sums = rows::Sums::of(&state);
-    let lines = channels(&state)
+    let lines = state
+        .channels()
         .map(|view| rows::channel(&view))
         .chain(node.outputs().map(|(outpoint, utxo)| rows::output(&outpoint, &utxo)))
         .chain(state.headers.iter().map(rows::batch));

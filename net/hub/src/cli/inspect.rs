@@ -14,10 +14,10 @@ use tidegate_types::ChannelId;
 use super::Outcome;
 use super::amounts::parse_id;
 use super::data::{inspect, lock, read_genesis};
-use super::export::rows;
 use super::http;
 use super::output::JsonFlag;
 use crate::error::Error;
+use crate::rows;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum InspectVerb {

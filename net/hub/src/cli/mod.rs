@@ -26,8 +26,6 @@ mod password;
 mod start;
 mod verify;
 
-pub(crate) use export::rows::channel as channel_value;
-
 use std::ffi::OsString;
 use std::process::ExitCode;
 

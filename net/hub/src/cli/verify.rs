@@ -15,7 +15,6 @@ use std::sync::Arc;
 
 use clap::Args;
 use serde::Serialize;
-use tidegate_batch::ChannelView;
 use tidegate_disk::{Disk, RealDisk};
 use tidegate_ledger::Genesis;
 use tidegate_table::verify as verify_checkpoint;
@@ -122,7 +121,7 @@ fn look_at_state(state: &Inspected, verdict: &mut Verdict) {
             "the channels hold {held} sat, their capacities are {capacity} sat"
         ));
     }
-    for view in channels(state) {
+    for view in state.channels() {
         if !view.is_settled() && view.value() != u128::from(view.terms.capacity.to_sat()) {
             let (id, value, capacity) = (view.id, view.value(), view.terms.capacity);
             verdict
@@ -130,11 +129,6 @@ fn look_at_state(state: &Inspected, verdict: &mut Verdict) {
                 .push(format!("channel {id} holds {value} sat, its capacity is {capacity}"));
         }
     }
-}
-
-/// All channels, settled ones too.
-pub(super) fn channels(state: &Inspected) -> impl Iterator<Item = ChannelView> {
-    (0..state.engine.opened().channels).filter_map(|slot| state.engine.view(slot))
 }
 
 fn lines(args: &VerifyArgs, verdict: &Verdict) -> String {

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use tidegate_batch::{Engine, Executed};
+use tidegate_batch::{ChannelView, Engine, Executed};
 use tidegate_channel::BatchHeader;
 use tidegate_disk::Disk;
 use tidegate_table::{CheckpointStore, Lsn};
@@ -112,6 +112,13 @@ pub struct Inspected {
     pub headers: Vec<BatchHeader>,
     /// What follows the last whole record.
     pub tail: Tail,
+}
+
+impl Inspected {
+    /// Every channel that there ever was, by number.
+    pub fn channels(&self) -> impl Iterator<Item = ChannelView> {
+        (0..self.engine.opened().channels).filter_map(|slot| self.engine.view(slot))
+    }
 }
 
 /// Reads the state in a data directory without changing a file. Works on a copy, whose lock nobody holds.

@@ -3,9 +3,9 @@
 use std::collections::HashSet;
 
 use tidegate_settle::Node;
-use tidegate_types::{ChannelId, OutPoint};
+use tidegate_types::{ChannelId, Height, OutPoint};
 
-use super::{Verdict, channels};
+use super::Verdict;
 use crate::error::Error;
 use crate::state::Inspected;
 
@@ -30,7 +30,7 @@ pub(super) fn look(node: &mut Node, state: &Inspected, verdict: &mut Verdict) ->
     }
     let spent_later = spent_above(node, opened.height)?;
     let mut known = HashSet::new();
-    for view in channels(state) {
+    for view in state.channels() {
         known.insert(view.id);
         let output = node.channel_output(&view.id);
         let problem = match (&output, view.is_settled()) {
@@ -52,12 +52,15 @@ pub(super) fn look(node: &mut Node, state: &Inspected, verdict: &mut Verdict) ->
     Ok(())
 }
 
-/// Channels of this hub on the ledger that the state does not have.
+/// Channels that the genesis opened for this hub and that the state does not have.
+///
+/// Later ones are not asked for: anybody can fund an output that names the hub on terms of its own, and those the hub does
+/// not take. A channel that it did take stands in the log, whose headers a state without it would not meet.
 fn missing(node: &Node, state: &Inspected, known: &HashSet<ChannelId>, verdict: &mut Verdict) {
     let opened = state.engine.opened();
     for (channel, outpoint, terms) in node.channels() {
-        let is_older = node.utxo(&outpoint).is_some_and(|utxo| utxo.height <= opened.height);
-        if terms.hub == opened.hub && is_older && !known.contains(&channel) {
+        let of_genesis = node.utxo(&outpoint).is_some_and(|utxo| utxo.height == Height::ZERO);
+        if terms.hub == opened.hub && of_genesis && !known.contains(&channel) {
             verdict
                 .problems
                 .push(format!("channel {channel} is on the ledger, but not in the state"));
@@ -66,7 +69,7 @@ fn missing(node: &Node, state: &Inspected, known: &HashSet<ChannelId>, verdict: 
 }
 
 /// Outputs that blocks above `height` spend.
-fn spent_above(node: &Node, height: tidegate_types::Height) -> Result<HashSet<OutPoint>, Error> {
+fn spent_above(node: &Node, height: Height) -> Result<HashSet<OutPoint>, Error> {
     let mut spent = HashSet::new();
     let mut blocks = node.blocks()?;
     while let Some(block) = blocks.next_block()? {

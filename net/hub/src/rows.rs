@@ -1,4 +1,4 @@
-//! One JSON object for each thing.
+//! One JSON object for each thing: what `export`, `inspect` and the admin endpoint show.
 
 use serde_json::{Value, json};
 use tidegate_batch::{ChannelView, LockView};
@@ -7,7 +7,6 @@ use tidegate_ledger::{Block, Condition, Transaction, Utxo};
 use tidegate_settle::Node;
 use tidegate_types::{Amount, KeyBytes, OutPoint};
 
-use super::channels;
 use crate::state::Inspected;
 
 /// A channel with both halves, its terms and its open locks.
@@ -160,7 +159,8 @@ pub(super) struct Sums {
 impl Sums {
     pub(super) fn of(state: &Inspected) -> Self {
         let sat = |amount: Amount| u128::from(amount.to_sat());
-        channels(state)
+        state
+            .channels()
             .filter(|view| !view.is_settled())
             .fold(Self::default(), |sums, view| Self {
                 client: sums.client + sat(view.client_balance),

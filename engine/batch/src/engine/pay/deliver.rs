@@ -1,0 +1,121 @@
+//! An added lock is delivered, or fails (rules 9 and 10).
+
+use tidegate_channel::{ClientState, Condition, Credit, FailReason, Lock, OpOutcome, credit_salt};
+use tidegate_types::{Fixed, Height, LockId};
+
+use super::{Engine, UNACKED_MAX};
+use crate::record::{ACTIVE, LockRecord};
+use crate::slots::{Link, Slots};
+
+impl<S: Slots> Engine<S> {
+    /// Opens a lock and credits its payee, or fails it.
+    pub(super) fn add_lock(&mut self, slot: u32, state: &ClientState, lock: &Lock, id: LockId) -> (OpOutcome, Link) {
+        let (outcome, payee) = match self.deliver(slot, lock, id) {
+            Ok(payee) => (OpOutcome::Delivered, payee + 1),
+            Err(reason) => (OpOutcome::Failed(reason), 0),
+        };
+        let mut encoded = [0; 2];
+        outcome.encode_into(&mut encoded);
+        let (condition, hash) = match lock.condition {
+            Condition::Ack => (1, [0; 32]),
+            Condition::Hash(hash) => (2, hash),
+        };
+        let record = LockRecord {
+            id: *id.as_bytes(),
+            payment_id: *lock.payment_id.as_bytes(),
+            payee: *lock.payee.as_bytes(),
+            payee_channel: *lock.payee_channel.as_bytes(),
+            hash,
+            amount: lock.amount.to_sat(),
+            fee: lock.fee.to_sat(),
+            c: state.counter.get(),
+            batch: self.store.meta().batch + 1,
+            credited_h: if payee == 0 { 0 } else { self.record(payee - 1).h + 1 },
+            payee_link: payee,
+            expiry: lock.expiry.get(),
+            outcome: encoded,
+            condition,
+            fate: 0,
+            next: 0,
+        };
+        let mut allocation = self.store.meta().locks;
+        let link = self.store.locks.take(&mut allocation, record);
+        self.store.meta_mut().locks = allocation;
+        if payee != 0 {
+            self.touched(payee - 1).credit_locks.push(link);
+        }
+        (outcome, link)
+    }
+
+    /// Credits the payee of a lock; its channel's number, or why not.
+    fn deliver(&mut self, payer: u32, lock: &Lock, id: LockId) -> Result<u32, FailReason> {
+        let payee = self.channel(&lock.payee_channel).ok_or(FailReason::UnknownPayee)?;
+        let payee_terms = self.terms_of(payee);
+        if payee_terms.client != lock.payee {
+            return Err(FailReason::UnknownPayee);
+        }
+        if payee == payer {
+            return Err(FailReason::SelfPayment);
+        }
+        self.check_limits(payer, lock, &payee_terms)?;
+        // First of all what has expired becomes void, so that it counts no longer.
+        self.touch(payee);
+        let (record, height) = (self.record(payee), self.store.meta().height());
+        if record.status != ACTIVE {
+            return Err(FailReason::PayeeClosing);
+        }
+        // Past its `ack_by` a payee's acks are refused until what waits is void: a credit now would be void from the start.
+        let overdue = record.unfirm != 0 && height > self.ack_by_of(record);
+        if record.unacked() >= UNACKED_MAX || overdue {
+            return Err(FailReason::PayeeSilent);
+        }
+        let unfirm_count = record.unfirm_count as usize;
+        let limit = self.policy.max_unfirm_credits as usize;
+        let salt = credit_salt(&self.salt_secret, &id);
+        let touch = self.touched(payee);
+        if unfirm_count + touch.credits.len() >= limit {
+            return Err(FailReason::PayeeLimit);
+        }
+        touch.room = touch.room.sub(lock.amount).map_err(|_| FailReason::NoInboundCapacity)?;
+        touch.leaf = true;
+        touch.credits.push(Credit {
+            lock: id,
+            salt,
+            payment_id: lock.payment_id,
+            amount: lock.amount,
+            expiry: lock.expiry,
+        });
+        Ok(payee)
+    }
+
+    fn check_limits(&self, payer: u32, lock: &Lock, payee: &tidegate_channel::ChannelTerms) -> Result<(), FailReason> {
+        let (policy, height) = (&self.policy, self.store.meta().height());
+        if lock.condition != Condition::Ack {
+            return Err(FailReason::ConditionNotOffered);
+        }
+        if lock.amount < policy.min_amount || lock.amount.is_zero() {
+            return Err(FailReason::AmountTooSmall);
+        }
+        if lock.fee < policy.fee(lock.amount) {
+            return Err(FailReason::FeeTooLow);
+        }
+        if height
+            .plus(policy.shortest_lock())
+            .is_none_or(|first| lock.expiry < first)
+        {
+            return Err(FailReason::ExpiryTooNear);
+        }
+        let last = height.plus(policy.max_lock).unwrap_or(Height::MAX);
+        let ends = [&self.terms_of(payer), payee].map(|terms| {
+            let end = terms
+                .expiry
+                .minus(terms.dispute_window)
+                .and_then(|h| h.minus(terms.evidence_grace));
+            end.unwrap_or(Height::ZERO)
+        });
+        if lock.expiry > last || ends.iter().any(|end| lock.expiry >= *end) {
+            return Err(FailReason::ExpiryTooFar);
+        }
+        Ok(())
+    }
+}
