@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use crossbeam::channel::{Receiver, Sender, select};
+use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, select};
 use rayon::ThreadPool;
 use tidegate_batch::{BlockInput, EngineError, Input};
 use tidegate_crypto::verify::Verifier;
@@ -215,8 +215,10 @@ impl Sequencer {
         };
         if self.stopping {
             // Whatever came before the word to stop has been taken; nothing more is.
-            if let Ok(job) = self.done.recv_timeout(patience) {
-                self.take_back(job);
+            match self.done.recv_timeout(patience) {
+                Ok(job) => self.take_back(job),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return Err(SequencerError::LogEnded),
             }
             return Ok(());
         }
