@@ -8,8 +8,8 @@ use tidegate_channel::{
 };
 use tidegate_crypto::merkle::{self, Tree};
 use tidegate_types::{
-    Amount, BatchNumber, ChannelId, ClientCounter, Digest, Fixed, HubCounter, KeyBytes, LockId, LockSlot, OutPoint,
-    PaymentId, SignatureBytes,
+    Amount, ChannelId, ClientCounter, Digest, Fixed, HubCounter, KeyBytes, LockId, LockSlot, OutPoint, PaymentId,
+    SignatureBytes,
 };
 
 use crate::Engine;
@@ -362,13 +362,6 @@ impl<S: Slots> Engine<S> {
             fee,
             successor,
         })
-    }
-
-    /// The number of the newest batch, and the digest of its header.
-    #[must_use]
-    pub fn newest(&self) -> (BatchNumber, Digest) {
-        let meta = self.store.meta();
-        (meta.batch(), digest(&meta.header_digest))
     }
 }
 

@@ -36,8 +36,6 @@ pub(crate) struct MetaRecord {
     pub(crate) answers: Allocation,
     pub(crate) policy: [u8; 40],
     pub(crate) salt_secret: [u8; 32],
-    /// The newest header, for whoever asks after a restart.
-    pub(crate) header: [u8; 184],
 }
 
 /// What changes with each payment.
@@ -73,7 +71,6 @@ pub(crate) struct ChannelRecord {
     pub(crate) leaf_before: [u8; 32],
     /// Header height of the leaf that the state acknowledges.
     pub(crate) ack_height: u32,
-    pub(crate) leaf_height: u32,
     // Links.
     pub(crate) status: u32,
     pub(crate) page: Link,
@@ -85,7 +82,6 @@ pub(crate) struct ChannelRecord {
     pub(crate) answer_newest: Link,
     /// The lowest expiry among the credits that wait: nothing can be void before.
     pub(crate) expiry_min: u32,
-    pub(crate) reserved: u32,
 }
 
 /// What a channel was opened with.

@@ -41,7 +41,6 @@ impl<S: Slots> Engine<S> {
         meta.batch = number.get();
         meta.time = time.get();
         meta.header_digest = *out.header.digest().as_bytes();
-        out.header.encode_into(&mut meta.header);
     }
 
     /// Makes the leaf of one touched channel, and keeps what later acks and proofs will name.
@@ -186,7 +185,6 @@ impl<S: Slots> Engine<S> {
         record.leaf_count += 1;
         record.h = private.counter.get();
         record.leaf_digest = *digest.as_bytes();
-        record.leaf_height = private.height.get();
         self.forget_leaves(slot);
     }
 

@@ -79,7 +79,6 @@ impl Sequencer {
     pub(super) fn gather(&mut self, gathered: &mut Gathered, job: &mut Job) {
         let count = self.pending.len().min(self.settings.batch_inputs_max);
         let pending: Vec<Work> = self.pending.drain(..count).collect();
-        self.sessions.extend(&self.engine, &self.verifier);
         let mut taken = hashbrown::HashMap::<u32, u32>::new();
         for work in pending {
             match work {
