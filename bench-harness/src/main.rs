@@ -7,6 +7,7 @@ use std::{fs, io, path::PathBuf, process::ExitCode};
 use clap::{Parser, Subcommand, builder::PossibleValuesParser};
 use tidegate_bench_harness::{
     measure::Scale,
+    peers::Peers,
     suites::{self, SuiteError},
 };
 
@@ -42,6 +43,9 @@ struct Run {
     /// Runs everything once on small data: shows that it works, measures nothing.
     #[arg(long)]
     tiny: bool,
+    /// Measures other implementations too, which are built first: minutes, and a network for their sources.
+    #[arg(long)]
+    peers: bool,
     /// Where files of the run go: a folder on the device to measure.
     #[arg(long, value_name = "DIR", default_value = ".")]
     dir: PathBuf,
@@ -77,7 +81,8 @@ fn main() -> ExitCode {
 fn run(arguments: &Run) -> Result<(), RunError> {
     let suite = suites::find(&arguments.suite).expect("the parser takes only names of suites");
     let scale = if arguments.tiny { Scale::Tiny } else { Scale::Full };
-    let report = suites::run(suite, scale, &arguments.dir, "mimalloc").map_err(|source| RunError::Suite {
+    let peers = if arguments.peers { Peers::Run } else { Peers::Leave };
+    let report = suites::run(suite, scale, peers, &arguments.dir, "mimalloc").map_err(|source| RunError::Suite {
         suite: arguments.suite.clone(),
         source,
     })?;

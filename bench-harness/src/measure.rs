@@ -3,9 +3,12 @@
 //! One repetition of a fast operation runs it as often as fits [`REPETITION_TARGET`], so that the clock's own cost is
 //! lost in it. Machines here are noisy in one direction (something else ran), which a median of [`REPETITIONS`] bears.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
-use crate::report::Row;
+use crate::{peers::Peers, report::Row};
 
 /// How many repetitions a full run takes of each row.
 pub const REPETITIONS: usize = 11;
@@ -60,23 +63,43 @@ impl Unit {
     }
 }
 
+/// Whose the rows of [`Bench::measure`] are.
+pub const OWN: &str = "tidegate";
+
 /// Collects the rows of a suite.
 #[derive(Debug)]
 pub struct Bench {
     scale: Scale,
-    rows: Vec<Row>,
-    ratios: Vec<(String, f64)>,
+    peers: Peers,
+    result: Measured,
+}
+
+/// What a suite has measured.
+#[derive(Debug, Default)]
+pub struct Measured {
+    /// In the order of measuring.
+    pub rows: Vec<Row>,
+    /// Rows compared, by name.
+    pub ratios: BTreeMap<String, f64>,
+    /// What there is no row of, and why.
+    pub not_run: BTreeMap<String, String>,
 }
 
 impl Bench {
     /// A collection without rows.
     #[must_use]
-    pub const fn new(scale: Scale) -> Self {
+    pub fn new(scale: Scale, peers: Peers) -> Self {
         Self {
             scale,
-            rows: Vec::new(),
-            ratios: Vec::new(),
+            peers,
+            result: Measured::default(),
         }
+    }
+
+    /// Whether peers are to be measured too.
+    #[must_use]
+    pub const fn peers(&self) -> Peers {
+        self.peers
     }
 
     /// How much to measure.
@@ -91,7 +114,15 @@ impl Bench {
     ///
     /// # Panics
     /// If `operations` is 0.
-    pub fn measure(&mut self, name: &str, unit: Unit, operations: usize, mut work: impl FnMut()) {
+    pub fn measure(&mut self, name: &str, unit: Unit, operations: usize, work: impl FnMut()) {
+        self.measure_of(OWN, name, unit, operations, work);
+    }
+
+    /// [`Bench::measure`] of somebody else's operation: `system` is whose.
+    ///
+    /// # Panics
+    /// If `operations` is 0.
+    pub fn measure_of(&mut self, system: &str, name: &str, unit: Unit, operations: usize, mut work: impl FnMut()) {
         assert!(operations > 0, "{name}: a call does at least one operation");
         let calls = self.calls_per_repetition(&mut work);
         let count = self.scale.pick(REPETITIONS, 2);
@@ -102,7 +133,7 @@ impl Bench {
                 unit.of(begin.elapsed().as_secs_f64()) / (calls as f64 * operations as f64)
             })
             .collect();
-        self.add(name, unit, &mut values);
+        self.add(system, name, unit, &mut values);
     }
 
     /// Measures operations that wait for a device, each call on its own and in turns, so that what else happens on the
@@ -132,9 +163,29 @@ impl Bench {
             rest()?;
         }
         for (name, values) in names.iter().zip(&mut values) {
-            self.add(name, unit, values);
+            self.add(OWN, name, unit, values);
         }
         Ok(())
+    }
+
+    /// Adds a row that another process measured.
+    pub fn adopt(&mut self, row: Row) {
+        self.result.rows.push(row);
+    }
+
+    /// Notes that there is no row of `name`, and why.
+    pub fn not_run(&mut self, name: &str, why: &str) {
+        self.result.not_run.insert(name.to_owned(), why.to_owned());
+    }
+
+    /// The value of a row measured before.
+    #[must_use]
+    pub fn value(&self, name: &str) -> Option<f64> {
+        self.result
+            .rows
+            .iter()
+            .find(|row| row.name == name)
+            .map(|row| row.value)
     }
 
     /// Adds the ratio of two rows measured before: how many times as long `slow` takes as `fast`.
@@ -143,18 +194,27 @@ impl Bench {
     /// If there is no such row: a suite names its own rows.
     pub fn ratio(&mut self, name: &str, slow: &str, fast: &str) {
         let value = |name: &str| {
-            let row = self.rows.iter().find(|row| row.name == name);
-            row.unwrap_or_else(|| panic!("a ratio over a row that was not measured: {name}"))
-                .value
+            self.value(name)
+                .unwrap_or_else(|| panic!("a ratio over a row that was not measured: {name}"))
         };
         let ratio = value(slow) / value(fast);
-        self.ratios.push((name.to_owned(), ratio));
+        self.result.ratios.insert(name.to_owned(), ratio);
     }
 
-    /// The rows and ratios.
+    /// [`Bench::ratio`] to a row of a peer; nothing if that was not run.
+    ///
+    /// # Panics
+    /// If there is no row `fast`: that is the suite's own.
+    pub fn ratio_to_peer(&mut self, name: &str, slow: &str, fast: &str) {
+        if self.value(slow).is_some() {
+            self.ratio(name, slow, fast);
+        }
+    }
+
+    /// What was measured.
     #[must_use]
-    pub fn finish(self) -> (Vec<Row>, Vec<(String, f64)>) {
-        (self.rows, self.ratios)
+    pub fn finish(self) -> Measured {
+        self.result
     }
 
     /// Warms up, and finds how many calls fill a repetition.
@@ -174,11 +234,11 @@ impl Bench {
         }
     }
 
-    fn add(&mut self, name: &str, unit: Unit, values: &mut [f64]) {
+    fn add(&mut self, system: &str, name: &str, unit: Unit, values: &mut [f64]) {
         let Spread { median, spread } = Spread::of(values);
-        self.rows.push(Row {
+        self.result.rows.push(Row {
             name: name.to_owned(),
-            system: "tidegate".to_owned(),
+            system: system.to_owned(),
             value: median,
             unit: unit.name().to_owned(),
             n: values.len() as u64,
@@ -260,7 +320,7 @@ mod tests {
 
     #[test]
     fn a_measured_time_is_that_of_one_operation() {
-        let mut bench = Bench::new(Scale::Tiny);
+        let mut bench = Bench::new(Scale::Tiny, Peers::Leave);
         bench.measure("clock::sleep/us=2000", Unit::Micros, 2, || {
             std::thread::sleep(Duration::from_micros(2_000))
         });
@@ -268,14 +328,16 @@ mod tests {
             std::thread::sleep(Duration::from_micros(8_000))
         });
         bench.ratio("long over short", "clock::sleep/us=8000", "clock::sleep/us=2000");
-        let (rows, ratios) = bench.finish();
+        bench.ratio_to_peer("a peer over short", "peer::sleep/us=1", "clock::sleep/us=2000");
+        let Measured { rows, ratios, .. } = bench.finish();
         assert!((1_000.0..8_000.0).contains(&rows[0].value), "{rows:?}");
-        assert!((2.0..40.0).contains(&ratios[0].1), "{ratios:?}");
+        assert_eq!(ratios.len(), 1, "a peer that was not run has no ratio");
+        assert!((2.0..40.0).contains(&ratios["long over short"]), "{ratios:?}");
     }
 
     #[test]
     #[should_panic(expected = "not measured: gone")]
     fn a_ratio_over_nothing_is_refused() {
-        Bench::new(Scale::Tiny).ratio("r", "gone", "gone");
+        Bench::new(Scale::Tiny, Peers::Leave).ratio("r", "gone", "gone");
     }
 }

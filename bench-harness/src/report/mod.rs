@@ -3,7 +3,7 @@
 //! ```text
 //! {"schema":"tidegate.bench/1","suite":…,
 //!  "rows":[{"name":"module::op/key=value","system":"tidegate","value":…,"unit":"ns","n":…,"spread":…}],
-//!  "ratios":{"name":x},"environment":{…}}
+//!  "ratios":{"name":x},"not_run":{"name":"why"},"environment":{…}}
 //! ```
 
 mod env;
@@ -45,6 +45,9 @@ pub struct Report {
     pub rows: Vec<Row>,
     /// Rows of this run compared, by name.
     pub ratios: BTreeMap<String, f64>,
+    /// What there is no row of, and why: peers that were not asked for or could not be had.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub not_run: BTreeMap<String, String>,
     /// Where it ran.
     pub environment: Environment,
 }
@@ -78,7 +81,7 @@ impl fmt::Display for Report {
             .rows
             .iter()
             .map(|row| row.name.len())
-            .chain(self.ratios.keys().map(String::len))
+            .chain(self.ratios.keys().chain(self.not_run.keys()).map(String::len))
             .max();
         let width = width.unwrap_or(0);
         for Row {
@@ -95,6 +98,9 @@ impl fmt::Display for Report {
                 "  {name:width$}  {value:>12.1} {unit}  ±{:>5.1} %  {system}",
                 spread * 50.0
             )?;
+        }
+        for (name, why) in &self.not_run {
+            writeln!(f, "  {name:width$}  {:>12}  {why}", "not run")?;
         }
         for (name, ratio) in &self.ratios {
             writeln!(f, "  {name:width$}  {ratio:>12.2} ×")?;
@@ -120,6 +126,7 @@ mod tests {
                 spread: 0.04,
             }],
             ratios: [("one over many".to_owned(), 9.5)].into(),
+            not_run: [("peer".to_owned(), "no compiler".to_owned())].into(),
             environment: Environment::capture(".".as_ref(), "system", "dalek-avx2"),
         }
     }
@@ -166,5 +173,10 @@ mod tests {
         let table = example().to_string();
         assert!(table.trim_end().ends_with("9.50 ×"), "{table}");
         assert!(table.contains("70.5 ns  ±  2.0 %"), "{table}");
+        let peer = table
+            .lines()
+            .find(|line| line.contains("not run"))
+            .expect("a line of its own");
+        assert!(peer.starts_with("  peer ") && peer.ends_with("no compiler"), "{peer}");
     }
 }

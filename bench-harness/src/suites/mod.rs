@@ -8,7 +8,8 @@ mod verify;
 use std::path::Path;
 
 use crate::{
-    measure::{Bench, Scale},
+    measure::{Bench, Measured, Scale},
+    peers::Peers,
     report::{Environment, Report, SCHEMA},
 };
 
@@ -54,17 +55,26 @@ pub fn find(name: &str) -> Option<&'static dyn Suite> {
 ///
 /// # Errors
 /// [`SuiteError`].
-pub fn run(suite: &dyn Suite, scale: Scale, parent: &Path, allocator: &str) -> Result<Report, SuiteError> {
+pub fn run(
+    suite: &dyn Suite,
+    scale: Scale,
+    peers: Peers,
+    parent: &Path,
+    allocator: &str,
+) -> Result<Report, SuiteError> {
+    // A peer runs in a folder of its own, so that the path must not be relative.
+    let parent = std::path::absolute(parent)?;
     let folder = tempfile::Builder::new().prefix(".bench-harness-").tempdir_in(parent)?;
-    let mut bench = Bench::new(scale);
+    let mut bench = Bench::new(scale, peers);
     suite.run(&mut bench, folder.path())?;
     let backend = tidegate_crypto::verify::Verifier::new(tidegate_crypto::verify::VerifierConfig::default())?.backend();
-    let (rows, ratios) = bench.finish();
+    let Measured { rows, ratios, not_run } = bench.finish();
     Ok(Report {
         schema: SCHEMA.to_owned(),
         suite: suite.name().to_owned(),
         rows,
-        ratios: ratios.into_iter().collect(),
+        ratios,
+        not_run,
         environment: Environment::capture(folder.path(), allocator, backend),
     })
 }
@@ -78,7 +88,8 @@ mod tests {
     fn every_suite_runs_tiny() {
         let parent = tempfile::tempdir().expect("a folder");
         for suite in ALL {
-            let report = run(*suite, Scale::Tiny, parent.path(), "system").unwrap_or_else(|error| panic!("{error}"));
+            let report = run(*suite, Scale::Tiny, Peers::Leave, parent.path(), "system")
+                .unwrap_or_else(|error| panic!("{error}"));
             assert!(!report.ratios.is_empty(), "{} compares nothing", report.suite);
             for row in &report.rows {
                 let (operation, keys) = row.name.split_once('/').expect("module::op/key=value");

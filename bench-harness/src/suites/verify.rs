@@ -7,18 +7,18 @@ use std::{hint::black_box, path::Path};
 
 use ed25519_dalek::{Signature, Verifier as _, VerifyingKey};
 use rayon::{ThreadPool, ThreadPoolBuilder};
-use tidegate_crypto::keys::SecretKey;
 use tidegate_crypto::verify::{Backend, Item, KeyHandle, Verdict, Verifier, VerifierConfig};
-use tidegate_types::SignatureBytes;
 
 use super::{Suite, SuiteError};
-use crate::measure::{Bench, Scale, Unit};
+use crate::{
+    measure::{Bench, Scale, Unit},
+    peers,
+    signatures::{Draw, Signed, Workload},
+};
 
 /// Verification.
 pub(super) struct Verify;
 
-/// Bytes that are signed: about a client state with its domain.
-const MESSAGE: usize = 200;
 /// Room for tables: a small one for each of a million keys.
 const BUDGET: usize = 4 << 30;
 
@@ -52,119 +52,30 @@ impl Suite for Verify {
                     cold(bench, &pools, &work)?;
                     single(bench, &work)?;
                     portable(bench, &pools[..1], &work)?;
-                    peers(bench, &work);
+                    libraries(bench, &work);
                 }
             }
         }
+        peers::run(bench, "peer-signatures", &["verify"]);
         ratios(bench);
         Ok(())
     }
 }
 
-/// How keys are drawn.
-#[derive(Clone, Copy, Debug)]
-enum Draw {
-    Uniform,
-    /// Key of rank r as often as 1/r.
-    Zipf,
+fn register(work: &Workload, verifier: &Verifier) -> Vec<KeyHandle> {
+    work.keys.iter().map(|key| verifier.register(&key.public())).collect()
 }
 
-impl Draw {
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Uniform => "uniform",
-            Self::Zipf => "zipf",
-        }
-    }
-
-    /// A key below `count`, from 32 random bits. Zipf by inverting the logarithm that its sum approaches.
-    fn key(self, random: u32, count: u32) -> usize {
-        let part = f64::from(random) / (f64::from(u32::MAX) + 1.0);
-        let count = f64::from(count);
-        let key = match self {
-            Self::Uniform => part * count,
-            Self::Zipf => (count + 1.0).powf(part) - 1.0,
-        };
-        #[allow(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "0 ≤ key < count ≤ 2^32"
-        )]
-        {
-            key as usize
-        }
-    }
-}
-
-/// Signed messages and their keys.
-struct Workload {
-    name: String,
-    keys: Vec<SecretKey>,
-    batches: Vec<Vec<Signed>>,
-}
-
-struct Signed {
-    key: usize,
-    message: [u8; MESSAGE],
-    signature: SignatureBytes,
-}
-
-impl Workload {
-    fn new(count: u32, draw: Draw, scale: Scale) -> Self {
-        let seed = |number: u32| {
-            let mut seed = [7; 32];
-            seed[..4].copy_from_slice(&number.to_le_bytes());
-            seed
-        };
-        let keys: Vec<SecretKey> = (0..count).map(|number| SecretKey::from_seed(seed(number))).collect();
-        let mut state = 0x9e37_79b9_u64;
-        let mut random = || {
-            // xorshift64*, upper half.
-            state ^= state >> 12;
-            state ^= state << 25;
-            state ^= state >> 27;
-            u32::try_from(state.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 32).expect("32 bits")
-        };
-        let mut sign = || {
-            let key = draw.key(random(), count);
-            let mut message = [0x3c; MESSAGE];
-            message[..4].copy_from_slice(&random().to_le_bytes());
-            let signature = keys[key].sign(&message);
-            Signed {
-                key,
-                message,
-                signature,
-            }
-        };
-        let batches = (0..scale.pick(16, 1))
-            .map(|_| (0..scale.pick(4_096, 64)).map(|_| sign()).collect())
-            .collect();
-        let name = format!("keys={count},draw={}", draw.name());
-        Self { name, keys, batches }
-    }
-
-    fn count(&self) -> usize {
-        self.batches.iter().map(Vec::len).sum()
-    }
-
-    fn register(&self, verifier: &Verifier) -> Vec<KeyHandle> {
-        self.keys.iter().map(|key| verifier.register(&key.public())).collect()
-    }
-
-    fn items<'a>(&'a self, handles: &[KeyHandle]) -> Vec<Vec<Item<'a>>> {
-        let items = |batch: &'a Vec<Signed>| batch.iter().map(|signed| signed.item(handles)).collect();
-        self.batches.iter().map(items).collect()
-    }
-}
-
-impl Signed {
-    fn item(&self, handles: &[KeyHandle]) -> Item<'_> {
-        Item {
-            key: handles[self.key],
-            message: &self.message,
-            signature: &self.signature,
-        }
-    }
+fn items_of<'a>(work: &'a Workload, handles: &[KeyHandle]) -> Vec<Vec<Item<'a>>> {
+    let item = |signed: &'a Signed| Item {
+        key: handles[signed.key],
+        message: &signed.message,
+        signature: &signed.signature,
+    };
+    work.batches
+        .iter()
+        .map(|batch| batch.iter().map(item).collect())
+        .collect()
 }
 
 fn pool(threads: usize) -> ThreadPool {
@@ -194,7 +105,7 @@ fn on_pools(
     handles: &[KeyHandle],
     what: &str,
 ) {
-    let items = work.items(handles);
+    let items = items_of(work, handles);
     let mut verdicts = Vec::new();
     for pool in pools {
         let cores = pool.current_num_threads();
@@ -218,8 +129,8 @@ fn portable(bench: &mut Bench, pools: &[ThreadPool], work: &Workload) -> Result<
         backend: Backend::Portable,
         memory_budget_bytes: BUDGET,
     })?;
-    let handles = work.register(&verifier);
-    let items = work.items(&handles);
+    let handles = register(work, &verifier);
+    let items = items_of(work, &handles);
     let mut verdicts = Vec::new();
     for _ in 0..2 {
         verify_all(&pools[0], &verifier, &items, &mut verdicts);
@@ -232,8 +143,8 @@ fn portable(bench: &mut Bench, pools: &[ThreadPool], work: &Workload) -> Result<
 /// Keys that have been in use for a while.
 fn tables(bench: &mut Bench, pools: &[ThreadPool], work: &Workload) -> Result<(), SuiteError> {
     let verifier = verifier(BUDGET)?;
-    let handles = work.register(&verifier);
-    let items = work.items(&handles);
+    let handles = register(work, &verifier);
+    let items = items_of(work, &handles);
     let mut verdicts = Vec::new();
     for _ in 0..6 {
         verify_all(&pools[1], &verifier, &items, &mut verdicts);
@@ -246,7 +157,7 @@ fn tables(bench: &mut Bench, pools: &[ThreadPool], work: &Workload) -> Result<()
 /// The same keys, each met for the first time.
 fn cold(bench: &mut Bench, pools: &[ThreadPool], work: &Workload) -> Result<(), SuiteError> {
     let verifier = verifier(0)?;
-    let handles = work.register(&verifier);
+    let handles = register(work, &verifier);
     on_pools(bench, pools, &verifier, work, &handles, "no");
     Ok(())
 }
@@ -255,8 +166,8 @@ fn cold(bench: &mut Bench, pools: &[ThreadPool], work: &Workload) -> Result<(), 
 fn single(bench: &mut Bench, work: &Workload) -> Result<(), SuiteError> {
     for (budget, what) in [(BUDGET, "yes"), (0, "no")] {
         let verifier = verifier(budget)?;
-        let handles = work.register(&verifier);
-        let items = work.items(&handles);
+        let handles = register(work, &verifier);
+        let items = items_of(work, &handles);
         let all = items.iter().flatten();
         for _ in 0..6 {
             all.clone()
@@ -279,8 +190,8 @@ fn single(bench: &mut Bench, work: &Workload) -> Result<(), SuiteError> {
     Ok(())
 }
 
-/// Other implementations, on one core, with the key kept decompressed where they can.
-fn peers(bench: &mut Bench, work: &Workload) {
+/// The libraries that the project is built with, on one core, with the key kept decompressed where they can.
+fn libraries(bench: &mut Bench, work: &Workload) {
     let keys: Vec<VerifyingKey> = work.keys.iter().map(|key| *key.public().verifying_key()).collect();
     let batch = &work.batches[0];
     let signatures: Vec<Signature> = batch
@@ -288,28 +199,35 @@ fn peers(bench: &mut Bench, work: &Workload) {
         .map(|signed| Signature::from_bytes(signed.signature.as_bytes()))
         .collect();
     let some = bench.scale().pick(500, 4);
-    let mut each = |name: &str, judge: &dyn Fn(&Signed, &Signature) -> bool| {
-        bench.measure(name, Unit::Micros, some, || {
+    let mut each = |system: &str, name: &str, judge: &dyn Fn(&Signed, &Signature) -> bool| {
+        bench.measure_of(system, name, Unit::Micros, some, || {
             for (signed, signature) in batch.iter().zip(&signatures).take(some) {
                 assert!(judge(black_box(signed), black_box(signature)));
             }
         });
     };
-    each("dalek::verify/cores=1", &|signed, signature| {
+    each("ed25519-dalek", "dalek::verify/cores=1", &|signed, signature| {
         keys[signed.key].verify(&signed.message, signature).is_ok()
     });
-    each("dalek::verify_strict/cores=1", &|signed, signature| {
+    each("ed25519-dalek", "dalek::verify_strict/cores=1", &|signed, signature| {
         keys[signed.key].verify_strict(&signed.message, signature).is_ok()
     });
-    each("ring::verify/cores=1", &|signed, signature| {
+    each("ring", "ring::verify/cores=1", &|signed, signature| {
         let key = ring::signature::UnparsedPublicKey::new(&ring::signature::ED25519, keys[signed.key].as_bytes());
         key.verify(&signed.message, &signature.to_bytes()).is_ok()
     });
     let messages: Vec<&[u8]> = batch.iter().map(|signed| &signed.message[..]).collect();
     let their_keys: Vec<VerifyingKey> = batch.iter().map(|signed| keys[signed.key]).collect();
-    bench.measure("dalek::verify_batch/cores=1", Unit::Micros, batch.len(), || {
-        ed25519_dalek::verify_batch(black_box(&messages), &signatures, &their_keys).expect("good signatures are valid");
-    });
+    bench.measure_of(
+        "ed25519-dalek",
+        "dalek::verify_batch/cores=1",
+        Unit::Micros,
+        batch.len(),
+        || {
+            ed25519_dalek::verify_batch(black_box(&messages), &signatures, &their_keys)
+                .expect("good signatures are valid");
+        },
+    );
 }
 
 fn ratios(bench: &mut Bench) {
@@ -330,4 +248,7 @@ fn ratios(bench: &mut Bench) {
         "verify::one/keys=32,draw=uniform,tables=no",
     );
     bench.ratio("ring verify / hot", "ring::verify/cores=1", hot);
+    bench.ratio_to_peer("aws-lc-rs verify / hot", "aws-lc-rs::verify/cores=1", hot);
+    bench.ratio_to_peer("graviola verify / hot", "graviola::verify/cores=1", hot);
+    bench.ratio_to_peer("ed25519-zebra batch / cold", "ed25519-zebra::batch/cores=1", cold);
 }
