@@ -27,54 +27,63 @@ pub(super) fn sums_bytes(sums: &[u32]) -> Vec<u8> {
     sums.iter().flat_map(|sum| sum.to_le_bytes()).collect()
 }
 
-/// Where pages go that are read.
-pub(super) enum Target<'a> {
-    /// Into the region they belong to.
-    Region(&'a mut Region),
-    /// Nowhere: they are only checked.
-    Scratch(Vec<u8>),
-}
-
-impl Target<'_> {
-    fn pages(&mut self, range: Range<usize>) -> &mut [u8] {
-        match self {
-            Self::Region(region) => region.load_pages(range),
-            Self::Scratch(bytes) => {
-                bytes.resize(range.len() * PAGE_BYTES, 0);
-                bytes
-            }
-        }
-    }
-}
-
 /// Where problems go: an error stops the reading, `Ok` goes on.
 pub(super) type OnProblem<'a> = &'a mut dyn FnMut(Problem) -> Result<(), CheckpointError>;
 
-/// Reads and checks all pages of a region and returns their sums.
-pub(super) fn read(
-    disk: &dyn Disk,
-    dir: &Path,
-    image: usize,
-    entry: &Entry,
-    mut target: Target<'_>,
-    on_problem: OnProblem<'_>,
-) -> Result<Vec<u32>, CheckpointError> {
-    let pages = pages_of(entry.slot_bytes * entry.slots);
-    let Some(sums) = read_sums(disk, dir, image, entry, pages, on_problem)? else {
-        return Ok(Vec::new());
-    };
-    let path = pages_file(dir, image, &entry.name);
-    let Some(file) = open_whole(disk, &path, &entry.name, pages * PAGE_BYTES, on_problem)? else {
-        return Ok(sums);
-    };
-    for start in (0..pages).step_by(RUN_PAGES) {
-        let range = start..pages.min(start + RUN_PAGES);
-        let bytes = target.pages(range.clone());
-        file.read_at((start * PAGE_BYTES) as u64, bytes)
+/// One image of one region, open for reading: its sums are whole.
+#[derive(Debug)]
+pub(super) struct Image {
+    path: PathBuf,
+    region: String,
+    /// `None` when the file of the pages is missing or short; that was told then.
+    pages: Option<Arc<dyn DiskFile>>,
+    pub(super) sums: Vec<u32>,
+}
+
+impl Image {
+    /// Opens the image and checks its sums; `None` if they are not whole.
+    pub(super) fn open(
+        disk: &dyn Disk,
+        dir: &Path,
+        image: usize,
+        entry: &Entry,
+        on_problem: OnProblem<'_>,
+    ) -> Result<Option<Self>, CheckpointError> {
+        let pages = pages_of(entry.slot_bytes * entry.slots);
+        let Some(sums) = read_sums(disk, dir, image, entry, pages, on_problem)? else {
+            return Ok(None);
+        };
+        let path = pages_file(dir, image, &entry.name);
+        let file = open_whole(disk, &path, &entry.name, pages * PAGE_BYTES, on_problem)?;
+        Ok(Some(Self {
+            path,
+            region: entry.name.clone(),
+            pages: file,
+            sums,
+        }))
+    }
+
+    /// The runs of pages in which the image is read.
+    pub(super) fn runs(&self) -> impl Iterator<Item = Range<usize>> + use<> {
+        let pages = if self.pages.is_some() { self.sums.len() } else { 0 };
+        (0..pages)
+            .step_by(RUN_PAGES)
+            .map(move |start| start..pages.min(start + RUN_PAGES))
+    }
+
+    /// Reads a run of pages into `bytes` and checks each.
+    pub(super) fn read_run(
+        &self,
+        range: Range<usize>,
+        bytes: &mut [u8],
+        on_problem: OnProblem<'_>,
+    ) -> Result<(), CheckpointError> {
+        let file = self.pages.as_ref().expect("runs are those of a file that is there");
+        file.read_at((range.start * PAGE_BYTES) as u64, bytes)
             .map_err(CheckpointError::Read)?;
         for (page, bytes) in range.zip(bytes.chunks_exact(PAGE_BYTES)) {
-            if crc32c::crc32c(bytes) != sums[page] {
-                let (file, region, offset) = (path.clone(), entry.name.clone(), (page * PAGE_BYTES) as u64);
+            if crc32c::crc32c(bytes) != self.sums[page] {
+                let (file, region, offset) = (self.path.clone(), self.region.clone(), (page * PAGE_BYTES) as u64);
                 on_problem(Problem::Page {
                     file,
                     region,
@@ -83,8 +92,26 @@ pub(super) fn read(
                 })?;
             }
         }
+        Ok(())
     }
-    Ok(sums)
+}
+
+/// Reads all pages into the region they belong to, checks them and returns their sums.
+pub(super) fn read(
+    disk: &dyn Disk,
+    dir: &Path,
+    image: usize,
+    entry: &Entry,
+    region: &mut Region,
+    on_problem: OnProblem<'_>,
+) -> Result<Vec<u32>, CheckpointError> {
+    let Some(image) = Image::open(disk, dir, image, entry, on_problem)? else {
+        return Ok(Vec::new());
+    };
+    for range in image.runs() {
+        image.read_run(range.clone(), region.load_pages(range), on_problem)?;
+    }
+    Ok(image.sums)
 }
 
 fn read_sums(

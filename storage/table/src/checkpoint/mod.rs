@@ -18,6 +18,7 @@
 
 mod error;
 mod image;
+mod look;
 mod superblock;
 mod verify;
 mod write;
@@ -31,9 +32,9 @@ use tidegate_disk::{Disk, DiskFile, Lsn, OpenMode};
 
 use crate::{PageSet, Region, RegionSpec};
 pub use error::{CheckpointError, Problem};
-use image::Target;
+pub use look::{ImageReader, SlotInfo, load, superblocks};
 use superblock::{Entry, Slot, Superblock};
-pub use verify::{RegionInfo, Report, SuperblockInfo, verify};
+pub use verify::{RegionInfo, Report, SuperblockInfo, check_image, verify};
 pub use write::{Pages, Progress};
 
 /// The longest meta, in bytes.
@@ -150,14 +151,14 @@ impl CheckpointStore {
     }
 
     fn load(&mut self, newest: &Superblock, regions: &mut [Region]) -> Result<(), CheckpointError> {
-        self.check_directory(&newest.directory)?;
+        check_directory(&self.dir, &self.specs, &newest.directory)?;
         self.sequence = newest.sequence;
         self.lsn = newest.lsn;
         let current = superblock::slot_of(newest.sequence);
         for (at, (entry, region)) in newest.directory.iter().zip(regions.iter_mut()).enumerate() {
             region.load_len(entry.slots)?;
             let stop = &mut |problem| Err(CheckpointError::Damaged(problem));
-            let sums = image::read(&*self.disk, &self.dir, current, entry, Target::Region(region), stop)?;
+            let sums = image::read(&*self.disk, &self.dir, current, entry, region, stop)?;
             self.images[current].regions[at].sums = sums;
             // What the other image holds is not known: it is written whole the next time.
             self.images[1 - current].regions[at]
@@ -179,22 +180,6 @@ impl CheckpointStore {
         again().map_err(CheckpointError::of_disk)
     }
 
-    fn check_directory(&self, directory: &[Entry]) -> Result<(), CheckpointError> {
-        let same = directory.len() == self.specs.len()
-            && directory
-                .iter()
-                .zip(&self.specs)
-                .all(|(e, s)| e.name == s.name && e.slot_bytes == s.slot_bytes);
-        if same {
-            return Ok(());
-        }
-        let found = directory.iter().map(|entry| entry.name.clone()).collect();
-        Err(CheckpointError::OtherRegions {
-            dir: self.dir.clone(),
-            found,
-        })
-    }
-
     /// The last log record that the newest durable checkpoint covers; zero before the first checkpoint.
     #[must_use]
     pub const fn lsn(&self) -> Lsn {
@@ -206,4 +191,21 @@ impl CheckpointStore {
     pub const fn sequence(&self) -> u64 {
         self.sequence
     }
+}
+
+/// Refuses a checkpoint of other regions than the program's.
+fn check_directory(dir: &Path, specs: &[RegionSpec], directory: &[Entry]) -> Result<(), CheckpointError> {
+    let same = directory.len() == specs.len()
+        && directory
+            .iter()
+            .zip(specs)
+            .all(|(e, s)| e.name == s.name && e.slot_bytes == s.slot_bytes);
+    if same {
+        return Ok(());
+    }
+    let found = directory.iter().map(|entry| entry.name.clone()).collect();
+    Err(CheckpointError::OtherRegions {
+        dir: dir.to_owned(),
+        found,
+    })
 }

@@ -6,10 +6,10 @@ use tidegate_disk::{Disk, Lsn, OpenMode};
 
 use super::{
     CheckpointError, Problem,
-    image::{self, Target},
-    superblock::{self, Superblock},
+    image::Image,
+    superblock::{self, Entry, Superblock},
 };
-use crate::pages::pages_of;
+use crate::{PAGE_BYTES, pages::pages_of};
 
 /// A region in a checkpoint.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,13 +20,17 @@ pub struct RegionInfo {
     pub slot_bytes: usize,
     /// How many slots it has.
     pub slots: usize,
+    /// CRC32C of the list of its pages' sums: what the superblock knows the image by.
+    pub sums_crc: u32,
 }
 
-/// The newest checkpoint in a folder.
+/// A checkpoint in a folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SuperblockInfo {
     /// How many checkpoints there had been, this one included.
     pub sequence: u64,
+    /// Its image and superblock slot: 0 (`a`) or 1 (`b`).
+    pub image: usize,
     /// The last log record that it covers.
     pub lsn: Lsn,
     /// What the owner stored with it.
@@ -67,34 +71,79 @@ pub fn verify(disk: &dyn Disk, dir: &Path) -> Result<Report, CheckpointError> {
         Err(other) => return Err(other),
     };
     let Some(newest) = newest else { return Ok(report) };
-    for entry in &newest.directory {
-        let note = &mut |problem| {
-            report.problems.push(problem);
-            Ok(())
-        };
-        image::read(
-            disk,
-            dir,
-            superblock::slot_of(newest.sequence),
-            entry,
-            Target::Scratch(Vec::new()),
-            note,
-        )?;
-        report.pages += pages_of(entry.slot_bytes * entry.slots);
-    }
-    report.newest = Some(info(newest));
+    let newest = info(newest);
+    let (pages, problems) = check_image(disk, dir, &newest, &mut |_| {})?;
+    report.pages = pages;
+    report.problems.extend(problems);
+    report.newest = Some(newest);
     Ok(report)
 }
 
-fn info(block: &Superblock) -> SuperblockInfo {
-    let region = |entry: &superblock::Entry| RegionInfo {
+/// Reads the image of one superblock and checks every sum in it: how many pages there are, and everything that is not
+/// what was written. `progress` is told how many pages have been read.
+///
+/// # Errors
+/// [`CheckpointError::Read`].
+pub fn check_image(
+    disk: &dyn Disk,
+    dir: &Path,
+    superblock: &SuperblockInfo,
+    progress: &mut dyn FnMut(usize),
+) -> Result<(usize, Vec<Problem>), CheckpointError> {
+    let (mut pages, mut problems, mut bytes) = (0, Vec::new(), Vec::new());
+    for entry in superblock.entries() {
+        let note = &mut |problem| {
+            problems.push(problem);
+            Ok(())
+        };
+        if let Some(image) = Image::open(disk, dir, superblock.image, &entry, note)? {
+            for run in image.runs() {
+                bytes.resize(run.len() * PAGE_BYTES, 0);
+                image.read_run(run.clone(), &mut bytes, note)?;
+                progress(pages + run.end);
+            }
+        }
+        pages += pages_of(entry.slot_bytes * entry.slots);
+    }
+    Ok((pages, problems))
+}
+
+impl SuperblockInfo {
+    pub(super) fn entries(&self) -> impl Iterator<Item = Entry> {
+        self.regions.iter().map(|region| Entry {
+            name: region.name.clone(),
+            slot_bytes: region.slot_bytes,
+            slots: region.slots,
+            sums_crc: region.sums_crc,
+        })
+    }
+
+    /// How many pages its image has.
+    #[must_use]
+    pub fn pages(&self) -> usize {
+        self.regions.iter().map(RegionInfo::pages).sum()
+    }
+}
+
+impl RegionInfo {
+    /// How many pages its slots lie in.
+    #[must_use]
+    pub const fn pages(&self) -> usize {
+        pages_of(self.slot_bytes * self.slots)
+    }
+}
+
+pub(super) fn info(block: &Superblock) -> SuperblockInfo {
+    let region = |entry: &Entry| RegionInfo {
         name: entry.name.clone(),
         slot_bytes: entry.slot_bytes,
         slots: entry.slots,
+        sums_crc: entry.sums_crc,
     };
     let regions = block.directory.iter().map(region).collect();
     SuperblockInfo {
         sequence: block.sequence,
+        image: superblock::slot_of(block.sequence),
         lsn: block.lsn,
         meta: block.meta.clone(),
         regions,
