@@ -1,6 +1,6 @@
 //! What a batch came to.
 
-use tidegate_channel::{BatchHeader, Credit, FinalTerms, LeafPrivate, LeafPublic, Outcome, RefuseReason};
+use tidegate_channel::{BatchHeader, ChannelEntry, Credit, FinalTerms, LeafPrivate, LeafPublic, Outcome, RefuseReason};
 use tidegate_crypto::merkle::{self, Tree};
 use tidegate_types::{BatchNumber, ClientCounter, Digest, Height, HubCounter, KeyBytes, UnixMillis};
 
@@ -45,6 +45,44 @@ pub struct Refusal {
     pub leaf: HubCounter,
 }
 
+/// The channels whose entries in the state tree a batch changed, with those entries as of its end. A channel may be there
+/// twice, with the same entry.
+#[derive(Clone, Debug, Default)]
+pub struct Changes {
+    slots: Vec<u32>,
+    entries: Vec<ChannelEntry>,
+}
+
+impl Changes {
+    /// The channels' numbers, each with its entry.
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = (u32, &ChannelEntry)> {
+        self.slots.iter().copied().zip(&self.entries)
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// True if nothing changed.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.slots.is_empty()
+    }
+
+    /// Empties it, keeping its memory.
+    pub fn clear(&mut self) {
+        self.slots.clear();
+        self.entries.clear();
+    }
+
+    pub(crate) fn push(&mut self, slot: u32, entry: ChannelEntry) {
+        self.slots.push(slot);
+        self.entries.push(entry);
+    }
+}
+
 /// A batch, executed and not yet durable. Its buffers are used again by the next batch.
 #[derive(Debug)]
 pub struct Executed {
@@ -56,6 +94,8 @@ pub struct Executed {
     pub refusals: Vec<Refusal>,
     /// The tree over the leaves' digests.
     pub tree: Tree,
+    /// What it changed in the state tree; empty unless [`crate::Engine::note_changes`] asks for it.
+    pub changes: Changes,
     pub(crate) digests: Vec<Digest>,
 }
 
@@ -76,6 +116,7 @@ impl Default for Executed {
             leaves: Vec::new(),
             refusals: Vec::new(),
             tree: Tree::build(merkle::RECEIPTS, &[]),
+            changes: Changes::default(),
             digests: Vec::new(),
         }
     }

@@ -26,7 +26,7 @@ mod slots;
 mod store;
 
 pub use engine::{Engine, EngineError, Opened, Screen};
-pub use executed::{Answer, Executed, LeafOut, Refusal};
+pub use executed::{Answer, Changes, Executed, LeafOut, Refusal};
 pub use input::{AckInput, BlockInput, CloseInput, Input, InputError, PayInput};
 pub use policy::{MAX_UNFIRM_CREDITS, Policy, PolicyError};
 pub use query::{ChannelView, LockView, PaymentProof, ProofLink, StoredLeaf};

@@ -5,16 +5,17 @@
 //! (pages of closed payment ids, oldest first).
 
 use bytemuck::{Pod, Zeroable};
+use tidegate_channel::ChannelEntry;
 use tidegate_crypto::merkle::LockTree;
 
 use crate::slots::{Allocation, Link, Linked};
 
 /// A channel can be paid and pay.
-pub(crate) const ACTIVE: u32 = 1;
+pub(crate) const ACTIVE: u32 = ChannelEntry::ACTIVE;
 /// The final leaf has been made; nothing moves any more.
-pub(crate) const FROZEN: u32 = 2;
+pub(crate) const FROZEN: u32 = ChannelEntry::CLOSING;
 /// The ledger has paid both sides.
-pub(crate) const SETTLED: u32 = 3;
+pub(crate) const SETTLED: u32 = ChannelEntry::SETTLED;
 
 /// What the whole state starts from.
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]

@@ -14,6 +14,7 @@
 
 mod ack;
 mod balance;
+mod entry;
 mod header;
 mod leaf;
 mod lock;
@@ -25,6 +26,7 @@ pub mod wallet;
 
 pub use ack::{Ack, LeafRef, StateRef};
 pub use balance::{BalanceError, HalfSums, client_balance, hub_balance};
+pub use entry::{ChannelEntry, EntryProof, EntryProofError};
 pub use header::{BatchHeader, HeaderError, SignedHeader};
 pub use leaf::{Credit, LeafKind, LeafPrivate, LeafPublic, credit_salt, credited_root, leaf_digest, opening_leaf};
 pub use lock::{Condition, Lock};

@@ -21,7 +21,7 @@ pub use binary::{LIST, OUTCOMES, RECEIPTS, TRANSACTIONS, Tree, TreeKind, UTXO, p
 pub use lock_batch::{LockChange, LockScratch, LockTrees, update_lock_trees};
 pub use lock_tree::{LOCK_PATH_LEN, LockTree};
 pub use roots::{RootsScratch, roots};
-pub use state::{StateTree, state_root};
+pub use state::{StatePathError, StateTree, state_path_len, state_root, verify_state_path};
 
 use tidegate_types::Digest;
 

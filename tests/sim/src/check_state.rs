@@ -21,7 +21,7 @@ pub struct Facts {
 impl Facts {
     /// The facts of an engine.
     #[must_use]
-    pub fn of<S: Slots>(engine: &Engine<S>) -> Self {
+    pub fn of<S: Slots + Sync>(engine: &Engine<S>) -> Self {
         let opened = engine.opened();
         let (value, capacity) = engine.value();
         Self {

@@ -56,6 +56,7 @@ impl<S: Slots> Engine<S> {
         };
         self.store.meta_mut().channels = slot + 1;
         self.index.insert(id, slot);
+        self.opened_or_settled.push(slot);
     }
 
     /// The ledger has paid both sides: the channel's records go, its name and last digests stay.
@@ -78,5 +79,6 @@ impl<S: Slots> Engine<S> {
         record.status = SETTLED;
         (record.leaf_oldest, record.leaf_newest, record.leaf_count) = (0, 0, 0);
         (record.answer_oldest, record.answer_newest) = (0, 0);
+        self.opened_or_settled.push(slot);
     }
 }

@@ -3,13 +3,13 @@
 mod ack;
 mod block;
 mod close;
+mod entries;
 mod pay;
 mod seal;
 mod touch;
 
 use hashbrown::HashMap;
 use tidegate_channel::RefuseReason;
-use tidegate_crypto::merkle;
 use tidegate_types::{Amount, BatchNumber, ChannelId, Digest, Fixed, Height, KeyBytes, LedgerId, UnixMillis};
 
 use crate::executed::{Executed, Refusal};
@@ -38,6 +38,9 @@ pub struct Engine<S> {
     touches: Touches,
     outcome_log: Vec<u8>,
     page_scratch: Box<pay::PageScratch>,
+    /// Channels that blocks of this batch opened or settled.
+    opened_or_settled: Vec<u32>,
+    notes_changes: bool,
 }
 
 /// Why an engine cannot be created, opened, or executed a batch on.
@@ -131,6 +134,8 @@ impl<S: Slots> Engine<S> {
             touches: Touches::default(),
             outcome_log: Vec::new(),
             page_scratch: Box::default(),
+            opened_or_settled: Vec::new(),
+            notes_changes: false,
             store,
         })
     }
@@ -214,11 +219,13 @@ impl<S: Slots> Engine<S> {
             .begin(self.store.meta().channels as usize + opened_count(inputs));
         self.outcome_log.clear();
         out.refusals.clear();
+        out.changes.clear();
         for (index, input) in inputs.iter().enumerate() {
             let index = u32::try_from(index).expect("a batch has fewer than 2³² inputs");
             self.execute_one(index, input, out);
         }
         self.seal(time, out);
+        self.list_changes(&mut out.changes);
         Ok(())
     }
 
@@ -267,17 +274,6 @@ impl<S: Slots> Engine<S> {
         }
     }
 
-    /// A digest of the state of all channels: equal states, equal digest. Blocks without channel events do not change it.
-    ///
-    /// Costs a hash per channel; for shutdown, `verify` and status pages.
-    #[must_use]
-    pub fn state_root(&self) -> Digest {
-        let leaves: Vec<Digest> = (0..self.store.meta().channels)
-            .map(|slot| state_leaf(self.store.channels.get(slot)))
-            .collect();
-        merkle::state_root(&leaves)
-    }
-
     /// The sum of all channels that are not settled, and that of their capacities: equal if value is conserved.
     #[must_use]
     pub fn value(&self) -> (u128, u128) {
@@ -295,27 +291,6 @@ impl<S: Slots> Engine<S> {
     pub(crate) fn record_mut(&mut self, slot: u32) -> &mut ChannelRecord {
         self.store.channels.get_mut(slot)
     }
-}
-
-fn state_leaf(channel: &ChannelRecord) -> Digest {
-    let mut bytes = [0; 192];
-    let parts: [&[u8]; 9] = [
-        &channel.id,
-        &channel.state_digest,
-        &channel.leaf_digest,
-        &channel.ack_message_digest,
-        &channel.c.to_le_bytes(),
-        &channel.h.to_le_bytes(),
-        &channel.acked_h.to_le_bytes(),
-        &channel.status.to_le_bytes(),
-        &channel.ack_h.to_le_bytes(),
-    ];
-    let mut at = 0;
-    for part in parts {
-        bytes[at..at + part.len()].copy_from_slice(part);
-        at += part.len();
-    }
-    tidegate_crypto::hash::hash(tidegate_crypto::hash::Domain::StateLeaf, &bytes)
 }
 
 fn opened_count(inputs: &[Input]) -> usize {

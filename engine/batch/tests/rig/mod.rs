@@ -7,6 +7,7 @@ use tidegate_batch::{
 use tidegate_channel::wallet::{LeafView, SettleOn, Wallet};
 use tidegate_channel::{ChannelTerms, Condition, Lock, Operation, encode_operations};
 use tidegate_crypto::keys::SecretKey;
+use tidegate_crypto::merkle::StateTree;
 use tidegate_types::{
     Age, Amount, ChannelId, Digest, Height, KeyBytes, LedgerId, OutPoint, PaymentId, SignatureBytes, Txid, UnixMillis,
 };
@@ -35,6 +36,8 @@ pub(crate) struct Rig {
     pub(crate) next_payment: u64,
     /// Every input of every batch, for a replay.
     pub(crate) history: Vec<Vec<Input>>,
+    /// Kept from what each batch says it changed.
+    pub(crate) tree: StateTree,
 }
 
 pub(crate) fn policy() -> Policy {
@@ -76,7 +79,9 @@ impl Rig {
     pub(crate) fn new(clients: u32) -> Self {
         let hub = SecretKey::from_seed([7; 32]);
         let ledger = LedgerId::from_bytes([9; 32]);
-        let engine = Engine::create(tables(), hub.public().bytes(), ledger, policy(), [3; 32]).expect("empty tables");
+        let mut engine =
+            Engine::create(tables(), hub.public().bytes(), ledger, policy(), [3; 32]).expect("empty tables");
+        engine.note_changes(true);
         let mut rig = Self {
             engine,
             hub,
@@ -87,6 +92,7 @@ impl Rig {
             now: 1_000,
             next_payment: 1,
             history: Vec::new(),
+            tree: StateTree::default(),
         };
         let mut opened = Vec::new();
         for n in 0..clients {
@@ -150,6 +156,10 @@ impl Rig {
         self.history.push(inputs);
         let (held, capacity) = self.engine.value();
         assert_eq!(held, capacity, "value is conserved");
+        let (slots, digests): (Vec<_>, Vec<_>) = self.out.changes.iter().map(|(s, e)| (s, e.digest())).unzip();
+        self.tree.update(&slots, &digests);
+        let rebuilt = self.engine.state_root();
+        assert_eq!(self.tree.root(), rebuilt, "a batch says all that it changes");
     }
 
     pub(crate) fn mine(&mut self, blocks: u32) -> Input {

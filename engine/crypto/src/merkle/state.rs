@@ -12,12 +12,21 @@
 //!
 //! The count is under the root, so a zero digest that stands for an absent slot is never mistaken for a slot.
 
+use rayon::prelude::*;
 use tidegate_types::Digest;
 
 use super::{LANES, count_of, root_over};
 use crate::hash::{Domain, hash_many, hash_many_refs};
 
-/// The root over the digests of all slots, in slot order.
+mod path;
+
+pub use path::{StatePathError, state_path_len, verify_state_path};
+
+/// Nodes that one thread hashes at a time. Below that many, waking another costs more than it saves.
+const PER_THREAD: usize = 4096;
+
+/// The root over the digests of all slots, in slot order. Large states are hashed on the current rayon pool; the root is
+/// the same on any number of threads.
 ///
 /// # Panics
 /// At 2³² slots and above.
@@ -35,7 +44,19 @@ pub fn state_root(leaves: &[Digest]) -> Digest {
 }
 
 fn level_above(level: &[Digest]) -> Vec<Digest> {
-    let mut above = vec![Digest::ZERO; level.len().div_ceil(4)];
+    let mut above = zeroed(level.len().div_ceil(4));
+    if above.len() <= PER_THREAD {
+        hash_groups(level, &mut above);
+    } else {
+        let chunks = above.par_chunks_mut(PER_THREAD);
+        let below = level.par_chunks(PER_THREAD * 4);
+        chunks.zip(below).for_each(|(above, level)| hash_groups(level, above));
+    }
+    above
+}
+
+/// One node for each four of `level`; what the last lacks is zero.
+fn hash_groups(level: &[Digest], above: &mut [Digest]) {
     let (whole, rest) = level.as_chunks::<4>();
     let (head, tail) = above.split_at_mut(whole.len());
     hash_many::<128>(Domain::StateNode, bytemuck::cast_slice(whole), head);
@@ -44,7 +65,11 @@ fn level_above(level: &[Digest]) -> Vec<Digest> {
         last[..rest.len()].copy_from_slice(rest);
         hash_many::<128>(Domain::StateNode, &[bytemuck::cast(last)], tail);
     }
-    above
+}
+
+/// Zero digests in memory that the system hands out zeroed: whoever writes first to a page takes its fault.
+fn zeroed(count: usize) -> Vec<Digest> {
+    bytemuck::cast_vec(vec![[0_u8; 32]; count])
 }
 
 /// The state tree with all its nodes, 43 bytes a slot: an update hashes only what lies above the changed slots.
@@ -68,7 +93,40 @@ pub struct StateTree {
 }
 
 impl StateTree {
-    /// The tree over the digests of all slots, in slot order.
+    /// The tree over `count` slots whose digests `fill` writes: it is called with the number of a first slot and the
+    /// digests of that and the following ones, from the threads of the current rayon pool in any order.
+    ///
+    /// ```
+    /// use tidegate_crypto::merkle::{StateTree, state_root};
+    /// use tidegate_types::Digest;
+    /// let digest = |slot: u32| Digest::from_bytes([u8::try_from(slot % 251).unwrap(); 32]);
+    /// let tree = StateTree::build_with(10_000, |first, digests| {
+    ///     (first..).zip(digests).for_each(|(slot, out)| *out = digest(slot));
+    /// });
+    /// assert_eq!(tree.root(), state_root(&(0..10_000).map(digest).collect::<Vec<_>>()));
+    /// ```
+    #[must_use]
+    pub fn build_with(count: u32, fill: impl Fn(u32, &mut [Digest]) + Sync) -> Self {
+        let mut leaves = zeroed(count as usize);
+        let fill = |index: usize, chunk: &mut [Digest]| {
+            let first = u32::try_from(index * PER_THREAD).expect("below the count");
+            fill(first, chunk);
+        };
+        if leaves.len() <= PER_THREAD {
+            leaves
+                .chunks_mut(PER_THREAD)
+                .enumerate()
+                .for_each(|(i, chunk)| fill(i, chunk));
+        } else {
+            leaves
+                .par_chunks_mut(PER_THREAD)
+                .enumerate()
+                .for_each(|(i, chunk)| fill(i, chunk));
+        }
+        Self::build(leaves)
+    }
+
+    /// The tree over the digests of all slots, in slot order. Large trees are hashed on the current rayon pool.
     ///
     /// # Panics
     /// At 2³² slots and above.
@@ -89,6 +147,21 @@ impl StateTree {
     #[must_use]
     pub const fn count(&self) -> u32 {
         self.count
+    }
+
+    /// The digest of a slot; `None` at [`StateTree::count`] and above.
+    #[must_use]
+    pub fn leaf(&self, slot: u32) -> Option<Digest> {
+        (slot < self.count).then(|| self.levels[0][slot as usize])
+    }
+
+    /// Bytes of memory that the nodes take.
+    #[must_use]
+    pub fn heap_bytes(&self) -> usize {
+        self.levels
+            .iter()
+            .map(|level| level.capacity() * size_of::<Digest>())
+            .sum()
     }
 
     /// The root: [`state_root`] over all slots.
@@ -136,11 +209,16 @@ impl StateTree {
             if depth == self.levels.len() {
                 self.levels.push(Vec::new());
             }
+            let level = &mut self.levels[depth];
+            let need = if len == 1 { 1 } else { len.next_multiple_of(4) };
+            if need > level.capacity() {
+                // An eighth ahead, not twice as much: ten million slots take 430 MB, and that is to be all.
+                level.reserve_exact(need - level.len() + level.len() / 8);
+            }
+            level.resize(need, Digest::ZERO);
             if len == 1 {
-                self.levels[depth].resize(1, Digest::ZERO);
                 return;
             }
-            self.levels[depth].resize(len.next_multiple_of(4), Digest::ZERO);
             len = len.div_ceil(4);
         }
     }

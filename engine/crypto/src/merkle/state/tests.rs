@@ -123,3 +123,143 @@ proptest! {
         }
     }
 }
+
+/// Builds on 1, 2 and 4 threads; sizes around the one at which other threads are woken.
+#[test]
+fn the_root_does_not_depend_on_the_number_of_threads() {
+    for count in [PER_THREAD, PER_THREAD + 1, 4 * PER_THREAD + 3, 9 * PER_THREAD + 17] {
+        let leaves = leaves_of(7, u32::try_from(count).expect("a small state"));
+        let expected = slow_root(&leaves);
+        for threads in [1, 2, 4] {
+            let pool = rayon::ThreadPoolBuilder::new()
+                .num_threads(threads)
+                .build()
+                .expect("threads");
+            let [all, filled, updated] = pool.install(|| {
+                let fill = |first: u32, out: &mut [Digest]| {
+                    out.copy_from_slice(&leaves[first as usize..][..out.len()]);
+                };
+                let mut tree = StateTree::build(leaves_of(8, 5));
+                let slots: Vec<u32> = (0..).take(leaves.len()).collect();
+                tree.update(&slots, &leaves);
+                let filled = StateTree::build_with(u32::try_from(count).expect("small"), fill);
+                [state_root(&leaves), filled.root(), tree.root()]
+            });
+            assert_eq!(
+                [all, filled, updated],
+                [expected; 3],
+                "{count} slots on {threads} threads"
+            );
+        }
+    }
+}
+
+#[test]
+fn growth_takes_little_more_memory_than_the_nodes() {
+    let mut tree = StateTree::default();
+    for first in (0..200_000_u32).step_by(1000) {
+        let slots: Vec<u32> = (first..first + 1000).collect();
+        tree.update(&slots, &vec![Digest::from_bytes([1; 32]); 1000]);
+    }
+    assert!(tree.heap_bytes() < 200_000 * 32 * 3 / 2, "{} bytes", tree.heap_bytes());
+}
+
+mod paths {
+    use super::*;
+
+    fn check(leaves: &[Digest], slot: u32, path: &[Digest], root: &Digest) -> Result<(), StatePathError> {
+        verify_state_path(&leaves[slot as usize], slot, count_of(leaves), path, root)
+    }
+
+    #[test]
+    fn every_slot_of_every_small_state_has_a_path_that_holds() {
+        for count in 1..=90 {
+            let leaves = leaves_of(9, count);
+            let tree = StateTree::build(leaves.clone());
+            for slot in 0..count {
+                let path: Vec<_> = tree.path(slot).collect();
+                assert_eq!(path.len(), state_path_len(count), "{count} slots");
+                assert_eq!(
+                    check(&leaves, slot, &path, &tree.root()),
+                    Ok(()),
+                    "slot {slot} of {count}"
+                );
+                assert_eq!(tree.leaf(slot), Some(leaves[slot as usize]));
+            }
+            assert_eq!(tree.leaf(count), None);
+        }
+    }
+
+    /// Whatever is bent, the proof fails: leaf, slot, count, any digest of the path, its length, the root.
+    #[test]
+    fn a_bent_proof_fails() {
+        for (count, slot) in [(1, 0), (4, 3), (5, 4), (64, 17), (65, 64), (341, 300)] {
+            let leaves = leaves_of(10, count);
+            let tree = StateTree::build(leaves.clone());
+            let (leaf, root) = (leaves[slot as usize], tree.root());
+            let path: Vec<_> = tree.path(slot).collect();
+            let fails = |leaf, slot, count, path: &[Digest], root| {
+                assert!(verify_state_path(&leaf, slot, count, path, &root).is_err());
+            };
+            assert_eq!(verify_state_path(&leaf, slot, count, &path, &root), Ok(()));
+            for bit in 0..256 {
+                fails(flipped(leaf, bit), slot, count, &path, root);
+                fails(leaf, slot, count, &path, flipped(root, bit));
+                for place in 0..path.len() {
+                    let mut bent = path.clone();
+                    bent[place] = flipped(bent[place], bit);
+                    fails(leaf, slot, count, &bent, root);
+                }
+            }
+            for other in (0..2 * count).filter(|&other| other != slot) {
+                fails(leaf, other, count, &path, root);
+            }
+            for other in (1..4 * count).filter(|&other| other != count) {
+                fails(leaf, slot, other, &path, root);
+            }
+            fails(leaf, slot, count, &[&path[..], &[Digest::ZERO; 3]].concat(), root);
+            fails(leaf, slot, count, &path[..path.len().saturating_sub(1)], Digest::ZERO);
+            (1..path.len()).for_each(|shorter| fails(leaf, slot, count, &path[..shorter], root));
+        }
+    }
+
+    /// A node is no slot: the path above it is one level short, and with the count that would fit the root is another.
+    #[test]
+    fn an_inner_node_does_not_pass_for_a_slot() {
+        let leaves = leaves_of(11, 64);
+        let tree = StateTree::build(leaves.clone());
+        let (node, path) = (level_above(&leaves)[5], tree.path(20).skip(3).collect::<Vec<_>>());
+        assert!(verify_state_path(&node, 5, 64, &path, &tree.root()).is_err());
+        assert_eq!(
+            verify_state_path(&node, 5, 16, &path, &tree.root()),
+            Err(StatePathError::OtherRoot)
+        );
+    }
+
+    fn flipped(digest: Digest, bit: usize) -> Digest {
+        let mut bytes = *digest.as_bytes();
+        bytes[bit / 8] ^= 1 << (bit % 8);
+        Digest::from_bytes(bytes)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(48))]
+
+        #[test]
+        fn paths_hold_after_updates(
+            count in 1_u32..3000,
+            changes in prop::collection::vec((any::<prop::sample::Index>(), any::<[u8; 32]>()), 1..40),
+            pick: prop::sample::Index,
+        ) {
+            let mut leaves = leaves_of(12, count);
+            let mut tree = StateTree::build(leaves.clone());
+            let slots: Vec<u32> =
+                changes.iter().map(|(at, _)| u32::try_from(at.index(count as usize)).expect("below count")).collect();
+            let digests: Vec<_> = changes.iter().map(|(_, bytes)| Digest::from_bytes(*bytes)).collect();
+            slots.iter().zip(&digests).for_each(|(&slot, &digest)| leaves[slot as usize] = digest);
+            tree.update(&slots, &digests);
+            let slot = u32::try_from(pick.index(count as usize)).expect("below count");
+            prop_assert_eq!(check(&leaves, slot, &tree.path(slot).collect::<Vec<_>>(), &tree.root()), Ok(()));
+        }
+    }
+}
