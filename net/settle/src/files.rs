@@ -1,12 +1,11 @@
 //! The node's files: made once, read at open.
 
 use std::path::Path;
-use std::sync::Arc;
 
 use tidegate_disk::{Disk, DiskError, OpenMode};
 use tidegate_ledger::{Block, LedgerParams};
 use tidegate_types::{DecodeError, Fixed, LedgerId, fixed_struct};
-use tidegate_wal::{LogConfig, LogReader, Lsn, PAGE_BYTES};
+use tidegate_wal::{LogConfig, LogError, LogReader, Lsn, PAGE_BYTES, Tail};
 
 use crate::{OpenError, QueryError};
 
@@ -98,12 +97,8 @@ pub(crate) fn log_config(identity: u64, params: &LedgerParams) -> LogConfig {
     }
 }
 
-/// The record of a block.
-pub(crate) fn record(block: &Block) -> Vec<u8> {
-    let mut record = vec![RECORD_BLOCK];
-    record.extend(block.encode());
-    record
-}
+/// What stands before a block in its record.
+pub(crate) const RECORD_HEAD: [u8; 1] = [RECORD_BLOCK];
 
 /// The block of a record.
 pub(crate) fn block_of(record: &[u8]) -> Result<Block, DecodeError> {
@@ -117,15 +112,24 @@ pub(crate) fn block_of(record: &[u8]) -> Result<Block, DecodeError> {
     }
 }
 
-/// The blocks of a node's log from the first, read back from the disk one at a time.
+/// The blocks of a node's log from the first, read back from the disk one at a time. Nothing is locked or changed by it.
 #[derive(Debug)]
 pub struct Blocks {
     reader: LogReader,
 }
 
 impl Blocks {
-    pub(crate) fn open(disk: &Arc<dyn Disk>, dir: &Path, identity: u64) -> Result<Self, QueryError> {
-        let reader = LogReader::open(&**disk, dir, identity, Lsn::FIRST)?;
+    /// The blocks of the node in the folder `dir`, which may be running: then they end with a block that is whole.
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    pub fn open(disk: &dyn Disk, dir: &Path) -> Result<Self, OpenError> {
+        let file = NodeFile::read(disk, dir)?;
+        Ok(Self::of(disk, dir, file.log_identity)?)
+    }
+
+    pub(crate) fn of(disk: &dyn Disk, dir: &Path, identity: u64) -> Result<Self, LogError> {
+        let reader = LogReader::open(disk, dir, identity, Lsn::FIRST)?;
         Ok(Self { reader })
     }
 
@@ -142,5 +146,22 @@ impl Blocks {
             Ok(block) => Ok(Some(block)),
             Err(error) => Err(QueryError::Record { height, error }),
         }
+    }
+
+    /// The next block as [`Block::encode`] makes it, or `None` after the last.
+    ///
+    /// # Errors
+    /// [`QueryError::Log`].
+    pub fn next_encoded(&mut self) -> Result<Option<&[u8]>, QueryError> {
+        let record = self.reader.next_record()?;
+        Ok(record.and_then(|record| record.payload.split_first().map(|(_, block)| block)))
+    }
+
+    /// Reads on to the end and judges it: what follows the last block.
+    ///
+    /// # Errors
+    /// [`QueryError::Log`], above all if a block that was durable is not whole.
+    pub fn tail(self) -> Result<Tail, QueryError> {
+        Ok(self.reader.tail()?)
     }
 }

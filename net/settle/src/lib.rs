@@ -20,6 +20,7 @@
 //!
 //! Nothing here opens a socket, starts a thread, reads a clock, or decides a rule of the ledger.
 
+mod create;
 mod error;
 mod files;
 mod index;
@@ -27,8 +28,10 @@ mod node;
 mod query;
 mod store;
 
+pub use create::NewNode;
 pub use error::{AuditError, CreateError, OpenError, QueryError, SubmitError, TickError};
 pub use files::Blocks;
 pub use node::{Node, NodeOptions};
 pub use query::{Audit, TransactionStatus};
 pub use store::TableStore;
+pub use tidegate_wal::Tail;

@@ -9,13 +9,11 @@ use tidegate_ledger::{
     Applied, Block, Chain, Genesis, MAX_OUTPUTS, Mempool, Sealed, Solo, Transaction, Trust, UtxoStore,
 };
 use tidegate_types::{Height, LedgerId, Txid, UnixMillis};
-use tidegate_wal::{Log, LogError, Lsn};
+use tidegate_wal::{Log, LogError, LogReader, Lsn, Record, Tail};
 
-use crate::files::{
-    GENESIS_FILE, NODE_FILE, NodeFile, block_of, log_config, read_file, record, remove_leftovers, write_file,
-};
+use crate::files::{GENESIS_FILE, NodeFile, RECORD_HEAD, block_of, log_config, read_file};
 use crate::index::Index;
-use crate::{CreateError, OpenError, SubmitError, TableStore, TickError};
+use crate::{CreateError, NewNode, OpenError, SubmitError, TableStore, TickError};
 
 /// How a node behaves. Nothing here is a rule of the ledger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,15 +42,83 @@ pub struct Node {
     pub(crate) disk: Arc<dyn Disk>,
     pub(crate) dir: PathBuf,
     pub(crate) file: NodeFile,
-    log: Log,
+    /// Nobody writes while a node is only looked at.
+    writer: Option<Writer>,
     pub(crate) chain: Chain<TableStore>,
     pub(crate) mempool: Mempool,
     pub(crate) index: Index,
-    solo: Option<Solo>,
     options: NodeOptions,
     utxos_max: usize,
     poisoned: bool,
+}
+
+#[derive(Debug)]
+struct Writer {
+    log: Log,
+    solo: Option<Solo>,
     _lock: DirLock,
+}
+
+/// What a node is before its blocks.
+struct Origin {
+    file: NodeFile,
+    chain: Chain<TableStore>,
+    index: Index,
+    options: NodeOptions,
+    utxos_max: usize,
+}
+
+impl Origin {
+    fn read(disk: &dyn Disk, dir: &Path, options: NodeOptions) -> Result<Self, OpenError> {
+        let file = NodeFile::read(disk, dir)?;
+        let bytes = read_file(disk, &dir.join(GENESIS_FILE))?;
+        let genesis = Genesis::parse(&bytes)?;
+        if genesis.ledger() != file.ledger {
+            return Err(OpenError::OtherGenesis {
+                file: dir.join(GENESIS_FILE),
+            });
+        }
+        let utxos_max = options.utxos_max.max(2 * genesis.count() as usize);
+        let store = TableStore::new(utxos_max, file.log_identity.rotate_left(32))?;
+        let mut index = Index::default();
+        // The ledger's name is a hash of every byte, and `create` checked them all.
+        let chain = Chain::from_genesis(&genesis, Trust::OwnRecords, store, |o, u| index.add(o, u))?;
+        Ok(Self {
+            file,
+            chain,
+            index,
+            options,
+            utxos_max,
+        })
+    }
+
+    fn apply(&mut self, record: &Record<'_>) -> Result<(), OpenError> {
+        let height = u32::try_from(record.lsn.get()).map_err(|_| OpenError::TooLong)?;
+        let height = Height::new(height);
+        let block = block_of(record.payload).map_err(|error| OpenError::Record { height, error })?;
+        let applied = self
+            .chain
+            .apply(&block, Trust::OwnRecords)
+            .map_err(|error| OpenError::Block { height, error })?;
+        note(&mut self.index, &block, &applied);
+        Ok(())
+    }
+
+    fn into_node(self, disk: &Arc<dyn Disk>, dir: &Path, writer: Option<Writer>) -> Node {
+        tracing::info!(height = %self.chain.tip().height, outputs = self.chain.store().len(), "settlement node is open");
+        Node {
+            disk: Arc::clone(disk),
+            dir: dir.to_owned(),
+            file: self.file,
+            writer,
+            mempool: Mempool::new(self.options.mempool_bytes),
+            chain: self.chain,
+            index: self.index,
+            options: self.options,
+            utxos_max: self.utxos_max,
+            poisoned: false,
+        }
+    }
 }
 
 impl Node {
@@ -66,19 +132,7 @@ impl Node {
         genesis: &[u8],
         log_identity: u64,
     ) -> Result<LedgerId, CreateError> {
-        let parsed = Genesis::parse(genesis)?;
-        parsed.check()?;
-        disk.create_dir_all(dir)?;
-        let _lock = disk.lock_dir(dir)?;
-        if disk.exists(&dir.join(NODE_FILE))? {
-            return Err(CreateError::Exists { dir: dir.to_owned() });
-        }
-        remove_leftovers(&**disk, dir)?;
-        write_file(&**disk, &dir.join(GENESIS_FILE), genesis)?;
-        let config = log_config(log_identity, &parsed.header().params);
-        Log::create(Arc::clone(disk), dir, config, Lsn::FIRST)?;
-        NodeFile::new(log_identity, parsed.ledger()).write(&**disk, dir)?;
-        Ok(parsed.ledger())
+        NewNode::begin(disk, dir, genesis, log_identity)?.finish()
     }
 
     /// Opens the node in `dir`: builds the ledger from its genesis and applies the blocks of its log. With `key`, the
@@ -92,46 +146,40 @@ impl Node {
         key: Option<SecretKey>,
         options: NodeOptions,
     ) -> Result<Self, OpenError> {
-        let file = NodeFile::read(&**disk, dir)?;
+        let mut origin = Origin::read(&**disk, dir, options)?;
         let lock = disk.lock_dir(dir)?;
-        let bytes = read_file(&**disk, &dir.join(GENESIS_FILE))?;
-        let genesis = Genesis::parse(&bytes)?;
-        if genesis.ledger() != file.ledger {
-            return Err(OpenError::OtherGenesis {
-                file: dir.join(GENESIS_FILE),
-            });
+        let config = log_config(origin.file.log_identity, origin.chain.params());
+        let mut replay = Log::open(Arc::clone(disk), dir, config, Lsn::FIRST)?;
+        while let Some(record) = replay.next_record()? {
+            origin.apply(&record)?;
         }
-        let utxos_max = options.utxos_max.max(2 * genesis.count() as usize);
-        let store = TableStore::new(utxos_max, file.log_identity.rotate_left(32))?;
-        let mut index = Index::default();
-        // The ledger's name is a hash of every byte, and `create` checked them all.
-        let mut chain = Chain::from_genesis(&genesis, Trust::OwnRecords, store, |o, u| index.add(o, u))?;
-        let config = log_config(file.log_identity, chain.params());
-        let log = replay(
-            Log::open(Arc::clone(disk), dir, config, Lsn::FIRST)?,
-            &mut chain,
-            &mut index,
-        )?;
+        let (log, _tail) = replay.finish()?;
         // So that the first block does not wait for it. Without room the blocks will say so.
         match log.segments().prepare() {
             Ok(()) | Err(LogError::NoSpace(_)) => {}
             Err(error) => return Err(OpenError::Log(error)),
         }
-        tracing::info!(height = %chain.tip().height, outputs = chain.store().len(), "settlement node is open");
-        Ok(Self {
-            disk: Arc::clone(disk),
-            dir: dir.to_owned(),
-            file,
+        let writer = Writer {
             log,
-            chain,
-            mempool: Mempool::new(options.mempool_bytes),
-            index,
             solo: key.map(Solo::new),
-            options,
-            utxos_max,
-            poisoned: false,
             _lock: lock,
-        })
+        };
+        Ok(origin.into_node(disk, dir, Some(writer)))
+    }
+
+    /// Builds the ledger of the node in `dir` as [`Node::open`] does, and changes nothing: it takes no lock, repairs
+    /// nothing and makes no blocks. A torn tail is passed over and told.
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    pub fn look(disk: &Arc<dyn Disk>, dir: &Path) -> Result<(Self, Tail), OpenError> {
+        let mut origin = Origin::read(&**disk, dir, NodeOptions::default())?;
+        let mut reader = LogReader::open(&**disk, dir, origin.file.log_identity, Lsn::FIRST)?;
+        while let Some(record) = reader.next_record()? {
+            origin.apply(&record)?;
+        }
+        let tail = reader.tail()?;
+        Ok((origin.into_node(disk, dir, None), tail))
     }
 
     /// Checks a transaction and takes it into the mempool.
@@ -183,15 +231,20 @@ impl Node {
         if self.poisoned {
             return Err(TickError::Poisoned);
         }
-        let solo = self.solo.as_ref().ok_or(TickError::NoKey)?;
+        let Some(Writer {
+            log, solo: Some(solo), ..
+        }) = &mut self.writer
+        else {
+            return Err(TickError::NoKey);
+        };
         // Room is made sure of before the chain moves: a block that is sealed is written.
-        match self.log.segments().prepare() {
+        match log.segments().prepare() {
             Ok(()) => {}
             Err(error @ LogError::NoSpace(_)) => return Err(TickError::NoSpace(error)),
             Err(error) => return Err(self.poison(error)),
         }
         let sealed = solo.seal(&mut self.chain, &mut self.mempool, now)?;
-        if let Err(error) = self.log.append_sync(&[&record(&sealed.block)]) {
+        if let Err(error) = log.append_sync(&[&RECORD_HEAD, &sealed.block.encode()]) {
             return Err(self.poison(error));
         }
         note(&mut self.index, &sealed.block, &sealed.applied);
@@ -211,24 +264,6 @@ impl Node {
         tracing::error!(%error, "the ledger's log failed; the settlement node stops");
         TickError::Log(error)
     }
-}
-
-/// Applies every block of the log.
-fn replay(
-    mut replay: tidegate_wal::Replay,
-    chain: &mut Chain<TableStore>,
-    index: &mut Index,
-) -> Result<Log, OpenError> {
-    while let Some(record) = replay.next_record()? {
-        let height = u32::try_from(record.lsn.get()).map_err(|_| OpenError::TooLong)?;
-        let height = Height::new(height);
-        let block = block_of(record.payload).map_err(|error| OpenError::Record { height, error })?;
-        let applied = chain
-            .apply(&block, Trust::OwnRecords)
-            .map_err(|error| OpenError::Block { height, error })?;
-        note(index, &block, &applied);
-    }
-    Ok(replay.finish()?.0)
 }
 
 /// Takes a block over into the lookup tables.

@@ -138,7 +138,7 @@ impl Node {
     /// # Errors
     /// [`QueryError`].
     pub fn blocks(&self) -> Result<Blocks, QueryError> {
-        Blocks::open(&self.disk, &self.dir, self.file.log_identity)
+        Ok(Blocks::of(&*self.disk, &self.dir, self.file.log_identity)?)
     }
 
     /// Counts everything anew: sums, the tree over the unspent outputs, the lookup tables.

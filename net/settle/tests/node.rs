@@ -11,7 +11,9 @@ use tidegate_disk::{Disk, Fault, FaultKind, FaultyDisk};
 use tidegate_ledger::{
     Block, Event, LedgerParams, MempoolError, Output, Transaction, TransactionError, genesis_outpoint,
 };
-use tidegate_settle::{CreateError, Node, NodeOptions, OpenError, SubmitError, TickError, TransactionStatus};
+use tidegate_settle::{
+    Blocks, CreateError, NewNode, Node, NodeOptions, OpenError, SubmitError, TickError, TransactionStatus,
+};
 use tidegate_types::{LedgerId, OutPoint, UnixMillis};
 
 const CLIENT: u8 = 10;
@@ -356,4 +358,63 @@ fn a_full_table_refuses_instead_of_failing() {
     };
     let mut node = open(&disk, options).expect("the node opens");
     assert_eq!(node.submit(pay(ledger, 1, 5, 9_000)), Err(SubmitError::TableFull));
+}
+
+#[test]
+fn a_look_beside_the_running_node_sees_its_blocks_and_changes_nothing() {
+    let (disk, mut node) = world();
+    node.submit(pay(node.ledger(), 1, 5, 9_000)).expect("it is taken");
+    node.seal(at(0)).expect("a block is made");
+    let handle: Arc<dyn Disk> = Arc::new(disk.clone());
+    let sites = disk.sites();
+    let (mut looked, tail) = Node::look(&handle, dir()).expect("whole");
+    assert_eq!((looked.tip(), tail.torn), (node.tip(), false));
+    assert_eq!(looked.utxos_of(&key(5)).len(), 1);
+    looked.audit().expect("the books hold");
+    assert_eq!(looked.seal(at(9)).map(|_| ()), Err(TickError::NoKey));
+    // A block that never became durable, half written.
+    let site = disk.sites() + 1;
+    disk.arm(Fault {
+        site,
+        kind: FaultKind::Kill,
+        seed: 3,
+    });
+    assert!(node.seal(at(1)).is_err());
+    let left = disk.restart();
+    let before = left.bytes(&dir().join("log-0000000000000001.seg"));
+    let handle: Arc<dyn Disk> = Arc::new(left.clone());
+    let (again, _) = Node::look(&handle, dir()).expect("whole");
+    assert_eq!(again.tip(), looked.tip());
+    assert_eq!(left.sites(), 0, "nothing was written");
+    assert_eq!(left.bytes(&dir().join("log-0000000000000001.seg")), before);
+    assert_eq!(disk.sites(), site, "{sites} calls had been made before");
+}
+
+#[test]
+fn a_node_made_of_anothers_blocks_is_that_node() {
+    let (disk, mut node) = world();
+    node.submit(pay(node.ledger(), 1, 5, 9_000)).expect("it is taken");
+    for second in 0..3 {
+        node.seal(at(second)).expect("a block is made");
+    }
+    let copy = FaultyDisk::new();
+    let handle: Arc<dyn Disk> = Arc::new(copy.clone());
+    let mut new = NewNode::begin(&handle, dir(), &genesis(), 99).expect("a new folder");
+    let mut blocks = Blocks::open(&disk, dir()).expect("the node's");
+    while let Some(block) = blocks.next_encoded().expect("readable") {
+        new.block(block).expect("room");
+    }
+    assert!(!blocks.tail().expect("undamaged").torn);
+    assert!(
+        matches!(
+            open(&copy.restart(), NodeOptions::default()),
+            Err(OpenError::NoNode { .. })
+        ),
+        "not before it is finished"
+    );
+    assert_eq!(new.finish().expect("durable"), node.ledger());
+    let mut made = open(&copy.crash(0), NodeOptions::default()).expect("a node");
+    assert_eq!(made.tip(), node.tip());
+    made.audit().expect("the books hold");
+    made.seal(at(9)).expect("it goes on");
 }

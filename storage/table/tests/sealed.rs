@@ -7,7 +7,10 @@ use tidegate_table::{SealedError, SealedFault, SealedItem, SealedReader, SealedW
 
 const PATH: &str = "/out/snapshot";
 
-/// Parts and their units; one unit takes three blocks.
+/// Parts, each with its units.
+type Parts = Vec<(String, Vec<Vec<u8>>)>;
+
+/// One unit takes three blocks.
 fn content() -> Vec<(&'static str, Vec<Vec<u8>>)> {
     let long = (0..(2 << 20) + 77_u32).map(|n| (n % 251) as u8).collect();
     vec![
@@ -47,9 +50,9 @@ fn write(disk: &Arc<dyn Disk>, content: &[(&str, Vec<Vec<u8>>)]) -> Result<(), S
     Ok(())
 }
 
-fn read(disk: &dyn Disk) -> Result<Vec<(String, Vec<Vec<u8>>)>, SealedError> {
+fn read(disk: &dyn Disk) -> Result<Parts, SealedError> {
     let mut reader = SealedReader::open(disk, Path::new(PATH))?;
-    let mut parts: Vec<(String, Vec<Vec<u8>>)> = Vec::new();
+    let mut parts = Parts::new();
     loop {
         match reader.next_item()? {
             SealedItem::Part(name) => parts.push((name.to_owned(), Vec::new())),
