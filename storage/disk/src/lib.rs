@@ -23,7 +23,7 @@ mod real;
 use std::{fmt, path::Path, sync::Arc};
 
 pub use error::{DiskError, Op};
-pub use faulty::{Fault, FaultKind, FaultyDisk, SiteCount};
+pub use faulty::{Fault, FaultKind, FaultyDisk, Site, SiteCount};
 pub use lock::DirLock;
 pub use lsn::Lsn;
 pub use real::RealDisk;

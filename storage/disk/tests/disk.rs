@@ -179,3 +179,28 @@ fn space_runs_out_and_comes_back() {
     disk.limit_space(None);
     file.write_at(2048, &[3; 2048]).expect("room again");
 }
+
+#[test]
+fn a_call_that_only_looks_fails_once() {
+    let (disk, file) = with_file(None);
+    let path = Path::new("/d/f");
+    let looks = disk.looks();
+    for nth in 1..=3 {
+        disk.arm_look(disk.looks() + nth);
+        let results = [
+            disk.open(path, OpenMode::Read).err(),
+            file.len().err(),
+            file.read_at(0, &mut [0; 8]).err(),
+        ];
+        let failed: Vec<bool> = results.iter().map(Option::is_some).collect();
+        assert_eq!(failed, [nth == 1, nth == 2, nth == 3]);
+        assert!(disk.has_failed());
+    }
+    assert_eq!(disk.looks(), looks + 9);
+    let ops: Vec<Op> = disk.trace().iter().map(|site| site.op).collect();
+    assert_eq!(
+        ops,
+        [Op::Create, Op::SyncDir, Op::Write, Op::Sync],
+        "looking is no site"
+    );
+}

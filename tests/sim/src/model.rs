@@ -1,9 +1,10 @@
 //! What must be there: an engine in memory that executes each durable batch exactly once.
 
-use tidegate_batch::{Engine, Executed, Input, Store, TABLES, VecSlots};
+use tidegate_batch::{Engine, Executed, Input, Slots, Store, TABLES, VecSlots};
 use tidegate_types::{BatchNumber, UnixMillis};
 
 use crate::check_state::Facts;
+use crate::check_whole::Standing;
 use crate::world::{self, World};
 
 /// A batch as it was handed to the log.
@@ -60,9 +61,23 @@ impl Model {
         self.engine.opened().batch
     }
 
+    /// Where each channel stands.
+    #[must_use]
+    pub fn standing(&self) -> Standing {
+        standing(&self.engine)
+    }
+
     /// What the state is known by.
     #[must_use]
     pub fn facts(&self) -> Facts {
         Facts::of(&self.engine)
     }
+}
+
+/// Where each channel of an engine stands.
+#[must_use]
+pub fn standing<S: Slots>(engine: &Engine<S>) -> Standing {
+    (0..engine.opened().channels)
+        .map(|slot| engine.counters(slot))
+        .collect()
 }

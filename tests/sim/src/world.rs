@@ -2,9 +2,9 @@
 
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
-use tidegate_batch::{AckInput, BlockInput, Executed, Input, PayInput, Policy};
+use tidegate_batch::{AckInput, BlockInput, CloseInput, Executed, Input, PayInput, Policy};
 use tidegate_channel::wallet::{LeafView, SettleOn, Wallet};
-use tidegate_channel::{ChannelTerms, Condition, Lock, encode_operations};
+use tidegate_channel::{ChannelTerms, ClientState, Condition, Lock, encode_operations};
 use tidegate_crypto::keys::SecretKey;
 use tidegate_hub::state::Params;
 use tidegate_types::{
@@ -17,8 +17,8 @@ pub const GENESIS_TIME: UnixMillis = UnixMillis::new(1);
 const GENESIS_BLOCK: Digest = Digest::from_bytes([1; 32]);
 const MARGIN: u32 = 2;
 const CAPACITY_SAT: u64 = 1_000_000;
-/// A multiple of 4096 and small, so that segments are often begun and recycled.
-const SEGMENT_BYTES: u64 = 64 << 10;
+/// A multiple of 4096 and small, so that segments are often begun, recycled, and removed when there are too many.
+const SEGMENT_BYTES: u64 = 16 << 10;
 
 struct Client {
     key: SecretKey,
@@ -45,6 +45,12 @@ impl core::fmt::Debug for World {
             .field("height", &self.height)
             .finish_non_exhaustive()
     }
+}
+
+/// A state that is not what its client has signed, or could be.
+fn bent(mut pay: PayInput, bend: impl FnOnce(&mut ClientState)) -> PayInput {
+    bend(&mut pay.state);
+    pay
 }
 
 fn sat(n: u64) -> Amount {
@@ -148,7 +154,8 @@ impl World {
         self.below(of) == 0
     }
 
-    /// The inputs of the next batch: payments, acks, now and then a block, and things that were sent before.
+    /// The inputs of the next batch: payments, acks, now and then a block, things that were sent before, and in half of the
+    /// batches one at any place that must be refused.
     pub fn inputs(&mut self) -> Vec<Input> {
         let mut inputs = Vec::new();
         if self.once_in(4) {
@@ -167,7 +174,45 @@ impl World {
         }
         let signed = inputs.iter().filter(|input| !matches!(input, Input::Block(_)));
         self.sent.extend(signed.take(2).cloned());
+        if self.once_in(2) {
+            let at = self.random.random_range(0..=inputs.len());
+            self.poison(&mut inputs, at);
+        }
         inputs
+    }
+
+    /// Puts one input at place `at` that the hub must refuse without touching those around it.
+    ///
+    /// # Panics
+    /// If `at` is behind the end.
+    pub fn poison(&mut self, inputs: &mut Vec<Input>, at: usize) {
+        let pays: Vec<&PayInput> = inputs
+            .iter()
+            .filter_map(|input| match input {
+                Input::Pay(pay) => Some(pay),
+                _ => None,
+            })
+            .collect();
+        let pay = (!pays.is_empty()).then(|| pays[self.random.random_range(0..pays.len())].clone());
+        let stranger = ChannelId::from_bytes(self.random.random());
+        let poison = match (self.random.random_range(0..7), pay) {
+            (0, Some(pay)) => Input::Pay(bent(pay, |state| state.debit = sat(10 * CAPACITY_SAT))),
+            (1, Some(pay)) => Input::Pay(bent(pay, |state| state.locks_root = Digest::from_bytes([8; 32]))),
+            (2, Some(pay)) => Input::Pay(bent(pay, |state| state.operations = Digest::ZERO)),
+            (3, Some(pay)) => Input::Pay(bent(pay, |state| state.channel = stranger)),
+            (4, _) => Input::Block(BlockInput {
+                height: Height::ZERO,
+                hash: Digest::from_bytes([8; 32]),
+                opened: Vec::new(),
+                closed: vec![stranger],
+            }),
+            (5, _) => Input::Close(CloseInput {
+                channel: stranger,
+                fee: sat(1),
+            }),
+            _ => Input::Refresh(stranger),
+        };
+        inputs.insert(at, poison);
     }
 
     fn block(&mut self) -> Input {

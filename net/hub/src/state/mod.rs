@@ -23,7 +23,7 @@ use tidegate_table::{CheckpointError, CheckpointStore, Lsn};
 use tidegate_types::{BatchNumber, Digest, Height, KeyBytes, LedgerId, OutPoint, UnixMillis};
 use tidegate_wal::{Log, LogConfig, LogError};
 
-pub(crate) use record::append as append_record;
+pub use record::append as append_record;
 pub use recover::{Inspected, inspect};
 pub use slots::RegionSlots;
 

@@ -18,8 +18,11 @@ pub(crate) struct Record {
     pub(crate) inputs: Vec<Input>,
 }
 
-/// Appends the record of a batch to `out`.
-pub(crate) fn append(executed: &Executed, inputs: &[Input], out: &mut Vec<u8>) {
+/// Appends the record of a batch to `out`: what the log makes durable.
+///
+/// # Panics
+/// At 2³² inputs, which no batch holds.
+pub fn append(executed: &Executed, inputs: &[Input], out: &mut Vec<u8>) {
     executed.header.append_to(out);
     u32::try_from(inputs.len())
         .expect("a batch has fewer than 2³² inputs")

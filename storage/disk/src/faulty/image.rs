@@ -1,14 +1,16 @@
 //! One file of the faulty disk: what is seen and what the medium holds.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use super::state::Coin;
 use crate::SECTOR_BYTES;
 
+/// Copies share their bytes until one of them is changed: a test takes many copies of a disk.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Image {
-    seen: Vec<u8>,
-    medium: Vec<u8>,
+    seen: Arc<Vec<u8>>,
+    medium: Arc<Vec<u8>>,
     /// Numbers of the sectors that were written since the last sync.
     unsynced: BTreeSet<usize>,
 }
@@ -23,10 +25,11 @@ impl Image {
             return;
         }
         let end = at + bytes.len();
-        if self.seen.len() < end {
-            self.seen.resize(end, 0);
+        let seen = Arc::make_mut(&mut self.seen);
+        if seen.len() < end {
+            seen.resize(end, 0);
         }
-        self.seen[at..end].copy_from_slice(bytes);
+        seen[at..end].copy_from_slice(bytes);
         self.unsynced.extend(at / SECTOR_BYTES..end.div_ceil(SECTOR_BYTES));
     }
 
@@ -38,16 +41,22 @@ impl Image {
 
     pub(super) fn set_len(&mut self, bytes: usize) {
         let kept = self.seen.len().min(bytes);
-        self.seen.resize(bytes, 0);
+        Arc::make_mut(&mut self.seen).resize(bytes, 0);
         // The cut sector's tail is zeros from now on, and so is whatever grows there later.
         self.unsynced
             .extend(kept / SECTOR_BYTES..self.seen.len().div_ceil(SECTOR_BYTES));
     }
 
     pub(super) fn sync(&mut self) {
-        self.medium.resize(self.seen.len(), 0);
+        self.keep_length();
         for sector in std::mem::take(&mut self.unsynced) {
             self.keep_sector(sector);
+        }
+    }
+
+    fn keep_length(&mut self) {
+        if self.medium.len() != self.seen.len() {
+            Arc::make_mut(&mut self.medium).resize(self.seen.len(), 0);
         }
     }
 
@@ -56,7 +65,7 @@ impl Image {
         let from = sector * SECTOR_BYTES;
         let end = (from + SECTOR_BYTES).min(self.seen.len()).min(self.medium.len());
         if from < end {
-            self.medium[from..end].copy_from_slice(&self.seen[from..end]);
+            Arc::make_mut(&mut self.medium)[from..end].copy_from_slice(&self.seen[from..end]);
         }
     }
 
@@ -71,11 +80,11 @@ impl Image {
     }
 
     pub(super) fn flip(&mut self, at: usize, mask: u8) -> bool {
-        let Some(byte) = self.seen.get_mut(at) else {
+        let Some(byte) = Arc::make_mut(&mut self.seen).get_mut(at) else {
             return false;
         };
         *byte ^= mask;
-        if let Some(byte) = self.medium.get_mut(at) {
+        if let Some(byte) = Arc::make_mut(&mut self.medium).get_mut(at) {
             *byte ^= mask;
         }
         true
@@ -85,14 +94,14 @@ impl Image {
     pub(super) fn after_power_loss(&self, coin: &mut Coin) -> Self {
         let mut left = self.clone();
         if coin.survives() {
-            left.medium.resize(left.seen.len(), 0);
+            left.keep_length();
         }
         for sector in std::mem::take(&mut left.unsynced) {
             if coin.survives() {
                 left.keep_sector(sector);
             }
         }
-        left.seen.clone_from(&left.medium);
+        left.seen = Arc::clone(&left.medium);
         left
     }
 }

@@ -11,7 +11,8 @@
 //!
 //! Every call that changes something is a *site*, numbered from 1. [`FaultyDisk::arm`] picks the site that fails and
 //! how. A failed sync behaves as Linux does: some sectors are written, all are forgotten as unsynced, so that a second
-//! sync succeeds over lost bytes. Reads never fail by plan; [`FaultyDisk::flip`] damages what they return.
+//! sync succeeds over lost bytes. Calls that only look are counted apart, and [`FaultyDisk::arm_look`] picks one that fails;
+//! [`FaultyDisk::flip`] damages what they return.
 //!
 //! Folders are durable as soon as they are made: what storage does there is make its own folder once.
 
@@ -53,6 +54,15 @@ pub struct Fault {
 /// How many sites of each kind have been passed.
 pub type SiteCount = BTreeMap<Op, u64>;
 
+/// A call that changed something, or tried to.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Site {
+    /// The call.
+    pub op: Op,
+    /// The file or folder; for a rename, its name before.
+    pub path: PathBuf,
+}
+
 /// A disk in memory for tests. Copies (`clone`) are handles of the same disk.
 #[derive(Clone)]
 pub struct FaultyDisk {
@@ -91,7 +101,18 @@ impl FaultyDisk {
 
     /// Plans a failure, in place of any planned before. A site that has been passed already never fails.
     pub fn arm(&self, fault: Fault) {
-        self.state().fault = Some(fault);
+        self.state().faults = vec![fault];
+    }
+
+    /// Plans one more failure, beside those planned before.
+    pub fn arm_also(&self, fault: Fault) {
+        self.state().faults.push(fault);
+    }
+
+    /// Plans that the `look`-th call that changes nothing (open, read, length, list, exists), counted from 1, fails with
+    /// `EIO`. Later ones work.
+    pub fn arm_look(&self, look: u64) {
+        self.state().blind = Some(look);
     }
 
     /// Limits the sum of all file lengths, in bytes; `None` lifts the limit.
@@ -108,7 +129,23 @@ impl FaultyDisk {
     /// How many sites of each kind have been passed.
     #[must_use]
     pub fn site_count(&self) -> SiteCount {
-        self.state().count.clone()
+        let mut count = SiteCount::new();
+        for site in &self.state().trace {
+            *count.entry(site.op).or_default() += 1;
+        }
+        count
+    }
+
+    /// The sites that have been passed, in order: site n is at n - 1.
+    #[must_use]
+    pub fn trace(&self) -> Vec<Site> {
+        self.state().trace.clone()
+    }
+
+    /// How many calls that change nothing have been passed.
+    #[must_use]
+    pub fn looks(&self) -> u64 {
+        self.state().looks
     }
 
     /// Whether the planned failure has happened.
@@ -173,9 +210,11 @@ impl fmt::Debug for FaultyDisk {
 impl Disk for FaultyDisk {
     fn open(&self, path: &Path, mode: OpenMode) -> Result<Arc<dyn DiskFile>, DiskError> {
         let mut state = self.state();
-        state.alive(Op::Open, path)?;
         let file = match mode {
-            OpenMode::Read | OpenMode::Write => state.find(path)?,
+            OpenMode::Read | OpenMode::Write => {
+                state.look(Op::Open, path)?;
+                state.find(path)?
+            }
             OpenMode::CreateNew => state.create(path)?,
         };
         let writable = mode != OpenMode::Read;
@@ -214,8 +253,8 @@ impl Disk for FaultyDisk {
     }
 
     fn list(&self, dir: &Path) -> Result<Vec<String>, DiskError> {
-        let state = self.state();
-        state.alive(Op::List, dir)?;
+        let mut state = self.state();
+        state.look(Op::List, dir)?;
         if !state.dirs.contains(dir) {
             return Err(DiskError::NotFound { path: dir.to_owned() });
         }
@@ -226,8 +265,8 @@ impl Disk for FaultyDisk {
     }
 
     fn exists(&self, path: &Path) -> Result<bool, DiskError> {
-        let state = self.state();
-        state.alive(Op::List, path)?;
+        let mut state = self.state();
+        state.look(Op::List, path)?;
         Ok(state.names.contains_key(path) || state.dirs.contains(path))
     }
 
@@ -341,8 +380,8 @@ impl DiskFile for FaultyFile {
     }
 
     fn read_at(&self, offset: u64, into: &mut [u8]) -> Result<(), DiskError> {
-        let state = self.disk.state();
-        state.alive(Op::Read, &self.path)?;
+        let mut state = self.disk.state();
+        state.look(Op::Read, &self.path)?;
         let end = offset.saturating_add(into.len() as u64);
         let found = usize::try_from(offset)
             .ok()
@@ -380,8 +419,8 @@ impl DiskFile for FaultyFile {
     }
 
     fn len(&self) -> Result<u64, DiskError> {
-        let state = self.disk.state();
-        state.alive(Op::Read, &self.path)?;
+        let mut state = self.disk.state();
+        state.look(Op::Read, &self.path)?;
         Ok(state.files[self.file].seen().len() as u64)
     }
 }

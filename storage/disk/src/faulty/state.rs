@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Fault, FaultKind, SiteCount, image::Image};
+use super::{Fault, FaultKind, Site, image::Image};
 use crate::{DiskError, error::Op};
 
 /// `EIO` of Linux.
@@ -44,10 +44,12 @@ pub(super) struct State {
     pending: Vec<NameChange>,
     pub(super) dirs: BTreeSet<PathBuf>,
     pub(super) locks: BTreeSet<PathBuf>,
-    pub(super) fault: Option<Fault>,
+    pub(super) faults: Vec<Fault>,
     pub(super) capacity: Option<u64>,
     pub(super) sites: u64,
-    pub(super) count: SiteCount,
+    pub(super) trace: Vec<Site>,
+    pub(super) looks: u64,
+    pub(super) blind: Option<u64>,
     pub(super) failed: bool,
     dead: bool,
 }
@@ -66,12 +68,30 @@ impl State {
         }
     }
 
+    /// Passes one call that changes nothing, which fails if it is the planned one.
+    pub(super) fn look(&mut self, op: Op, path: &Path) -> Result<(), DiskError> {
+        self.alive(op, path)?;
+        self.looks += 1;
+        if self.blind == Some(self.looks) {
+            self.failed = true;
+            return Err(DiskError::Io {
+                op,
+                path: path.to_owned(),
+                errno: EIO,
+            });
+        }
+        Ok(())
+    }
+
     /// Passes one site; `Some` when it is the one that fails.
     pub(super) fn pass(&mut self, op: Op, path: &Path) -> Result<Option<Fault>, DiskError> {
         self.alive(op, path)?;
         self.sites += 1;
-        *self.count.entry(op).or_default() += 1;
-        Ok(self.fault.filter(|fault| fault.site == self.sites))
+        self.trace.push(Site {
+            op,
+            path: path.to_owned(),
+        });
+        Ok(self.faults.iter().copied().find(|fault| fault.site == self.sites))
     }
 
     /// The error of the failing site.
@@ -150,10 +170,24 @@ impl State {
     pub(super) fn restarted(&self) -> Self {
         let mut next = self.clone();
         next.locks.clear();
-        next.fault = None;
-        (next.sites, next.failed, next.dead) = (0, false, false);
-        next.count.clear();
+        next.faults.clear();
+        next.blind = None;
+        (next.sites, next.looks, next.failed, next.dead) = (0, 0, false, false);
+        next.trace.clear();
+        next.forget_removed();
         next
+    }
+
+    /// Frees the bytes of files that no name leads to, now or after a power loss.
+    fn forget_removed(&mut self) {
+        let pending = self.pending.iter().filter_map(|change| Some(change.made.as_ref()?.1));
+        let names = self.names.values().chain(self.durable_names.values()).copied();
+        let kept: BTreeSet<usize> = names.chain(pending).collect();
+        for (file, image) in self.files.iter_mut().enumerate() {
+            if !kept.contains(&file) {
+                *image = Image::default();
+            }
+        }
     }
 
     pub(super) fn after_power_loss(&self, seed: u64) -> Self {
