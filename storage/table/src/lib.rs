@@ -17,13 +17,18 @@
 
 mod checkpoint;
 mod hash;
+#[allow(unsafe_code, reason = "memory that a checkpoint copies from while its owner writes")]
+mod memory;
 mod pages;
+#[allow(unsafe_code, reason = "references into that memory")]
+mod pin;
+#[allow(unsafe_code, reason = "references into that memory")]
 mod region;
 mod sealed;
 
 pub use checkpoint::{
-    CheckpointError, CheckpointStore, ImageReader, Loaded, META_BYTES_MAX, Pages, Problem, Progress, RegionInfo,
-    Report, SlotInfo, SuperblockInfo, check_image, load, superblocks, verify,
+    CheckpointError, CheckpointStore, ImageReader, Loaded, META_BYTES_MAX, Problem, Progress, RegionInfo, Report,
+    SlotInfo, Spent, Step, SuperblockInfo, check_image, load, superblocks, verify,
 };
 pub use hash::{HashTable, HashTableError};
 pub use pages::{PAGE_BYTES, PageSet};

@@ -67,9 +67,26 @@ impl PageSet {
         self.words.iter().map(|word| word.count_ones() as usize).sum()
     }
 
+    /// How many pages there are in this set or in `other`.
+    #[must_use]
+    pub fn count_with(&self, other: &Self) -> usize {
+        let (longer, shorter) = if self.words.len() < other.words.len() {
+            (other, self)
+        } else {
+            (self, other)
+        };
+        let padded = shorter.words.iter().copied().chain(std::iter::repeat(0));
+        let both = longer.words.iter().zip(padded).map(|(one, two)| one | two);
+        both.map(|word| word.count_ones() as usize).sum()
+    }
+
     /// Runs of neighbouring pages, ascending, none longer than `longest`.
     pub fn runs(&self, longest: usize) -> impl Iterator<Item = Range<usize>> + '_ {
-        let mut from = 0;
+        self.runs_from(0, longest)
+    }
+
+    /// As [`PageSet::runs`], of the pages at or after `from`.
+    pub fn runs_from(&self, mut from: usize, longest: usize) -> impl Iterator<Item = Range<usize>> + '_ {
         std::iter::from_fn(move || {
             let start = self.first_from(from)?;
             let mut end = start + 1;

@@ -1,16 +1,13 @@
 //! Fixed-size slots in memory that never move, with the pages that changed.
 
-use std::ops::Range;
+use std::{ops::Range, sync::Arc};
 
 use bytemuck::Pod;
-use memmap2::{Advice, MmapMut, MmapOptions};
 
-use crate::{PAGE_BYTES, PageSet, pages::pages_of};
+use crate::{PAGE_BYTES, PageSet, memory::Memory, pages::pages_of, pin::PinnedRegion};
 
 /// Every slot begins at a multiple of this, in bytes: a cache line.
 pub const SLOT_ALIGN: usize = 64;
-/// Maps from this size on ask for huge pages; below, they would cost more memory than the table.
-const HUGE_FROM_BYTES: usize = 2 << 20;
 
 /// What a region is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,12 +65,24 @@ pub enum RegionError {
 ///
 /// The whole address range is reserved when the region is made, so growing never moves a slot. Bytes that were never
 /// written are zeros and take no memory.
+///
+/// A region has one writer. While a checkpoint of it is written, in another thread, it is *pinned*: the first write to a
+/// block that the checkpoint still needs saves that block first.
 #[derive(Debug)]
 pub struct Region {
     spec: RegionSpec,
-    map: MmapMut,
+    /// Changed only through `&mut self`.
+    memory: Arc<Memory>,
     slots: usize,
     dirty: PageSet,
+    pin: Option<Arc<PinnedRegion>>,
+}
+
+impl RegionError {
+    fn of_map(name: &'static str, bytes: usize, error: &std::io::Error) -> Self {
+        let errno = error.raw_os_error().unwrap_or_default();
+        Self::Map { name, bytes, errno }
+    }
 }
 
 impl RegionSpec {
@@ -110,25 +119,13 @@ impl Region {
     /// [`RegionError`], all but `Full`.
     pub fn new(spec: RegionSpec) -> Result<Self, RegionError> {
         let bytes = spec.bytes_max()?;
-        let failed = |e: std::io::Error| RegionError::Map {
-            name: spec.name,
-            bytes,
-            errno: e.raw_os_error().unwrap_or_default(),
-        };
-        let map = MmapOptions::new()
-            .len(bytes)
-            .no_reserve_swap()
-            .map_anon()
-            .map_err(failed)?;
-        if bytes >= HUGE_FROM_BYTES {
-            // Only advice: a kernel built without huge pages refuses it, and everything works, slower.
-            let _ = map.advise(Advice::HugePage);
-        }
+        let failed = |error| RegionError::of_map(spec.name, bytes, &error);
         Ok(Self {
             spec,
-            map,
+            memory: Arc::new(Memory::reserve(bytes).map_err(failed)?),
             slots: 0,
             dirty: PageSet::new(),
+            pin: None,
         })
     }
 
@@ -173,7 +170,8 @@ impl Region {
     /// If `index` is not below [`Region::len`].
     #[must_use]
     pub fn slot(&self, index: usize) -> &[u8] {
-        &self.map[self.range(index)]
+        // SAFETY: the region's bytes are written only through `&mut self`, which `&self` excludes.
+        unsafe { self.memory.bytes(self.range(index)) }
     }
 
     /// The bytes of a slot, to be changed; its pages are dirty from now on.
@@ -181,18 +179,27 @@ impl Region {
     /// # Panics
     /// If `index` is not below [`Region::len`].
     pub fn slot_mut(&mut self, index: usize) -> &mut [u8] {
-        self.mark_dirty(index);
-        let range = self.range(index);
-        &mut self.map[range]
+        self.bytes_mut(self.range(index))
     }
 
-    /// Marks the pages of a slot as changed since the last checkpoint.
+    /// A part of the bytes of a slot, to be changed; only the pages of that part are dirty from now on.
     ///
     /// # Panics
-    /// If `index` is not below [`Region::len`].
-    pub fn mark_dirty(&mut self, index: usize) {
-        let range = self.range(index);
+    /// If `index` is not below [`Region::len`], or `part` ends behind the slot.
+    pub fn part_mut(&mut self, index: usize, part: Range<usize>) -> &mut [u8] {
+        let slot = self.range(index);
+        assert!(part.end <= slot.len(), "{part:?} of a slot of {} bytes", slot.len());
+        self.bytes_mut(slot.start + part.start..slot.start + part.end)
+    }
+
+    fn bytes_mut(&mut self, range: Range<usize>) -> &mut [u8] {
+        if let Some(pin) = &self.pin {
+            // SAFETY: this region owns the memory, and `&mut self` says that nobody else is here.
+            unsafe { pin.save(range.clone()) };
+        }
         self.dirty.insert_range(range.start / PAGE_BYTES..pages_of(range.end));
+        // SAFETY: `&mut self` excludes every other reference to the region's bytes.
+        unsafe { self.memory.bytes_mut(range) }
     }
 
     /// The start of a slot as a value.
@@ -240,36 +247,37 @@ impl Region {
         Ok(())
     }
 
-    /// The bytes of one page; behind the last slot, zeros.
-    ///
-    /// # Panics
-    /// If `page` is not below [`Region::pages`].
-    #[must_use]
-    pub fn page(&self, page: usize) -> &[u8] {
-        assert!(
-            page < self.pages(),
-            "region {}: page {page} of {}",
-            self.spec.name,
-            self.pages()
-        );
-        &self.map[page * PAGE_BYTES..(page + 1) * PAGE_BYTES]
-    }
-
-    /// The pages changed since this was last called.
-    #[must_use = "the pages are forgotten as dirty"]
-    pub fn take_dirty(&mut self) -> PageSet {
-        std::mem::take(&mut self.dirty)
-    }
-
     /// The pages changed since [`Region::take_dirty`].
     #[must_use]
     pub const fn dirty(&self) -> &PageSet {
         &self.dirty
     }
 
+    /// The pages changed since this was last called, or since a checkpoint was begun.
+    #[must_use = "the pages are forgotten as dirty"]
+    pub fn take_dirty(&mut self) -> PageSet {
+        std::mem::take(&mut self.dirty)
+    }
+
+    /// Keeps what `pending` pages hold now for whoever has the pin, until [`Region::unpin`].
+    pub(crate) fn pin(&mut self, pending: PageSet) -> Result<Arc<PinnedRegion>, RegionError> {
+        let bytes = pending.count() * PAGE_BYTES;
+        let pin = PinnedRegion::new(Arc::clone(&self.memory), self.slots, self.pages(), pending);
+        let pin = Arc::new(pin.map_err(|error| RegionError::of_map(self.spec.name, bytes, &error))?);
+        self.pin = Some(Arc::clone(&pin));
+        Ok(pin)
+    }
+
+    /// Writes cost nothing more from now on; what was saved is freed with the last who has the pin.
+    pub(crate) fn unpin(&mut self) {
+        self.pin = None;
+    }
+
     /// All bytes of pages `range`, to be filled from an image: not dirty by that.
     pub(crate) fn load_pages(&mut self, range: Range<usize>) -> &mut [u8] {
-        &mut self.map[range.start * PAGE_BYTES..range.end * PAGE_BYTES]
+        assert!(self.pin.is_none(), "a region is loaded before anybody pins it");
+        // SAFETY: `&mut self` excludes every other reference to the region's bytes.
+        unsafe { self.memory.bytes_mut(range.start * PAGE_BYTES..range.end * PAGE_BYTES) }
     }
 
     /// Sets the length of a region that is being loaded.

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use proptest::prelude::*;
-use tidegate_table::{HashTable, HashTableError, PAGE_BYTES, Region, RegionError, RegionSpec};
+use tidegate_table::{HashTable, HashTableError, Region, RegionError, RegionSpec};
 
 type Key = [u8; 36];
 type Value = [u64; 5];
@@ -151,9 +151,11 @@ fn a_slot_across_pages_makes_both_dirty() {
     // Slot 21 is bytes 4032 to 4224.
     region.slot_mut(21)[0] = 1;
     assert!(region.dirty().contains(0) && region.dirty().contains(1) && region.dirty().count() == 2);
-    assert_eq!(region.page(1).len(), PAGE_BYTES);
-    region.mark_dirty(99);
+    region.slot_mut(99)[0] = 1;
     assert_eq!(region.dirty().runs(10).collect::<Vec<_>>(), [0..2, 4..5]);
+    // Of slot 42, bytes 8064 to 8256, a part in its second page.
+    region.part_mut(42, 150..160)[0] = 1;
+    assert_eq!(region.dirty().runs(10).collect::<Vec<_>>(), [0..3, 4..5]);
 }
 
 #[test]

@@ -47,8 +47,8 @@ impl Log {
             return Err(LogError::Exists { dir: dir.to_owned() });
         }
         let active = make_segment(&*disk, dir, config.segment_bytes, 1).map_err(LogError::of_repair)?;
-        let segments = Segments::new(disk, dir, config, [(1, first)].into(), [].into());
         let synced = first.before();
+        let segments = Segments::new(disk, dir, config, [(1, first)].into(), [].into(), synced);
         Ok(Self {
             segments: Arc::new(segments),
             active,
@@ -142,6 +142,7 @@ impl Log {
                 .map_err(|error| self.segments.poison(error))?;
             self.segments.tally.syncs.fetch_add(1, Ordering::Relaxed);
             self.synced = self.next.before();
+            self.segments.note_synced(self.synced);
         }
         Ok(self.synced)
     }

@@ -150,7 +150,7 @@ impl Replay {
                 bytes: s.bytes,
             })
             .collect();
-        let segments = Arc::new(Segments::new(disk, &scan.dir, config, live, ready));
+        let segments = Arc::new(Segments::new(disk, &scan.dir, config, live, ready, next.before()));
         Log {
             segments,
             active: ReadySegment {

@@ -88,6 +88,8 @@ pub struct Segments {
     pub(crate) config: LogConfig,
     pub(crate) tally: Tally,
     poisoned: AtomicBool,
+    /// The last record that is durable.
+    synced: AtomicU64,
     /// Held by whoever makes or renames files, so that numbers are given in order. Taken before `shelf`.
     work: Mutex<()>,
     /// Held for moments only: the writer takes it when it begins a segment.
@@ -101,6 +103,7 @@ impl Segments {
         config: LogConfig,
         live: VecDeque<(u64, Lsn)>,
         ready: VecDeque<ReadySegment>,
+        synced: Lsn,
     ) -> Self {
         Self {
             disk,
@@ -108,6 +111,7 @@ impl Segments {
             config,
             tally: Tally::default(),
             poisoned: AtomicBool::new(false),
+            synced: AtomicU64::new(synced.get()),
             work: Mutex::new(()),
             shelf: Mutex::new(Shelf { live, ready }),
         }
@@ -133,6 +137,17 @@ impl Segments {
     pub(crate) fn poison(&self, error: DiskError) -> LogError {
         self.poisoned.store(true, Ordering::Release);
         LogError::Failed(error)
+    }
+
+    /// Tells other threads up to where the log is durable.
+    pub(crate) fn note_synced(&self, lsn: Lsn) {
+        self.synced.store(lsn.get(), Ordering::Release);
+    }
+
+    /// The last record that is durable, as [`Log::synced_lsn`](crate::Log::synced_lsn), for any thread.
+    #[must_use]
+    pub fn synced_lsn(&self) -> Lsn {
+        Lsn::new(self.synced.load(Ordering::Acquire))
     }
 
     /// Makes sure that a segment is ready beyond the active one, so that the writer never waits for zeros. Call it
@@ -169,12 +184,23 @@ impl Segments {
     /// # Errors
     /// [`LogError::Failed`] or [`LogError::Poisoned`], for good.
     pub fn recycle(&self, below: Lsn) -> Result<(), LogError> {
-        let _work = self.work();
-        while let Some(number) = self.oldest_under(below) {
-            self.check()?;
-            self.recycle_one(number).map_err(|error| self.poison(error))?;
-        }
+        while self.recycle_next(below)? {}
         Ok(())
+    }
+
+    /// As [`Segments::recycle`], but the oldest of them only: false when there is none. Each takes a sync of the folder, so
+    /// that whoever has many to give up may leave time between them.
+    ///
+    /// # Errors
+    /// As [`Segments::recycle`].
+    pub fn recycle_next(&self, below: Lsn) -> Result<bool, LogError> {
+        let _work = self.work();
+        let Some(number) = self.oldest_under(below) else {
+            return Ok(false);
+        };
+        self.check()?;
+        self.recycle_one(number).map_err(|error| self.poison(error))?;
+        Ok(true)
     }
 
     /// The oldest segment, when another one with records follows and begins at or under `below`.

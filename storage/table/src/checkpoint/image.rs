@@ -11,7 +11,7 @@ use tidegate_disk::{Disk, DiskError, DiskFile, OpenMode};
 use super::{CheckpointError, Problem, superblock::Entry};
 use crate::{PAGE_BYTES, Region, pages::pages_of};
 
-/// Pages that are read or written by one call at most: 1 MiB.
+/// Pages that are read by one call at most: 1 MiB.
 pub(super) const RUN_PAGES: usize = 256;
 
 pub(super) fn pages_file(dir: &Path, image: usize, region: &str) -> PathBuf {
@@ -23,8 +23,9 @@ pub(super) fn sums_file(dir: &Path, image: usize, region: &str) -> PathBuf {
 }
 
 /// The bytes of a list of sums.
-pub(super) fn sums_bytes(sums: &[u32]) -> Vec<u8> {
-    sums.iter().flat_map(|sum| sum.to_le_bytes()).collect()
+pub(super) fn sums_bytes(sums: &[u32]) -> &[u8] {
+    const { assert!(cfg!(target_endian = "little"), "the layout is the memory's") };
+    bytemuck::cast_slice(sums)
 }
 
 /// Where problems go: an error stops the reading, `Ok` goes on.

@@ -14,7 +14,11 @@
 //! pages: nothing is believed that is not reached from there. While checkpoint n + 1 overwrites the image and the
 //! superblock slot of n - 1, those of n are not touched.
 //!
-//! The log is never read or recycled here: the owner does that after [`CheckpointStore::write`] has returned.
+//! A checkpoint is taken of the regions as they are when it is begun, and written while they go on changing: see `pin` for
+//! how. The store is a machine that is driven by [`CheckpointStore::step`]: by a thread of its own in the hub, by the test
+//! itself in a simulation.
+//!
+//! The log is never read or recycled here: the owner does that after [`Step::Done`].
 
 mod error;
 mod image;
@@ -35,7 +39,8 @@ pub use error::{CheckpointError, Problem};
 pub use look::{ImageReader, SlotInfo, load, superblocks};
 use superblock::{Entry, Slot, Superblock};
 pub use verify::{RegionInfo, Report, SuperblockInfo, check_image, verify};
-pub use write::{Pages, Progress};
+use write::Writing;
+pub use write::{Progress, Spent, Step};
 
 /// The longest meta, in bytes.
 pub const META_BYTES_MAX: usize = 64 << 10;
@@ -85,6 +90,10 @@ pub struct CheckpointStore {
     sequence: u64,
     lsn: Lsn,
     images: [ImageState; 2],
+    /// The checkpoint that was begun.
+    writing: Option<Writing>,
+    /// The one that is over, until [`CheckpointStore::end`].
+    spent: Option<Writing>,
     poisoned: bool,
 }
 
@@ -113,6 +122,8 @@ impl CheckpointStore {
             sequence: 0,
             lsn: Lsn::ZERO,
             images: [image(), image()],
+            writing: None,
+            spent: None,
             poisoned: false,
         }
     }
