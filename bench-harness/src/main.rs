@@ -6,7 +6,7 @@ use std::{fs, io, path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand, builder::PossibleValuesParser};
 use tidegate_bench_harness::{
-    measure::Scale,
+    measure::{Bench, Scale},
     peers::Peers,
     suites::{self, SuiteError},
 };
@@ -46,6 +46,12 @@ struct Run {
     /// Measures other implementations too, which are built first: minutes, and a network for their sources.
     #[arg(long)]
     peers: bool,
+    /// Payments of the suite `recovery`.
+    #[arg(long, value_name = "COUNT")]
+    payments: Option<usize>,
+    /// Channels of the suite `recovery`.
+    #[arg(long, value_name = "COUNT")]
+    channels: Option<usize>,
     /// Where files of the run go: a folder on the device to measure.
     #[arg(long, value_name = "DIR", default_value = ".")]
     dir: PathBuf,
@@ -82,7 +88,10 @@ fn run(arguments: &Run) -> Result<(), RunError> {
     let suite = suites::find(&arguments.suite).expect("the parser takes only names of suites");
     let scale = if arguments.tiny { Scale::Tiny } else { Scale::Full };
     let peers = if arguments.peers { Peers::Run } else { Peers::Leave };
-    let report = suites::run(suite, scale, peers, &arguments.dir, "mimalloc").map_err(|source| RunError::Suite {
+    let sizes = [("payments", arguments.payments), ("channels", arguments.channels)];
+    let sizes = sizes.into_iter().filter_map(|(name, size)| Some((name, size?)));
+    let bench = Bench::new(scale, peers).with_sizes(sizes.collect());
+    let report = suites::run(suite, bench, &arguments.dir, "mimalloc").map_err(|source| RunError::Suite {
         suite: arguments.suite.clone(),
         source,
     })?;

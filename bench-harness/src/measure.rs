@@ -66,11 +66,15 @@ impl Unit {
 /// Whose the rows of [`Bench::measure`] are.
 pub const OWN: &str = "tidegate";
 
+/// Sizes that the command line gives, by name.
+pub type Sizes = BTreeMap<&'static str, usize>;
+
 /// Collects the rows of a suite.
 #[derive(Debug)]
 pub struct Bench {
     scale: Scale,
     peers: Peers,
+    sizes: Sizes,
     result: Measured,
 }
 
@@ -92,8 +96,22 @@ impl Bench {
         Self {
             scale,
             peers,
+            sizes: Sizes::new(),
             result: Measured::default(),
         }
+    }
+
+    /// The same with sizes from the command line.
+    #[must_use]
+    pub fn with_sizes(mut self, sizes: Sizes) -> Self {
+        self.sizes = sizes;
+        self
+    }
+
+    /// A size that the command line may give; else `full` or `tiny`, whichever the scale is.
+    #[must_use]
+    pub fn size(&self, name: &str, full: usize, tiny: usize) -> usize {
+        self.sizes.get(name).copied().unwrap_or(self.scale.pick(full, tiny))
     }
 
     /// Whether peers are to be measured too.
@@ -168,7 +186,7 @@ impl Bench {
         Ok(())
     }
 
-    /// Adds a row that another process measured.
+    /// Adds a row that was measured elsewhere: by another process, or as a count.
     pub fn adopt(&mut self, row: Row) {
         self.result.rows.push(row);
     }
@@ -209,6 +227,11 @@ impl Bench {
         if self.value(slow).is_some() {
             self.ratio(name, slow, fast);
         }
+    }
+
+    /// Adds a ratio of two values that stand in no rows of their own.
+    pub fn compare(&mut self, name: &str, ratio: f64) {
+        self.result.ratios.insert(name.to_owned(), ratio);
     }
 
     /// What was measured.

@@ -26,7 +26,7 @@ pub struct Row {
     pub system: String,
     /// The median of all repetitions.
     pub value: f64,
-    /// `ns` or `us`, per operation.
+    /// `ns` or `us` per operation, `ms`, `s`, `B` per operation, `MB`, `/s`, or none for a share.
     pub unit: String,
     /// How many repetitions.
     pub n: u64,

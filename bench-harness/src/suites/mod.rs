@@ -2,14 +2,14 @@
 
 mod commit;
 mod merkle;
+pub mod recovery;
 mod sign;
 mod verify;
 
 use std::path::Path;
 
 use crate::{
-    measure::{Bench, Measured, Scale},
-    peers::Peers,
+    measure::{Bench, Measured},
     report::{Environment, Report, SCHEMA},
 };
 
@@ -29,7 +29,13 @@ pub trait Suite: Sync {
 }
 
 /// All suites, in the order in which they are listed.
-pub const ALL: &[&dyn Suite] = &[&verify::Verify, &sign::Sign, &merkle::Merkle, &commit::Commit];
+pub const ALL: &[&dyn Suite] = &[
+    &verify::Verify,
+    &sign::Sign,
+    &merkle::Merkle,
+    &commit::Commit,
+    &recovery::Recovery,
+];
 
 /// Why a suite has no result.
 #[derive(Debug, thiserror::Error)]
@@ -40,6 +46,15 @@ pub enum SuiteError {
     /// The log failed.
     #[error("log: {0}")]
     Log(#[from] tidegate_wal::LogError),
+    /// The hub's state failed.
+    #[error("state: {0}")]
+    State(#[from] tidegate_hub::state::StateError),
+    /// The engine failed.
+    #[error("engine: {0}")]
+    Engine(#[from] tidegate_batch::EngineError),
+    /// The engine took not all that it must.
+    #[error("{0}")]
+    Refused(#[from] recovery::Refused),
     /// No verifier could be had.
     #[error("verifier: {0}")]
     Backend(#[from] tidegate_crypto::verify::BackendError),
@@ -55,17 +70,10 @@ pub fn find(name: &str) -> Option<&'static dyn Suite> {
 ///
 /// # Errors
 /// [`SuiteError`].
-pub fn run(
-    suite: &dyn Suite,
-    scale: Scale,
-    peers: Peers,
-    parent: &Path,
-    allocator: &str,
-) -> Result<Report, SuiteError> {
+pub fn run(suite: &dyn Suite, mut bench: Bench, parent: &Path, allocator: &str) -> Result<Report, SuiteError> {
     // A peer runs in a folder of its own, so that the path must not be relative.
     let parent = std::path::absolute(parent)?;
     let folder = tempfile::Builder::new().prefix(".bench-harness-").tempdir_in(parent)?;
-    let mut bench = Bench::new(scale, peers);
     suite.run(&mut bench, folder.path())?;
     let backend = tidegate_crypto::verify::Verifier::new(tidegate_crypto::verify::VerifierConfig::default())?.backend();
     let Measured { rows, ratios, not_run } = bench.finish();
@@ -82,13 +90,14 @@ pub fn run(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{measure::Scale, peers::Peers};
 
     /// Every suite runs, leaves nothing behind, and names its rows by the rule.
     #[test]
     fn every_suite_runs_tiny() {
         let parent = tempfile::tempdir().expect("a folder");
         for suite in ALL {
-            let report = run(*suite, Scale::Tiny, Peers::Leave, parent.path(), "system")
+            let report = run(*suite, Bench::new(Scale::Tiny, Peers::Leave), parent.path(), "system")
                 .unwrap_or_else(|error| panic!("{error}"));
             assert!(!report.ratios.is_empty(), "{} compares nothing", report.suite);
             for row in &report.rows {

@@ -226,6 +226,7 @@ fn write_checkpoint(
 
 impl HubState {
     /// Opens the state in a data directory, whose lock the caller holds: loads the newest checkpoint and replays the log.
+    /// `progress` is told how many batches were replayed: zero when the checkpoint is loaded, then now and again.
     ///
     /// # Errors
     /// [`StateError`].

@@ -24,6 +24,7 @@ pub(super) fn open(disk: &Arc<dyn Disk>, data: &Path, progress: &mut dyn FnMut(u
     let first = Lsn::new(lsn.get() + 1);
     let mut replay = Log::open(Arc::clone(disk), &wal_dir(data), meta.log_config(), first)?;
     let mut replayer = Replayer::default();
+    progress(0);
     while let Some(found) = replay.next_record()? {
         replayer.take(&mut engine, found.lsn, found.payload)?;
         if replayer.batches.is_multiple_of(PROGRESS_RECORDS) {

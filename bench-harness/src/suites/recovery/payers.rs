@@ -1,0 +1,289 @@
+//! A million payers without wallets: the inputs that they would send, from as little memory as each needs.
+//!
+//! ```text
+//! payer's state i:   settle payment i - 1 | add payment i          as a wallet does that settles on `Delivered`
+//! payee:             a separate ack when 16 of its leaves wait       as `loadgen` does
+//! ```
+//!
+//! Keys and signatures are random bytes: replay does not verify them again, and this suite measures nothing that does.
+//! All else is as the engine demands, so a wrong byte here is a refusal there, which [`Payers::take`] finds.
+
+use rand::{Rng as _, RngExt as _, SeedableRng as _};
+use rand_chacha::ChaCha8Rng;
+use tidegate_batch::{AckInput, Executed, Input, PayInput, Policy};
+use tidegate_channel::{
+    Ack, ChannelTerms, ClientState, Condition, LeafRef, Lock, OpOutcome, Operation, Outcome, encode_operations,
+    leaf_digest, opening_leaf, operations_digest,
+};
+use tidegate_crypto::merkle::LockTree;
+use tidegate_hub::state::Params;
+use tidegate_types::{
+    Age, Amount, ChannelId, ClientCounter, Digest, Height, HubCounter, KeyBytes, LedgerId, LockId, LockSlot, OutPoint,
+    PaymentId, SignatureBytes, Txid,
+};
+
+/// Leaves that wait when a channel acks: `loadgen`'s own default.
+const ACK_EVERY: u64 = 16;
+/// Every channel holds so much that no payment of a run fails for want of it.
+const CAPACITY_SAT: u64 = 2_000_000_000_000;
+const AMOUNT_SAT_MAX: u64 = 5_000;
+const MAX_LOCK: Age = Age::new(8_192);
+/// Draws of a payer before a batch is closed early: all others have paid in it.
+const DRAWS: usize = 64;
+
+/// What a payer has to know of its channel.
+struct Payer {
+    id: ChannelId,
+    /// Digest of the leaf that follows from the funding alone.
+    opening: Digest,
+    counter: u64,
+    debit: u64,
+    /// The open lock, if any: its name, amount, and the batch that it was added in.
+    lock: Option<(LockId, u64, u64)>,
+    acked: u64,
+}
+
+/// All of them.
+pub(super) struct Payers {
+    rows: Vec<Payer>,
+    random: ChaCha8Rng,
+    batch: u64,
+    /// Acks that are due.
+    acks: Vec<AckInput>,
+}
+
+/// Why a run's inputs were not all taken: a mistake of this file, never of the engine.
+#[derive(Debug, thiserror::Error)]
+#[error("the engine refused input {input} of batch {batch}: {reason}")]
+pub struct Refused {
+    batch: u64,
+    input: u32,
+    reason: String,
+}
+
+fn sat(n: u64) -> Amount {
+    Amount::from_sat(n).expect("the amounts here are far below all there is")
+}
+
+fn hub_key() -> KeyBytes {
+    KeyBytes::from_bytes([7; 32])
+}
+
+/// The key of a payer: any 32 bytes that are nobody else's.
+fn key(number: u32) -> KeyBytes {
+    let mut bytes = [0x5a; 32];
+    bytes[..4].copy_from_slice(&number.to_le_bytes());
+    KeyBytes::from_bytes(bytes)
+}
+
+fn opening(number: u32) -> (ChannelTerms, OutPoint) {
+    let terms = ChannelTerms {
+        client: key(number),
+        hub: hub_key(),
+        client_payout: key(number),
+        hub_payout: hub_key(),
+        emergency: KeyBytes::ZERO,
+        delegate: KeyBytes::ZERO,
+        capacity: sat(CAPACITY_SAT),
+        opening_share: sat(CAPACITY_SAT / 2),
+        client_reserve: sat(1_000),
+        hub_reserve: sat(1_000),
+        dispute_window: Age::new(144),
+        evidence_grace: Age::new(6),
+        expiry: Height::new(1_000_000),
+        nonce: number,
+    };
+    let funding = OutPoint {
+        txid: Txid::from_bytes([5; 32]),
+        vout: number,
+    };
+    (terms, funding)
+}
+
+/// The channels that a genesis opens.
+pub(super) fn openings(channels: u32) -> impl Iterator<Item = (ChannelTerms, OutPoint)> {
+    (0..channels).map(opening)
+}
+
+/// What the hub's state starts from.
+pub(super) fn params(segment_bytes: u64) -> Params {
+    Params {
+        hub: hub_key(),
+        ledger: LedgerId::from_bytes([9; 32]),
+        policy: Policy {
+            margin: Age::new(6),
+            ack_interval: Age::new(120),
+            max_lock: MAX_LOCK,
+            min_amount: sat(1),
+            fee_base: Amount::ZERO,
+            fee_ppm: 0,
+            max_unfirm_credits: 4_096,
+        },
+        salt_secret: [3; 32],
+        log_identity: 0x5eed,
+        segment_bytes,
+    }
+}
+
+impl Payers {
+    pub(super) fn new(channels: u32, seed: u64) -> Self {
+        let row = |(terms, funding): (ChannelTerms, OutPoint)| {
+            let id = terms.channel_id(&funding);
+            let (private, public) = opening_leaf(id);
+            Payer {
+                id,
+                opening: leaf_digest(&private.digest(), &public.digest()),
+                counter: 0,
+                debit: 0,
+                lock: None,
+                acked: 0,
+            }
+        };
+        Self {
+            rows: openings(channels).map(row).collect(),
+            random: ChaCha8Rng::seed_from_u64(seed),
+            batch: 0,
+            acks: Vec::new(),
+        }
+    }
+
+    /// The inputs of the next batch: the acks that are due, then up to `payments` payments. Returns how many these are.
+    pub(super) fn inputs(&mut self, payments: usize, out: &mut Vec<Input>) -> usize {
+        self.batch += 1;
+        out.clear();
+        out.extend(self.acks.drain(..).map(Input::Ack));
+        for count in 0..payments {
+            let Some(payer) = self.draw_payer() else {
+                return count;
+            };
+            let pay = self.pay(payer);
+            out.push(Input::Pay(pay));
+        }
+        payments
+    }
+
+    fn below(&mut self, end: usize) -> usize {
+        self.random.random_range(0..end)
+    }
+
+    /// A payer whose open lock is of an earlier batch, so that its next state may settle it.
+    fn draw_payer(&mut self) -> Option<usize> {
+        let count = self.rows.len();
+        (0..DRAWS).find_map(|_| {
+            let at = self.below(count);
+            self.rows[at]
+                .lock
+                .is_none_or(|(_, _, batch)| batch < self.batch)
+                .then_some(at)
+        })
+    }
+
+    fn pay(&mut self, payer: usize) -> PayInput {
+        let others = self.rows.len() - 1;
+        let payee = (payer + 1 + self.below(others)) % self.rows.len();
+        let lock = Lock {
+            payment_id: PaymentId::from_bytes(self.random.random()),
+            amount: sat(self.random.random_range(1..=AMOUNT_SAT_MAX)),
+            fee: Amount::ZERO,
+            payee: key(u32::try_from(payee).expect("channels are counted in u32")),
+            payee_channel: self.rows[payee].id,
+            expiry: Height::ZERO.plus(MAX_LOCK).expect("the first height is zero"),
+            condition: Condition::Ack,
+        };
+        let mut signature = [0; 64];
+        self.random.fill_bytes(&mut signature);
+        self.rows[payer].advance(lock, self.batch, SignatureBytes::from_bytes(signature))
+    }
+
+    /// Takes note of an executed batch: which channels owe an ack.
+    ///
+    /// # Errors
+    /// [`Refused`] if an input or a payment was.
+    pub(super) fn take(&mut self, executed: &Executed) -> Result<(), Refused> {
+        let refused = |input, reason| Refused {
+            batch: self.batch,
+            input,
+            reason,
+        };
+        if let Some(refusal) = executed.refusals.first() {
+            return Err(refused(refusal.input, format!("{:?}", refusal.reason)));
+        }
+        for leaf in executed.leaves() {
+            let failed = |outcome: &&Outcome| matches!(outcome.outcome, OpOutcome::Failed(_));
+            if let Some(outcome) = leaf.outcomes.iter().find(failed) {
+                let input = leaf.answers.first().map_or(0, |answer| answer.input);
+                return Err(refused(input, format!("{:?}", outcome.outcome)));
+            }
+            let row = &mut self.rows[leaf.channel as usize];
+            let counter = leaf.private.counter;
+            if counter.get() - row.acked < ACK_EVERY {
+                continue;
+            }
+            row.acked = counter.get();
+            let digest = leaf_digest(&leaf.private.digest(), &leaf.public.digest());
+            let ack = Ack {
+                channel: row.id,
+                leaf: LeafRef { counter, digest },
+            };
+            let mut signature = [0; 64];
+            self.random.fill_bytes(&mut signature);
+            self.acks.push(AckInput {
+                ack,
+                signature: SignatureBytes::from_bytes(signature),
+            });
+        }
+        Ok(())
+    }
+}
+
+impl Payer {
+    /// The next state: settles the open lock, adds `lock`.
+    fn advance(&mut self, lock: Lock, batch: u64, signature: SignatureBytes) -> PayInput {
+        let slot_of = |at: u64| {
+            let index = u8::try_from(at % LockSlot::COUNT as u64).expect("below 64");
+            LockSlot::new(index).expect("below 64")
+        };
+        // State c adds at slot c - 1, and settles what stands at c - 2.
+        let settle = self.lock.take().map(|(_, amount, _)| {
+            self.debit += amount;
+            let slot = slot_of(self.counter - 1);
+            Operation::Settle { slot }
+        });
+        let slot = slot_of(self.counter);
+        self.counter += 1;
+        let counter = ClientCounter::new(self.counter);
+        let id = lock.id(&self.id, counter, slot);
+        self.lock = Some((id, lock.amount.to_sat(), batch));
+        let operations: Vec<Operation> = settle.into_iter().chain([Operation::Add { slot, lock }]).collect();
+        let mut encoded = Vec::new();
+        encode_operations(&operations, &mut encoded);
+        let state = ClientState {
+            channel: self.id,
+            counter,
+            debit: sat(self.debit),
+            locks_sum: lock.amount,
+            locks_root: root_of_one(slot, id),
+            // As in a prepared workload: acks go on their own.
+            ack: LeafRef {
+                counter: HubCounter::ZERO,
+                digest: self.opening,
+            },
+            operations: operations_digest(&encoded),
+        };
+        PayInput {
+            state,
+            signature,
+            operations,
+            encoded,
+        }
+    }
+}
+
+/// The root of a lock tree with one lock.
+fn root_of_one(slot: LockSlot, id: LockId) -> Digest {
+    let mut group = [Digest::ZERO; 4];
+    group[slot.index() % 4] = Digest::from_bytes(*id.as_bytes());
+    let mut tree = LockTree::empty();
+    tree.update(slot, &group);
+    tree.root()
+}
