@@ -1,6 +1,7 @@
 //! What a batch came to.
 
 use tidegate_channel::{BatchHeader, ChannelEntry, Credit, FinalTerms, LeafPrivate, LeafPublic, Outcome, RefuseReason};
+use crate::slots::Link;
 use tidegate_crypto::merkle::{self, Tree};
 use tidegate_types::{BatchNumber, ClientCounter, Digest, Height, HubCounter, KeyBytes, UnixMillis};
 
@@ -15,6 +16,8 @@ pub struct LeafOut {
     pub public: LeafPublic,
     /// The credits.
     pub credits: Vec<Credit>,
+    /// The payer's lock record of each credit.
+    pub(crate) credit_locks: Vec<Link>,
     /// The outcomes of the states that it acknowledges.
     pub outcomes: Vec<Outcome>,
     /// The states that it answers.

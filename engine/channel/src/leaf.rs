@@ -116,9 +116,14 @@ impl LeafPrivate {
     /// The private half of the leaf's digest.
     #[must_use]
     pub fn digest(&self) -> Digest {
+        hash(Domain::LeafPrivate, &self.preimage())
+    }
+
+    /// What [`LeafPrivate::digest`] hashes.
+    pub(crate) fn preimage(&self) -> [u8; PRIVATE_HASHED_LEN] {
         let mut bytes = [0; PRIVATE_HASHED_LEN];
         self.encode_into(&mut bytes[..Self::LEN]);
-        hash(Domain::LeafPrivate, &bytes)
+        bytes
     }
 }
 
@@ -126,19 +131,28 @@ impl LeafPublic {
     /// The public half of the leaf's digest.
     #[must_use]
     pub fn digest(&self) -> Digest {
+        hash(Domain::LeafPublic, &self.preimage())
+    }
+
+    /// What [`LeafPublic::digest`] hashes.
+    pub(crate) fn preimage(&self) -> [u8; PUBLIC_HASHED_LEN] {
         let mut bytes = [0; PUBLIC_HASHED_LEN];
         self.encode_into(&mut bytes[..Self::LEN]);
-        hash(Domain::LeafPublic, &bytes)
+        bytes
     }
 }
 
 /// A leaf's digest, from the digests of its two parts.
 #[must_use]
 pub fn leaf_digest(private: &Digest, public: &Digest) -> Digest {
+    hash(Domain::Leaf, &pair(private, public))
+}
+
+pub(crate) fn pair(first: &Digest, second: &Digest) -> [u8; 64] {
     let mut bytes = [0; 2 * Digest::LEN];
-    bytes[..Digest::LEN].copy_from_slice(private.as_bytes());
-    bytes[Digest::LEN..].copy_from_slice(public.as_bytes());
-    hash(Domain::Leaf, &bytes)
+    bytes[..Digest::LEN].copy_from_slice(first.as_bytes());
+    bytes[Digest::LEN..].copy_from_slice(second.as_bytes());
+    bytes
 }
 
 /// `H(0)`: what follows from the funding output alone. No batch holds it.
@@ -194,19 +208,33 @@ impl Credit {
 
 /// A lock's entry under a credited or failed root.
 pub(crate) fn lock_entry(lock: &LockId, salt: &[u8; 16]) -> Digest {
+    hash(Domain::CreditEntry, &lock_entry_preimage(lock, salt))
+}
+
+/// What [`lock_entry`] hashes.
+pub(crate) fn lock_entry_preimage(lock: &LockId, salt: &[u8; 16]) -> [u8; 64] {
     let mut bytes = [0; 64];
     bytes[..32].copy_from_slice(lock.as_bytes());
     bytes[32..48].copy_from_slice(salt);
-    hash(Domain::CreditEntry, &bytes)
+    bytes
 }
 
 /// The salt of `lock`, from the hub's secret: equal on every replay, unknown to everyone who is not told.
 #[must_use]
 pub fn credit_salt(secret: &[u8; 32], lock: &LockId) -> [u8; 16] {
+    salt_of(&hash(Domain::CreditSalt, &salt_preimage(secret, lock)))
+}
+
+/// What [`credit_salt`] hashes.
+pub(crate) fn salt_preimage(secret: &[u8; 32], lock: &LockId) -> [u8; 64] {
     let mut bytes = [0; 64];
     bytes[..32].copy_from_slice(secret);
     bytes[32..].copy_from_slice(lock.as_bytes());
-    let digest = hash(Domain::CreditSalt, &bytes);
+    bytes
+}
+
+/// The salt in its digest.
+pub(crate) fn salt_of(digest: &Digest) -> [u8; 16] {
     *digest.as_bytes().first_chunk().expect("a digest is longer than a salt")
 }
 

@@ -18,6 +18,7 @@ mod entry;
 mod header;
 mod leaf;
 mod lock;
+pub mod many;
 mod operation;
 mod outcome;
 mod state;
@@ -31,7 +32,8 @@ pub use header::{BatchHeader, HeaderError, SignedHeader};
 pub use leaf::{Credit, LeafKind, LeafPrivate, LeafPublic, credit_salt, credited_root, leaf_digest, opening_leaf};
 pub use lock::{Condition, Lock};
 pub use operation::{
-    MAX_ADDS, MAX_OPERATIONS, Operation, OperationsError, decode_operations, encode_operations, operations_digest,
+    MAX_ADDS, MAX_ENCODED, MAX_OPERATIONS, Operation, OperationsError, decode_operations, encode_operations,
+    operations_digest,
 };
 pub use outcome::{FailReason, OpKind, OpOutcome, Outcome, RefuseReason, failed_root, outcomes_root};
 pub use state::{ClientState, opening_state};

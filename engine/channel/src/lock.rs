@@ -53,6 +53,12 @@ impl Lock {
     /// The lock's name, when the client state `counter` of `payer` adds it at `slot` (rule 5).
     #[must_use]
     pub fn id(&self, payer: &ChannelId, counter: ClientCounter, slot: LockSlot) -> LockId {
+        let digest = hash(Domain::LockId, &self.preimage(payer, counter, slot));
+        LockId::from_bytes(*digest.as_bytes())
+    }
+
+    /// What [`Lock::id`] hashes.
+    pub(crate) fn preimage(&self, payer: &ChannelId, counter: ClientCounter, slot: LockSlot) -> [u8; HASHED_LEN] {
         let mut bytes = [0; HASHED_LEN];
         let mut w = Writer::new(&mut bytes);
         payer.write(&mut w);
@@ -64,7 +70,7 @@ impl Lock {
         self.put_content(&mut w);
         w.pad(16);
         assert!(w.is_full(), "the widths above add up");
-        LockId::from_bytes(*hash(Domain::LockId, &bytes).as_bytes())
+        bytes
     }
 
     pub(crate) fn put_content(&self, w: &mut Writer<'_>) {

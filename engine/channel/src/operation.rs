@@ -57,6 +57,8 @@ pub enum OperationsError {
 }
 
 const HEAD_LEN: usize = 8;
+/// The block of the hash function.
+pub(crate) const BLOCK_LEN: usize = 64;
 
 impl Operation {
     /// Width of the encoding in bytes.
@@ -153,12 +155,23 @@ pub fn decode_operations(bytes: &[u8], out: &mut Vec<Operation>) -> Result<(), O
     Ok(())
 }
 
+/// The longest encoding of a list: [`MAX_OPERATIONS`], of them [`MAX_ADDS`] adds and the others releases.
+pub const MAX_ENCODED: usize =
+    MAX_ADDS * (HEAD_LEN + Lock::CONTENT_LEN) + (MAX_OPERATIONS - MAX_ADDS) * (HEAD_LEN + LockId::LEN);
+
 /// The digest of an encoded list that the client state names; zero for an empty list.
+///
+/// Zeros fill the last block, so that many lists are hashed side by side ([`crate::many`]). No two lists meet: an
+/// operation says by its kind how long it is, and no kind is zero.
+///
+/// # Panics
+/// Beyond [`MAX_ENCODED`] bytes, which encode no list.
 #[must_use]
 pub fn operations_digest(encoded: &[u8]) -> Digest {
-    if encoded.is_empty() {
-        Digest::ZERO
-    } else {
-        hash(Domain::Ops, encoded)
+    let mut bytes = [0; MAX_ENCODED.next_multiple_of(BLOCK_LEN)];
+    bytes[..encoded.len()].copy_from_slice(encoded);
+    match encoded.len().next_multiple_of(BLOCK_LEN) {
+        0 => Digest::ZERO,
+        padded => hash(Domain::Ops, &bytes[..padded]),
     }
 }

@@ -222,9 +222,14 @@ impl Outcome {
     /// The entry that stands under the outcomes root.
     #[must_use]
     pub fn entry(&self) -> Digest {
+        hash(Domain::Outcome, &self.preimage())
+    }
+
+    /// What [`Outcome::entry`] hashes.
+    pub(crate) fn preimage(&self) -> [u8; HASHED_LEN] {
         let mut bytes = [0; HASHED_LEN];
         self.encode_into(&mut bytes[..Self::LEN]);
-        hash(Domain::Outcome, &bytes)
+        bytes
     }
 
     /// True if this entry stands under the leaf's failed root too.

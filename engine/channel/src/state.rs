@@ -51,9 +51,14 @@ impl ClientState {
     /// The digest by which leaves and stored answers name this state.
     #[must_use]
     pub fn digest(&self) -> Digest {
+        hash(Domain::ClientState, &self.preimage())
+    }
+
+    /// What [`ClientState::digest`] hashes.
+    pub(crate) fn preimage(&self) -> [u8; HASHED_LEN] {
         let mut bytes = [0; HASHED_LEN];
         self.encode_into(&mut bytes[..Self::LEN]);
-        hash(Domain::ClientState, &bytes)
+        bytes
     }
 
     /// Counter and digest.

@@ -190,6 +190,32 @@ pub fn hash_many<const N: usize>(domain: Domain, inputs: &[[u8; N]], out: &mut [
     }
 }
 
+/// Appends the digests of messages that are made one by one, as many at a time as there are lanes.
+///
+/// ```
+/// use tidegate_crypto::hash::{Domain, hash, hash_each};
+/// let mut out = Vec::new();
+/// hash_each(Domain::StateLeaf, (0..20).map(|i| [i; 64]), &mut out);
+/// assert_eq!(out[19], hash(Domain::StateLeaf, &[19; 64]));
+/// ```
+pub fn hash_each<const N: usize>(domain: Domain, inputs: impl IntoIterator<Item = [u8; N]>, out: &mut Vec<Digest>) {
+    let mut lanes = [[0; N]; LANES];
+    let mut inputs = inputs.into_iter();
+    loop {
+        let mut count = 0;
+        for (lane, input) in lanes.iter_mut().zip(&mut inputs) {
+            *lane = input;
+            count += 1;
+        }
+        let start = out.len();
+        out.resize(start + count, Digest::ZERO);
+        hash_many(domain, &lanes[..count], &mut out[start..]);
+        if count < LANES {
+            return;
+        }
+    }
+}
+
 /// As [`hash_many`], for messages that do not lie side by side.
 ///
 /// # Panics

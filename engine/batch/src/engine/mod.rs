@@ -41,6 +41,7 @@ pub struct Engine<S> {
     /// Channels that blocks of this batch opened or settled.
     opened_or_settled: Vec<u32>,
     notes_changes: bool,
+    leaf_digests: seal::LeafDigests,
 }
 
 /// Why an engine cannot be created, opened, or executed a batch on.
@@ -136,6 +137,7 @@ impl<S: Slots> Engine<S> {
             page_scratch: Box::default(),
             opened_or_settled: Vec::new(),
             notes_changes: false,
+            leaf_digests: seal::LeafDigests::default(),
             store,
         })
     }

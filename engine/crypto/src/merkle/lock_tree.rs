@@ -52,6 +52,12 @@ impl LockTree {
         *EMPTY
     }
 
+    /// The root of [`LockTree::empty`], without the tree.
+    #[must_use]
+    pub fn empty_root() -> Digest {
+        EMPTY.root()
+    }
+
     /// The tree over all slots.
     #[must_use]
     pub fn over(slots: &[Digest; LockSlot::COUNT]) -> Self {
