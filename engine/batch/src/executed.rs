@@ -1,7 +1,7 @@
 //! What a batch came to.
 
-use tidegate_channel::{BatchHeader, ChannelEntry, Credit, FinalTerms, LeafPrivate, LeafPublic, Outcome, RefuseReason};
 use crate::slots::Link;
+use tidegate_channel::{BatchHeader, ChannelEntry, Credit, FinalTerms, LeafPrivate, LeafPublic, Outcome, RefuseReason};
 use tidegate_crypto::merkle::{self, Tree};
 use tidegate_types::{BatchNumber, ClientCounter, Digest, Height, HubCounter, KeyBytes, UnixMillis};
 

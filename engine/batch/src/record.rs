@@ -85,11 +85,22 @@ pub(crate) struct ChannelRecord {
     pub(crate) expiry_min: u32,
 }
 
-/// What a channel was opened with.
+/// What a channel was opened with. The fields up to the nonce lie as the encoding of the terms has them, so that each can
+/// be read without the others.
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
 #[repr(C)]
 pub(crate) struct TermsRecord {
-    pub(crate) terms: [u8; 240],
+    pub(crate) client: [u8; 32],
+    /// Hub, payouts of both sides, emergency, delegate.
+    pub(crate) keys: [[u8; 32]; 5],
+    pub(crate) capacity: u64,
+    pub(crate) opening_share: u64,
+    pub(crate) client_reserve: u64,
+    pub(crate) hub_reserve: u64,
+    pub(crate) dispute_window: u32,
+    pub(crate) evidence_grace: u32,
+    pub(crate) expiry: u32,
+    pub(crate) nonce: u32,
     pub(crate) funding_txid: [u8; 32],
     pub(crate) funding_vout: u32,
     pub(crate) reserved: u32,

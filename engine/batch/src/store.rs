@@ -1,5 +1,6 @@
 //! The tables of the state, together.
 
+use tidegate_channel::ChannelTerms;
 use tidegate_types::{
     Amount, BatchNumber, ChannelId, ClientCounter, Digest, Fixed, Height, HubCounter, KeyBytes, LedgerId, OutPoint,
     Txid, UnixMillis,
@@ -210,8 +211,23 @@ impl ChannelRecord {
 }
 
 impl TermsRecord {
-    pub(crate) fn terms(&self) -> tidegate_channel::ChannelTerms {
-        tidegate_channel::ChannelTerms::decode(&self.terms).expect("terms are encoded by this engine")
+    /// The record of new terms.
+    pub(crate) fn new(terms: &ChannelTerms, funding: &OutPoint) -> Self {
+        let mut record: Self = bytemuck::Zeroable::zeroed();
+        terms.encode_into(&mut bytemuck::bytes_of_mut(&mut record)[..ChannelTerms::LEN]);
+        record.funding_txid = *funding.txid.as_bytes();
+        record.funding_vout = funding.vout;
+        record
+    }
+
+    pub(crate) fn terms(&self) -> ChannelTerms {
+        ChannelTerms::decode(&bytemuck::bytes_of(self)[..ChannelTerms::LEN]).expect("terms are encoded by this engine")
+    }
+
+    /// Zero if the channel expires before its close could end.
+    pub(crate) fn last_lock_expiry(&self) -> Height {
+        let end = self.expiry.checked_sub(self.dispute_window);
+        Height::new(end.and_then(|end| end.checked_sub(self.evidence_grace)).unwrap_or(0))
     }
 
     pub(crate) const fn funding(&self) -> OutPoint {

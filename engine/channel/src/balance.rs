@@ -40,7 +40,15 @@ pub enum BalanceError {
 /// # Errors
 /// [`BalanceError`].
 pub fn client_balance(terms: &ChannelTerms, sums: &HalfSums) -> Result<Amount, BalanceError> {
-    let plus = terms.opening_share.add(sums.firm_credit).map_err(BalanceError::Range)?;
+    client_balance_from(terms.opening_share, sums)
+}
+
+/// As [`client_balance`], from d0 alone.
+///
+/// # Errors
+/// [`BalanceError`].
+pub fn client_balance_from(opening_share: Amount, sums: &HalfSums) -> Result<Amount, BalanceError> {
+    let plus = opening_share.add(sums.firm_credit).map_err(BalanceError::Range)?;
     let minus = sums.debit.add(sums.out_locks).map_err(BalanceError::Range)?;
     plus.sub(minus).map_err(|_| BalanceError::BelowReserve)
 }
@@ -50,7 +58,15 @@ pub fn client_balance(terms: &ChannelTerms, sums: &HalfSums) -> Result<Amount, B
 /// # Errors
 /// [`BalanceError`].
 pub fn hub_balance(terms: &ChannelTerms, sums: &HalfSums) -> Result<Amount, BalanceError> {
-    let own = terms.capacity.sub(terms.opening_share).map_err(BalanceError::Range)?;
+    hub_balance_from(terms.capacity, terms.opening_share, sums)
+}
+
+/// As [`hub_balance`], from V and d0 alone.
+///
+/// # Errors
+/// [`BalanceError`].
+pub fn hub_balance_from(capacity: Amount, opening_share: Amount, sums: &HalfSums) -> Result<Amount, BalanceError> {
+    let own = capacity.sub(opening_share).map_err(BalanceError::Range)?;
     let plus = own.add(sums.debit).map_err(BalanceError::Range)?;
     let minus = Amount::sum([sums.firm_credit, sums.unfirm_credit, sums.in_locks]).map_err(BalanceError::Range)?;
     plus.sub(minus).map_err(|_| BalanceError::BelowReserve)

@@ -26,7 +26,7 @@ mod terms;
 pub mod wallet;
 
 pub use ack::{Ack, LeafRef, StateRef};
-pub use balance::{BalanceError, HalfSums, client_balance, hub_balance};
+pub use balance::{BalanceError, HalfSums, client_balance, client_balance_from, hub_balance, hub_balance_from};
 pub use entry::{ChannelEntry, EntryProof, EntryProofError};
 pub use header::{BatchHeader, HeaderError, SignedHeader};
 pub use leaf::{Credit, LeafKind, LeafPrivate, LeafPublic, credit_salt, credited_root, leaf_digest, opening_leaf};

@@ -1,7 +1,7 @@
 //! Final blocks: channels that open and settle, and the height that everything is judged by.
 
 use tidegate_channel::{ChannelTerms, leaf_digest, opening_leaf, opening_state};
-use tidegate_types::{ChannelId, Fixed, OutPoint};
+use tidegate_types::{ChannelId, OutPoint};
 
 use super::Engine;
 use crate::input::BlockInput;
@@ -37,14 +37,7 @@ impl<S: Slots> Engine<S> {
         let slot = self.store.meta().channels;
         let (private, public) = opening_leaf(id);
         let digest = leaf_digest(&private.digest(), &public.digest());
-        let mut encoded = [0; ChannelTerms::LEN];
-        terms.encode_into(&mut encoded);
-        *self.store.terms.get_mut(slot) = TermsRecord {
-            terms: encoded,
-            funding_txid: *funding.txid.as_bytes(),
-            funding_vout: funding.vout,
-            reserved: 0,
-        };
+        *self.store.terms.get_mut(slot) = TermsRecord::new(terms, &funding);
         *self.record_mut(slot) = ChannelRecord {
             id: *id.as_bytes(),
             state_digest: *opening_state(id).digest().as_bytes(),

@@ -5,6 +5,7 @@ mod block;
 mod close;
 mod entries;
 mod pay;
+mod plan;
 mod seal;
 mod touch;
 
@@ -37,10 +38,11 @@ pub struct Engine<S> {
     index: HashMap<ChannelId, u32, foldhash::fast::RandomState>,
     touches: Touches,
     outcome_log: Vec<u8>,
-    page_scratch: Box<pay::PageScratch>,
     /// Channels that blocks of this batch opened or settled.
     opened_or_settled: Vec<u32>,
     notes_changes: bool,
+    plan: plan::Plan,
+    judged: pay::Judged,
     leaf_digests: seal::LeafDigests,
 }
 
@@ -134,9 +136,10 @@ impl<S: Slots> Engine<S> {
             index: channels.collect(),
             touches: Touches::default(),
             outcome_log: Vec::new(),
-            page_scratch: Box::default(),
             opened_or_settled: Vec::new(),
             notes_changes: false,
+            plan: plan::Plan::default(),
+            judged: pay::Judged::default(),
             leaf_digests: seal::LeafDigests::default(),
             store,
         })
@@ -222,18 +225,22 @@ impl<S: Slots> Engine<S> {
         self.outcome_log.clear();
         out.refusals.clear();
         out.changes.clear();
+        let mut plan = core::mem::take(&mut self.plan);
+        plan.make(self, inputs);
         for (index, input) in inputs.iter().enumerate() {
             let index = u32::try_from(index).expect("a batch has fewer than 2³² inputs");
-            self.execute_one(index, input, out);
+            self.execute_one(index, input, &mut plan, out);
         }
+        self.keep_trees(&plan);
+        self.plan = plan;
         self.seal(time, out);
         self.list_changes(&mut out.changes);
         Ok(())
     }
 
-    fn execute_one(&mut self, index: u32, input: &Input, out: &mut Executed) {
+    fn execute_one(&mut self, index: u32, input: &Input, plan: &mut plan::Plan, out: &mut Executed) {
         let (channel, result) = match input {
-            Input::Pay(pay) => (Some(pay.state.channel), self.pay(index, pay)),
+            Input::Pay(pay) => (Some(pay.state.channel), self.pay(index, pay, plan)),
             Input::Ack(ack) => (Some(ack.ack.channel), self.ack(index, ack).map(|()| true)),
             Input::Block(block) => {
                 self.block(block);

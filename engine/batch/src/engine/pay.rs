@@ -7,38 +7,32 @@
 mod deliver;
 mod judge;
 
-use tidegate_channel::{ClientState, LeafRef, OpKind, OpOutcome, Operation, Outcome, RefuseReason, credit_salt};
+use tidegate_channel::{ClientState, LeafRef, OpKind, OpOutcome, Operation, Outcome, RefuseReason};
 use tidegate_crypto::merkle::LockTree;
-use tidegate_types::{Amount, Fixed, Height, LockId, LockSlot};
+use tidegate_types::{Amount, Digest, Fixed, Height, LockId, LockSlot};
 
+use super::plan::{Plan, Planned, PlannedRoot};
 use super::{Engine, UNACKED_MAX};
 use crate::executed::Answer;
 use crate::input::PayInput;
-use crate::record::{ACTIVE, ChannelRecord, ClosedPayment, LockRecord, PageRecord};
+use crate::record::{ChannelRecord, ClosedPayment, LockRecord, PageRecord};
 use crate::slots::{Link, Slots};
 use crate::store::amount;
 
-/// The page that operations run on before they count, and the locks they add.
-#[derive(Debug)]
-pub(crate) struct PageScratch {
-    page: PageRecord,
-    /// The id of what an operation adds, settles or drops, by operation.
-    ids: Vec<LockId>,
+/// What judging a state came to, for its application. Memory is used again by the next.
+#[derive(Debug, Default)]
+pub(crate) struct Judged {
+    /// The id of what an operation adds, settles or drops, by operation; the salt of what it adds.
+    locks: Vec<(LockId, [u8; 16])>,
 }
 
-impl Default for PageScratch {
-    fn default() -> Self {
-        Self {
-            page: empty_page(),
-            ids: Vec::new(),
-        }
-    }
-}
+/// The links of a channel without open locks.
+const NO_LOCKS: [Link; 64] = [0; 64];
 
-pub(crate) fn empty_page() -> PageRecord {
+fn empty_page() -> PageRecord {
     PageRecord {
         tree: LockTree::empty(),
-        locks: [0; 64],
+        locks: NO_LOCKS,
         prints: [0; 64],
         open: 0,
         next: 0,
@@ -53,32 +47,23 @@ pub(crate) fn print_of(payment_id: &[u8; 16]) -> u32 {
 
 impl<S: Slots> Engine<S> {
     /// Takes a state. `Ok(false)` if it is known already.
-    pub(super) fn pay(&mut self, input: u32, pay: &PayInput) -> Result<bool, RefuseReason> {
-        let state = &pay.state;
-        let slot = self.channel(&state.channel).ok_or(RefuseReason::NotOffered)?;
-        let record = *self.record(slot);
-        if state.counter <= record.c() {
-            return known_counter(state, &record);
+    pub(super) fn pay(&mut self, input: u32, pay: &PayInput, plan: &mut Plan) -> Result<bool, RefuseReason> {
+        let planned = plan.of(input);
+        // A block of this batch may have opened the channel.
+        let slot = planned.slot.or_else(|| self.channel(&pay.state.channel));
+        let slot = slot.ok_or(RefuseReason::NotOffered)?;
+        let mut judged = core::mem::take(&mut self.judged);
+        let verdict = self.judge(slot, pay, (plan, &planned), &mut judged);
+        if let Ok(Some(named)) = verdict {
+            self.accept(input, slot, pay, named, &planned, &judged);
+            if !plan.accepted(&planned) {
+                self.rehash_page(slot);
+            }
+        } else if plan.refused(&planned) {
+            self.rehash_page(slot);
         }
-        if record.status != ACTIVE {
-            return Err(RefuseReason::Closing);
-        }
-        let named = self.named_leaf(&record, state.ack)?;
-        let acked = if named.acknowledges {
-            record.acked_h.max(state.ack.counter.get())
-        } else {
-            record.acked_h
-        };
-        if record.h - acked >= UNACKED_MAX {
-            return Err(RefuseReason::AckOverdue);
-        }
-        let mut scratch = core::mem::take(&mut self.page_scratch);
-        let judged = self.judge(slot, pay, &record, named, &mut scratch);
-        if judged.is_ok() {
-            self.accept(input, slot, pay, named, &scratch);
-        }
-        self.page_scratch = scratch;
-        judged.map(|()| true)
+        self.judged = judged;
+        verdict.map(|named| named.is_some())
     }
 
     /// The K and the height of the leaf that a state acknowledges.
@@ -112,7 +97,7 @@ impl<S: Slots> Engine<S> {
     }
 
     /// Applies a state that has been judged.
-    fn accept(&mut self, input: u32, slot: u32, pay: &PayInput, named: NamedLeaf, scratch: &PageScratch) {
+    fn accept(&mut self, input: u32, slot: u32, pay: &PayInput, named: NamedLeaf, planned: &Planned, judged: &Judged) {
         // The room of the payer's own channel counts from before this state.
         self.touch(slot);
         let state = &pay.state;
@@ -120,17 +105,16 @@ impl<S: Slots> Engine<S> {
             self.acknowledge(slot, named.link);
         }
         self.expire_answers(slot, state.counter.get());
-        let mut page = scratch.page;
-        for (operation, id) in pay.operations.iter().zip(&scratch.ids) {
-            let outcome = self.apply(slot, state, operation, *id, &mut page);
+        for (operation, lock) in pay.operations.iter().zip(&judged.locks) {
+            let outcome = self.apply(slot, state, operation, *lock);
             self.touched(slot).outcomes.push(outcome);
         }
-        self.keep_page(slot, &page);
+        self.free_empty_page(slot);
         let record = self.record_mut(slot);
         record.c = state.counter.get();
         record.debit = state.debit.to_sat();
         record.out_locks = state.locks_sum.to_sat();
-        record.state_digest = *state.digest().as_bytes();
+        record.state_digest = *planned.digest.as_bytes();
         record.operations = *state.operations.as_bytes();
         record.state_signature = *pay.signature.as_bytes();
         record.ack_h = state.ack.counter.get();
@@ -150,20 +134,17 @@ impl<S: Slots> Engine<S> {
         slot: u32,
         state: &ClientState,
         operation: &Operation,
-        id: LockId,
-        page: &mut PageRecord,
+        (id, salt): (LockId, [u8; 16]),
     ) -> Outcome {
         let (kind, at, outcome, salt) = match operation {
             Operation::Add { slot: at, lock } => {
-                let (outcome, link) = self.add_lock(slot, state, lock, id);
+                let (outcome, link) = self.add_lock(slot, state, lock, (id, salt));
+                let page = self.page_mut(slot);
+                page.open |= bit(*at);
                 page.locks[at.index()] = link;
+                page.prints[at.index()] = print_of(lock.payment_id.as_bytes());
                 let failed = matches!(outcome, OpOutcome::Failed(_));
-                let salt = if failed {
-                    credit_salt(&self.salt_secret, &id)
-                } else {
-                    [0; 16]
-                };
-                (OpKind::Add, *at, outcome, salt)
+                (OpKind::Add, *at, outcome, if failed { salt } else { [0; 16] })
             }
             Operation::Settle { slot: at } => {
                 self.close_lock(slot, state, *at);
@@ -188,46 +169,94 @@ impl<S: Slots> Engine<S> {
 
     /// Frees a lock, and remembers its payment for the next counters.
     fn close_lock(&mut self, slot: u32, state: &ClientState, at: LockSlot) {
-        let page = self.record(slot).page;
-        let link = self.store.pages.at(page).locks[at.index()];
-        let lock = *self.store.locks.at(link);
-        self.remember(
-            slot,
-            ClosedPayment {
-                payment_id: lock.payment_id,
-                content: lock.content(),
-                outcome: lock.outcome,
-                c: state.counter.get(),
-            },
-        );
+        let page = self.page_mut(slot);
+        page.open &= !bit(at);
+        page.prints[at.index()] = 0;
+        let link = core::mem::take(&mut page.locks[at.index()]);
+        let lock = self.store.locks.at(link);
+        let payment = ClosedPayment {
+            payment_id: lock.payment_id,
+            content: lock.content(),
+            outcome: lock.outcome,
+            c: state.counter.get(),
+        };
+        self.remember(slot, payment);
         let mut allocation = self.store.meta().locks;
         self.store.locks.give(&mut allocation, link);
         self.store.meta_mut().locks = allocation;
     }
 
-    /// Writes the page back; a channel without open locks has none.
-    fn keep_page(&mut self, slot: u32, page: &PageRecord) {
-        let mut allocation = self.store.meta().pages;
+    /// The lock page of a channel, to be written; a channel without open locks gets one.
+    fn page_mut(&mut self, slot: u32) -> &mut PageRecord {
+        let mut link = self.record(slot).page;
+        if link == 0 {
+            let mut allocation = self.store.meta().pages;
+            link = self.store.pages.take(&mut allocation, empty_page());
+            self.store.meta_mut().pages = allocation;
+            self.record_mut(slot).page = link;
+        }
+        self.store.pages.at_mut(link)
+    }
+
+    /// A channel without open locks has no page.
+    fn free_empty_page(&mut self, slot: u32) {
         let link = self.record(slot).page;
-        let link = match (link, page.open) {
-            (0, 0) => 0,
-            (0, _) => self.store.pages.take(&mut allocation, *page),
-            (link, 0) => {
-                self.store.pages.give(&mut allocation, link);
-                0
+        if link != 0 && self.store.pages.at(link).open == 0 {
+            let mut allocation = self.store.meta().pages;
+            self.store.pages.give(&mut allocation, link);
+            self.store.meta_mut().pages = allocation;
+            self.record_mut(slot).page = 0;
+        }
+    }
+
+    /// The lock page of a channel, if it has open locks.
+    fn page(&self, slot: u32) -> Option<&PageRecord> {
+        match self.record(slot).page {
+            0 => None,
+            link => Some(self.store.pages.at(link)),
+        }
+    }
+
+    /// The links of a channel's open locks by slot; zero for none.
+    pub(super) fn open_locks(&self, slot: u32) -> &[Link; 64] {
+        self.page(slot).map_or(&NO_LOCKS, |page| &page.locks)
+    }
+
+    /// The digest that stands in the lock tree for what a slot links to.
+    pub(super) fn open_lock_digest(&self, link: Link) -> Digest {
+        match link {
+            0 => Digest::ZERO,
+            link => Digest::from_bytes(self.store.locks.at(link).id),
+        }
+    }
+
+    /// The lock tree of a channel as the batch before left it.
+    pub(super) fn lock_tree(&self, slot: u32) -> LockTree {
+        self.page(slot).map_or_else(LockTree::empty, |page| page.tree)
+    }
+
+    /// Writes the trees that were planned, where all that they stand on came true.
+    pub(super) fn keep_trees(&mut self, plan: &Plan) {
+        for (slot, tree) in plan.trees() {
+            let link = self.record(slot).page;
+            if link != 0 {
+                self.store.pages.at_mut(link).tree = *tree;
             }
-            (link, _) => {
-                *self.store.pages.at_mut(link) = *page;
-                link
-            }
-        };
-        self.store.meta_mut().pages = allocation;
-        self.record_mut(slot).page = link;
+        }
+    }
+
+    /// Hashes the tree of a channel's open locks afresh.
+    fn rehash_page(&mut self, slot: u32) {
+        let link = self.record(slot).page;
+        if link != 0 {
+            let slots = self.store.pages.at(link).locks.map(|link| self.open_lock_digest(link));
+            self.store.pages.at_mut(link).tree = LockTree::over(&slots);
+        }
     }
 }
 
 /// What a state's acknowledgement leads to.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 struct NamedLeaf {
     firm: Amount,
     /// Its header height: drops are judged by it.
@@ -238,18 +267,15 @@ struct NamedLeaf {
     acknowledges: bool,
 }
 
-/// Stands for a lock that the same state adds, until it has a record.
-const ADDED: Link = Link::MAX;
-
 const fn bit(slot: LockSlot) -> u64 {
     1 << slot.index()
 }
 
-fn known_counter(state: &ClientState, record: &ChannelRecord) -> Result<bool, RefuseReason> {
+fn known_counter<T>(state: &ClientState, digest: &Digest, record: &ChannelRecord) -> Result<Option<T>, RefuseReason> {
     if state.counter < record.c() {
         Err(RefuseReason::StaleCounter)
-    } else if record.state_digest == *state.digest().as_bytes() {
-        Ok(false)
+    } else if record.state_digest == *digest.as_bytes() {
+        Ok(None)
     } else {
         Err(RefuseReason::Conflict)
     }

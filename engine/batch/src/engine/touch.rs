@@ -1,6 +1,6 @@
 //! The channels that a batch touches: what each will say in its leaf, and the room that it had when the batch began.
 
-use tidegate_channel::{ChannelTerms, Credit, FinalTerms, HalfSums, Outcome, hub_balance};
+use tidegate_channel::{ChannelTerms, Credit, FinalTerms, HalfSums, Outcome, hub_balance_from};
 use tidegate_types::{Amount, Digest, Fixed, Height};
 
 use super::Engine;
@@ -105,10 +105,10 @@ impl<S: Slots> Engine<S> {
             return index;
         }
         let voided = self.void_expired(slot);
-        let terms = self.terms_of(slot);
-        let balance =
-            hub_balance(&terms, &self.record(slot).sums()).expect("every batch leaves the hub balance in range");
-        let room = balance.sub(terms.hub_reserve).unwrap_or(Amount::ZERO);
+        let (terms, sums) = (self.store.terms.get(slot), self.record(slot).sums());
+        let balance = hub_balance_from(amount(terms.capacity), amount(terms.opening_share), &sums)
+            .expect("every batch leaves the hub balance in range");
+        let room = balance.sub(amount(terms.hub_reserve)).unwrap_or(Amount::ZERO);
         let index = self.touches.add(slot, room);
         self.touches.get_mut(index).leaf = voided;
         index

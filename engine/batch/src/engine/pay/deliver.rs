@@ -1,6 +1,6 @@
 //! An added lock is delivered, or fails (rules 9 and 10).
 
-use tidegate_channel::{ClientState, Condition, Credit, FailReason, Lock, OpOutcome, credit_salt};
+use tidegate_channel::{ClientState, Condition, Credit, FailReason, Lock, OpOutcome};
 use tidegate_types::{Fixed, Height, LockId};
 
 use super::{Engine, UNACKED_MAX};
@@ -9,8 +9,14 @@ use crate::slots::{Link, Slots};
 
 impl<S: Slots> Engine<S> {
     /// Opens a lock and credits its payee, or fails it.
-    pub(super) fn add_lock(&mut self, slot: u32, state: &ClientState, lock: &Lock, id: LockId) -> (OpOutcome, Link) {
-        let (outcome, payee) = match self.deliver(slot, lock, id) {
+    pub(super) fn add_lock(
+        &mut self,
+        slot: u32,
+        state: &ClientState,
+        lock: &Lock,
+        (id, salt): (LockId, [u8; 16]),
+    ) -> (OpOutcome, Link) {
+        let (outcome, payee) = match self.deliver(slot, lock, id, salt) {
             Ok(payee) => (OpOutcome::Delivered, payee + 1),
             Err(reason) => (OpOutcome::Failed(reason), 0),
         };
@@ -48,16 +54,15 @@ impl<S: Slots> Engine<S> {
     }
 
     /// Credits the payee of a lock; its channel's number, or why not.
-    fn deliver(&mut self, payer: u32, lock: &Lock, id: LockId) -> Result<u32, FailReason> {
+    fn deliver(&mut self, payer: u32, lock: &Lock, id: LockId, salt: [u8; 16]) -> Result<u32, FailReason> {
         let payee = self.channel(&lock.payee_channel).ok_or(FailReason::UnknownPayee)?;
-        let payee_terms = self.terms_of(payee);
-        if payee_terms.client != lock.payee {
+        if self.store.terms.get(payee).client != *lock.payee.as_bytes() {
             return Err(FailReason::UnknownPayee);
         }
         if payee == payer {
             return Err(FailReason::SelfPayment);
         }
-        self.check_limits(payer, lock, &payee_terms)?;
+        self.check_limits(payer, lock, payee)?;
         // First of all what has expired becomes void, so that it counts no longer.
         self.touch(payee);
         let (record, height) = (self.record(payee), self.store.meta().height());
@@ -71,7 +76,6 @@ impl<S: Slots> Engine<S> {
         }
         let unfirm_count = record.unfirm_count as usize;
         let limit = self.policy.max_unfirm_credits as usize;
-        let salt = credit_salt(&self.salt_secret, &id);
         let touch = self.touched(payee);
         if unfirm_count + touch.credits.len() >= limit {
             return Err(FailReason::PayeeLimit);
@@ -88,7 +92,7 @@ impl<S: Slots> Engine<S> {
         Ok(payee)
     }
 
-    fn check_limits(&self, payer: u32, lock: &Lock, payee: &tidegate_channel::ChannelTerms) -> Result<(), FailReason> {
+    fn check_limits(&self, payer: u32, lock: &Lock, payee: u32) -> Result<(), FailReason> {
         let (policy, height) = (&self.policy, self.store.meta().height());
         if lock.condition != Condition::Ack {
             return Err(FailReason::ConditionNotOffered);
@@ -106,13 +110,7 @@ impl<S: Slots> Engine<S> {
             return Err(FailReason::ExpiryTooNear);
         }
         let last = height.plus(policy.max_lock).unwrap_or(Height::MAX);
-        let ends = [&self.terms_of(payer), payee].map(|terms| {
-            let end = terms
-                .expiry
-                .minus(terms.dispute_window)
-                .and_then(|h| h.minus(terms.evidence_grace));
-            end.unwrap_or(Height::ZERO)
-        });
+        let ends = [payer, payee].map(|slot| self.store.terms.get(slot).last_lock_expiry());
         if lock.expiry > last || ends.iter().any(|end| lock.expiry >= *end) {
             return Err(FailReason::ExpiryTooFar);
         }

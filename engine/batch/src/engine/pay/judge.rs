@@ -1,66 +1,94 @@
 //! Everything that can refuse a state, on a copy of its channel's lock page: nothing changes here.
 
-use tidegate_channel::{
-    ClientState, Condition, HalfSums, Lock, OpOutcome, Operation, RefuseReason, client_balance, operations_digest,
-};
-use tidegate_types::{Amount, Digest, Height, LockId, LockSlot};
+use tidegate_channel::{Condition, HalfSums, Lock, OpOutcome, Operation, RefuseReason, client_balance_from};
+use tidegate_crypto::merkle::LockTree;
+use tidegate_types::{Amount, Digest, Height, LockSlot};
 
-use super::{ADDED, Engine, NamedLeaf, PageScratch, bit, content, empty_page, print_of};
+use super::{
+    Engine, Judged, NamedLeaf, Plan, Planned, PlannedRoot, UNACKED_MAX, bit, content, known_counter, print_of,
+};
 use crate::input::PayInput;
-use crate::record::{ChannelRecord, FIRM, LockRecord, PageRecord};
-use crate::slots::{Link, Slots};
+use crate::record::{ACTIVE, ChannelRecord, FIRM, LockRecord, PageRecord};
+use crate::slots::Slots;
 use crate::store::amount;
 
-/// The sums of the client's half after some operations.
+/// The sums of the client's half after some operations, and the slots that are open then.
 #[derive(Clone, Copy)]
-struct Sums {
+struct Half {
     debit: Amount,
     locks: Amount,
+    /// One bit per open lock.
+    open: u64,
+    /// Those that this state has added.
+    added: u64,
 }
 
 impl<S: Slots> Engine<S> {
-    /// Checks everything that can refuse the state; leaves the page after its operations in `scratch`.
+    /// Checks everything that can refuse the state. `Ok(None)` if it is known already.
     pub(super) fn judge(
         &self,
         slot: u32,
         pay: &PayInput,
-        record: &ChannelRecord,
-        named: NamedLeaf,
-        scratch: &mut PageScratch,
-    ) -> Result<(), RefuseReason> {
-        let state = &pay.state;
-        scratch.page = if record.page == 0 {
-            empty_page()
+        (plan, planned): (&Plan, &Planned),
+        judged: &mut Judged,
+    ) -> Result<Option<NamedLeaf>, RefuseReason> {
+        let (state, record) = (&pay.state, self.record(slot));
+        if state.counter <= record.c() {
+            return known_counter(state, &planned.digest, record);
+        }
+        if record.status != ACTIVE {
+            return Err(RefuseReason::Closing);
+        }
+        let named = self.named_leaf(record, state.ack)?;
+        let acked = if named.acknowledges {
+            record.acked_h.max(state.ack.counter.get())
         } else {
-            *self.store.pages.at(record.page)
+            record.acked_h
         };
-        scratch.ids.clear();
+        if record.h - acked >= UNACKED_MAX {
+            return Err(RefuseReason::AckOverdue);
+        }
         check_ids_differ(&pay.operations)?;
-        let mut sums = Sums {
+        let page = self.page(slot);
+        let before = Half {
             debit: amount(record.debit),
             locks: amount(record.out_locks),
+            open: page.map_or(0, |page| page.open),
+            added: 0,
         };
-        let before = sums;
+        let mut half = before;
+        judged.locks.clear();
+        let mut adds = 0;
         for operation in &pay.operations {
-            let id = self.judge_operation(record, state, operation, named.height, &mut sums, &mut scratch.page)?;
-            scratch.ids.push(id);
+            let lock = match operation {
+                Operation::Add { slot: at, lock } => {
+                    self.judge_add(record, page, *at, lock, &mut half)?;
+                    adds += 1;
+                    plan.lock(planned, adds - 1)
+                }
+                Operation::Settle { slot: at } => (self.judge_settle(page, *at, &mut half)?.id(), [0; 16]),
+                Operation::Drop { slot: at } => (self.judge_drop(page, *at, named.height, &mut half)?.id(), [0; 16]),
+                // The hub offers no in-locks yet, so there is none to give up.
+                Operation::Release { .. } => return Err(RefuseReason::NotOffered),
+            };
+            judged.locks.push(lock);
         }
-        plant(&mut scratch.page, &pay.operations, |link| {
-            self.lock_digest(link, &pay.operations, &scratch.ids)
-        });
-        let good = state.debit == sums.debit
-            && state.locks_sum == sums.locks
-            && state.locks_root == scratch.page.tree.root()
-            && state.operations == operations_digest(&pay.encoded);
+        let root = match plan.root(planned) {
+            PlannedRoot::Known(root) => root,
+            PlannedRoot::Unknown => self.root_alone(slot, &pay.operations, judged),
+        };
+        let good = state.debit == half.debit
+            && state.locks_sum == half.locks
+            && state.locks_root == root
+            && state.operations == planned.operations;
         if !good {
             return Err(RefuseReason::WrongState);
         }
-        let spends = sums.debit.to_sat() + sums.locks.to_sat() > before.debit.to_sat() + before.locks.to_sat();
+        let spends = half.debit.to_sat() + half.locks.to_sat() > before.debit.to_sat() + before.locks.to_sat();
         if spends {
-            self.judge_balance(slot, record, named, sums)
-        } else {
-            Ok(())
+            self.judge_balance(slot, record, named, half)?;
         }
+        Ok(Some(named))
     }
 
     fn judge_balance(
@@ -68,93 +96,113 @@ impl<S: Slots> Engine<S> {
         slot: u32,
         record: &ChannelRecord,
         named: NamedLeaf,
-        sums: Sums,
+        half: Half,
     ) -> Result<(), RefuseReason> {
-        let terms = self.terms_of(slot);
+        let terms = self.store.terms.get(slot);
         // Debit and locks together only rise here, so every sum of this channel stays in range.
-        Amount::sum([terms.capacity, sums.debit, sums.locks]).map_err(|_| RefuseReason::WrongState)?;
+        Amount::sum([amount(terms.capacity), half.debit, half.locks]).map_err(|_| RefuseReason::WrongState)?;
         let halves = HalfSums {
             firm_credit: named.firm,
-            debit: sums.debit,
-            out_locks: sums.locks,
+            debit: half.debit,
+            out_locks: half.locks,
             ..record.sums()
         };
-        let balance = client_balance(&terms, &halves).map_err(|_| RefuseReason::InsufficientBalance)?;
-        if balance < terms.client_reserve {
+        let balance = client_balance_from(amount(terms.opening_share), &halves);
+        if balance.map_err(|_| RefuseReason::InsufficientBalance)? < amount(terms.client_reserve) {
             Err(RefuseReason::InsufficientBalance)
         } else {
             Ok(())
         }
     }
 
-    fn judge_operation(
+    fn judge_add(
         &self,
         record: &ChannelRecord,
-        state: &ClientState,
-        operation: &Operation,
-        named_height: Height,
-        sums: &mut Sums,
-        page: &mut PageRecord,
-    ) -> Result<LockId, RefuseReason> {
-        match operation {
-            Operation::Add { slot: at, lock } => {
-                if page.open & bit(*at) != 0 {
-                    return Err(RefuseReason::BadOperation);
-                }
-                self.check_payment_id(record, lock)?;
-                let total = lock.total().map_err(|_| RefuseReason::WrongState)?;
-                sums.locks = sums.locks.add(total).map_err(|_| RefuseReason::WrongState)?;
-                page.open |= bit(*at);
-                page.locks[at.index()] = ADDED;
-                page.prints[at.index()] = print_of(lock.payment_id.as_bytes());
-                Ok(lock.id(&state.channel, state.counter, *at))
-            }
-            Operation::Settle { slot: at } => {
-                let lock = self.take_lock(page, *at)?;
-                if lock.outcome() != OpOutcome::Delivered {
-                    return Err(RefuseReason::NotDelivered);
-                }
-                let total = lock.total();
-                sums.locks = sums.locks.sub(total).expect("an open lock is part of the sum");
-                sums.debit = sums.debit.add(total).map_err(|_| RefuseReason::WrongState)?;
-                Ok(lock.id())
-            }
-            Operation::Drop { slot: at } => {
-                let lock = self.take_lock(page, *at)?;
-                let failed = matches!(lock.outcome(), OpOutcome::Failed(_));
-                // After the expiry it is the payer's again, unless the payee's ack was taken in time: then it is owed.
-                if !failed && (named_height <= lock.expiry() || u32::from(lock.fate) == FIRM) {
-                    return Err(RefuseReason::NotDroppable);
-                }
-                sums.locks = sums.locks.sub(lock.total()).expect("an open lock is part of the sum");
-                Ok(lock.id())
-            }
-            // The hub offers no in-locks yet, so there is none to give up.
-            Operation::Release { .. } => Err(RefuseReason::NotOffered),
+        page: Option<&PageRecord>,
+        at: LockSlot,
+        lock: &Lock,
+        half: &mut Half,
+    ) -> Result<(), RefuseReason> {
+        if half.open & bit(at) != 0 {
+            return Err(RefuseReason::BadOperation);
         }
+        self.check_payment_id(record, page, lock)?;
+        let total = lock.total().map_err(|_| RefuseReason::WrongState)?;
+        half.locks = half.locks.add(total).map_err(|_| RefuseReason::WrongState)?;
+        half.open |= bit(at);
+        half.added |= bit(at);
+        Ok(())
+    }
+
+    fn judge_settle(
+        &self,
+        page: Option<&PageRecord>,
+        at: LockSlot,
+        half: &mut Half,
+    ) -> Result<&LockRecord, RefuseReason> {
+        let lock = self.take_lock(page, at, half)?;
+        if lock.outcome() != OpOutcome::Delivered {
+            return Err(RefuseReason::NotDelivered);
+        }
+        let total = lock.total();
+        half.locks = half.locks.sub(total).expect("an open lock is part of the sum");
+        half.debit = half.debit.add(total).map_err(|_| RefuseReason::WrongState)?;
+        Ok(lock)
+    }
+
+    fn judge_drop(
+        &self,
+        page: Option<&PageRecord>,
+        at: LockSlot,
+        named_height: Height,
+        half: &mut Half,
+    ) -> Result<&LockRecord, RefuseReason> {
+        let lock = self.take_lock(page, at, half)?;
+        let failed = matches!(lock.outcome(), OpOutcome::Failed(_));
+        // After the expiry it is the payer's again, unless the payee's ack was taken in time: then it is owed.
+        if !failed && (named_height <= lock.expiry() || u32::from(lock.fate) == FIRM) {
+            return Err(RefuseReason::NotDroppable);
+        }
+        half.locks = half.locks.sub(lock.total()).expect("an open lock is part of the sum");
+        Ok(lock)
     }
 
     /// Takes an open lock of an earlier batch off the page.
-    fn take_lock(&self, page: &mut PageRecord, at: LockSlot) -> Result<LockRecord, RefuseReason> {
-        let link = page.locks[at.index()];
-        if page.open & bit(at) == 0 || link == ADDED {
+    fn take_lock(&self, page: Option<&PageRecord>, at: LockSlot, half: &mut Half) -> Result<&LockRecord, RefuseReason> {
+        let page = page.ok_or(RefuseReason::BadOperation)?;
+        if half.open & bit(at) == 0 || half.added & bit(at) != 0 {
             return Err(RefuseReason::BadOperation);
         }
-        let lock = *self.store.locks.at(link);
+        let lock = self.store.locks.at(page.locks[at.index()]);
         if lock.batch > self.store.meta().batch {
             return Err(RefuseReason::BadOperation);
         }
-        page.open &= !bit(at);
-        page.locks[at.index()] = 0;
-        page.prints[at.index()] = 0;
+        half.open &= !bit(at);
         Ok(lock)
+    }
+
+    /// The root after a state whose chain does not hold: the tree over all slots, afresh.
+    fn root_alone(&self, slot: u32, operations: &[Operation], judged: &Judged) -> Digest {
+        let mut slots = self.open_locks(slot).map(|link| self.open_lock_digest(link));
+        for (operation, (id, _)) in operations.iter().zip(&judged.locks) {
+            match operation {
+                Operation::Add { slot, .. } => slots[slot.index()] = Digest::from_bytes(*id.as_bytes()),
+                Operation::Settle { slot } | Operation::Drop { slot } => slots[slot.index()] = Digest::ZERO,
+                Operation::Release { .. } => {}
+            }
+        }
+        LockTree::root_of(&slots)
     }
 
     /// Rule 5: a known payment id is refused, with its stored answer if the content is the same. Known is what was open
     /// before this state, whatever this state does to it.
-    fn check_payment_id(&self, record: &ChannelRecord, lock: &Lock) -> Result<(), RefuseReason> {
-        if record.page != 0 {
-            let page = self.store.pages.at(record.page);
+    fn check_payment_id(
+        &self,
+        record: &ChannelRecord,
+        page: Option<&PageRecord>,
+        lock: &Lock,
+    ) -> Result<(), RefuseReason> {
+        if let Some(page) = page {
             let print = print_of(lock.payment_id.as_bytes());
             let alike = page
                 .prints
@@ -178,19 +226,6 @@ impl<S: Slots> Engine<S> {
             link = page.next;
         }
         Ok(())
-    }
-
-    /// The digest that stands in the lock tree for what a slot links to.
-    fn lock_digest(&self, at: (usize, Link), operations: &[Operation], ids: &[LockId]) -> Digest {
-        match at.1 {
-            0 => Digest::ZERO,
-            ADDED => {
-                let added = operations.iter().zip(ids).rev();
-                let mut here = added.filter(|(o, _)| matches!(o, Operation::Add { slot, .. } if slot.index() == at.0));
-                Digest::from_bytes(*here.next().expect("a lock that is added here").1.as_bytes())
-            }
-            link => Digest::from_bytes(self.store.locks.at(link).id),
-        }
     }
 }
 
@@ -216,25 +251,6 @@ const fn duplicate(same: bool) -> RefuseReason {
     } else {
         RefuseReason::Conflict
     }
-}
-
-/// Hashes the groups of all slots that the operations changed.
-fn plant(page: &mut PageRecord, operations: &[Operation], digest_of: impl Fn((usize, Link)) -> Digest) {
-    let mut changes = [(LockSlot::new(0).expect("slot 0"), [Digest::ZERO; 4]); tidegate_channel::MAX_OPERATIONS];
-    let mut count = 0;
-    for operation in operations {
-        let slot = match operation {
-            Operation::Add { slot, .. } | Operation::Settle { slot } | Operation::Drop { slot } => *slot,
-            Operation::Release { .. } => continue,
-        };
-        let first = slot.index() / 4 * 4;
-        changes[count] = (
-            slot,
-            core::array::from_fn(|i| digest_of((first + i, page.locks[first + i]))),
-        );
-        count += 1;
-    }
-    page.tree.update_many(&changes[..count]);
 }
 
 /// A mix of payee, amount and condition: what makes two payments of one id the same (rule 5). No hash: whoever makes two

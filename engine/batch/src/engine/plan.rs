@@ -1,0 +1,316 @@
+//! What is hashed before any input is judged, many messages at a time.
+//!
+//! Digests of states, of their operations, the ids of the locks they add and those locks' salts follow from the inputs
+//! alone. The root that a state's lock tree comes to follows from the channel's open locks and from the states before it
+//! in the batch, *if those are accepted*; nearly always they are. So the trees of all payers are carried forward on copies,
+//! one round per state of a channel, each round level by level across channels ([`update_lock_trees`]).
+//!
+//! A channel's chain of copies holds until one of its states is refused. Then the page gets the tree of the locks that it
+//! has (hashed afresh), and the states after it in this batch are hashed alone. The outcome is the same either way: what
+//! is planned is a root for a set of locks, and [`Chain::holds`] says that this is the set at hand.
+
+use hashbrown::HashMap;
+use tidegate_channel::{Operation, many};
+use tidegate_crypto::merkle::{LockChange, LockScratch, LockTree, update_lock_trees};
+use tidegate_types::{Digest, LockId, LockSlot};
+
+use super::Engine;
+use crate::input::{Input, PayInput};
+use crate::slots::{Link, Slots};
+
+/// No channel, no chain.
+const NONE: u32 = u32::MAX;
+
+/// What is known of one input before it is judged.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Planned {
+    /// The channel's number.
+    pub(crate) slot: Option<u32>,
+    /// The state's digest.
+    pub(crate) digest: Digest,
+    /// The digest of its operations.
+    pub(crate) operations: Digest,
+    /// The root of the lock tree after it, if the chain holds.
+    root: Digest,
+    /// The id and the salt of its first lock.
+    first_add: usize,
+    chain: u32,
+    /// How many states of the channel come before it in the batch.
+    place: u32,
+}
+
+const BLANK: Planned = Planned {
+    slot: None,
+    digest: Digest::ZERO,
+    operations: Digest::ZERO,
+    root: Digest::ZERO,
+    first_add: 0,
+    chain: NONE,
+    place: 0,
+};
+
+/// The states of one channel in the batch.
+#[derive(Debug)]
+struct Chain {
+    slot: u32,
+    /// How many there are.
+    states: u32,
+    /// How many have been accepted.
+    accepted: u32,
+    /// True while all that were judged were accepted.
+    holds: bool,
+    /// The newest of its changes.
+    newest: u32,
+    /// One bit for each slot that it changes.
+    changed: u64,
+}
+
+/// A slot that an earlier state of the chain has changed.
+#[derive(Debug)]
+struct Changed {
+    slot: LockSlot,
+    digest: Digest,
+    before: u32,
+}
+
+/// The plan of a batch. Its memory is used again by the next.
+#[derive(Debug, Default)]
+pub(crate) struct Plan {
+    inputs: Vec<Planned>,
+    ids: Vec<Digest>,
+    salts: Vec<[u8; 16]>,
+    chains: Vec<Chain>,
+    /// By chain: the lock tree after its last state.
+    trees: Vec<LockTree>,
+    by_slot: HashMap<u32, u32, foldhash::fast::RandomState>,
+    changed: Vec<Changed>,
+    /// The inputs of each round.
+    rounds: Vec<Vec<u32>>,
+    changes: Vec<LockChange>,
+    scratch: LockScratch,
+    digests: Vec<Digest>,
+}
+
+/// How a state's lock tree is known.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum PlannedRoot {
+    /// It was planned.
+    Known(Digest),
+    /// It must be hashed from the page.
+    Unknown,
+}
+
+fn pays(inputs: &[Input]) -> impl Iterator<Item = (usize, &PayInput)> {
+    inputs.iter().enumerate().filter_map(|(at, input)| match input {
+        Input::Pay(pay) => Some((at, pay)),
+        _ => None,
+    })
+}
+
+fn adds(pay: &PayInput) -> impl Iterator<Item = (LockSlot, &tidegate_channel::Lock)> {
+    pay.operations.iter().filter_map(|operation| match operation {
+        Operation::Add { slot, lock } => Some((*slot, lock)),
+        _ => None,
+    })
+}
+
+const fn bit(slot: LockSlot) -> u64 {
+    1 << slot.index()
+}
+
+impl Plan {
+    /// Plans a batch.
+    pub(crate) fn make<S: Slots>(&mut self, engine: &Engine<S>, inputs: &[Input]) {
+        self.hash_inputs(engine, inputs);
+        self.link_chains(engine, inputs);
+        for round in 0..self.rounds.len() {
+            let states = core::mem::take(&mut self.rounds[round]);
+            if states.is_empty() {
+                break;
+            }
+            self.hash_round(engine, inputs, &states);
+            self.rounds[round] = states;
+        }
+    }
+
+    fn hash_inputs<S: Slots>(&mut self, engine: &Engine<S>, inputs: &[Input]) {
+        self.inputs.clear();
+        self.inputs.resize(inputs.len(), BLANK);
+        self.digests.clear();
+        many::state_digests(pays(inputs).map(|(_, pay)| &pay.state), &mut self.digests);
+        for ((at, pay), digest) in pays(inputs).zip(&self.digests) {
+            self.inputs[at].slot = engine.channel(&pay.state.channel);
+            self.inputs[at].digest = *digest;
+        }
+        self.digests.clear();
+        many::operations_digests(pays(inputs).map(|(_, pay)| pay.encoded.as_slice()), &mut self.digests);
+        let mut first_add = 0;
+        for ((at, pay), digest) in pays(inputs).zip(&self.digests) {
+            self.inputs[at].operations = *digest;
+            self.inputs[at].first_add = first_add;
+            first_add += adds(pay).count();
+        }
+        self.ids.clear();
+        let locks = pays(inputs).flat_map(|(_, pay)| adds(pay).map(move |(slot, lock)| (pay, slot, lock)));
+        many::lock_ids(
+            locks.map(|(pay, slot, lock)| (lock, &pay.state.channel, pay.state.counter, slot)),
+            &mut self.ids,
+        );
+        self.salts.clear();
+        many::credit_salts(&engine.salt_secret, &self.ids, &mut self.digests, &mut self.salts);
+    }
+
+    /// Puts every state that may be accepted into the chain of its channel.
+    fn link_chains<S: Slots>(&mut self, engine: &Engine<S>, inputs: &[Input]) {
+        self.by_slot.clear();
+        self.chains.clear();
+        self.changed.clear();
+        self.rounds.iter_mut().for_each(Vec::clear);
+        for (at, pay) in pays(inputs) {
+            let Some(slot) = self.inputs[at]
+                .slot
+                .filter(|&slot| pay.state.counter > engine.record(slot).c())
+            else {
+                continue;
+            };
+            let next = u32::try_from(self.chains.len()).expect("fewer chains than channels");
+            let chain = *self.by_slot.entry(slot).or_insert(next);
+            if chain == next {
+                self.chains.push(Chain {
+                    slot,
+                    states: 0,
+                    accepted: 0,
+                    holds: true,
+                    newest: NONE,
+                    changed: 0,
+                });
+            }
+            let states = &mut self.chains[chain as usize].states;
+            let place = *states;
+            *states += 1;
+            (self.inputs[at].chain, self.inputs[at].place) = (chain, place);
+            if self.rounds.len() == place as usize {
+                self.rounds.push(Vec::new());
+            }
+            self.rounds[place as usize].push(u32::try_from(at).expect("a batch has fewer than 2³² inputs"));
+        }
+        self.trees.clear();
+        self.trees
+            .extend(self.chains.iter().map(|chain| engine.lock_tree(chain.slot)));
+    }
+
+    /// Carries the trees of some chains forward by one state each.
+    fn hash_round<S: Slots>(&mut self, engine: &Engine<S>, inputs: &[Input], states: &[u32]) {
+        self.changes.clear();
+        for &at in states {
+            let Input::Pay(pay) = &inputs[at as usize] else {
+                unreachable!("rounds hold states only")
+            };
+            self.change(engine, at as usize, pay);
+        }
+        update_lock_trees(&mut self.trees[..], &self.changes, &mut self.scratch);
+        for &at in states {
+            let planned = &mut self.inputs[at as usize];
+            planned.root = self.trees[planned.chain as usize].root();
+        }
+    }
+
+    /// Notes what one state does to its channel's slots, and the groups that have to be hashed for it.
+    fn change<S: Slots>(&mut self, engine: &Engine<S>, at: usize, pay: &PayInput) {
+        let Planned {
+            chain, mut first_add, ..
+        } = self.inputs[at];
+        let slot = self.chains[chain as usize].slot;
+        for operation in &pay.operations {
+            let (slot, digest) = match operation {
+                Operation::Add { slot, .. } => {
+                    first_add += 1;
+                    (*slot, self.ids[first_add - 1])
+                }
+                Operation::Settle { slot } | Operation::Drop { slot } => (*slot, Digest::ZERO),
+                Operation::Release { .. } => continue,
+            };
+            let chain = &mut self.chains[chain as usize];
+            self.changed.push(Changed {
+                slot,
+                digest,
+                before: chain.newest,
+            });
+            chain.newest = u32::try_from(self.changed.len() - 1).expect("a batch changes fewer than 2³² slots");
+            chain.changed |= bit(slot);
+        }
+        let open = engine.open_locks(slot);
+        for operation in &pay.operations {
+            let at = match operation {
+                Operation::Add { slot, .. } | Operation::Settle { slot } | Operation::Drop { slot } => *slot,
+                Operation::Release { .. } => continue,
+            };
+            let group = core::array::from_fn(|i| {
+                let index = at.index() / 4 * 4 + i;
+                self.slot_digest(engine, chain, index, open)
+            });
+            self.changes.push(LockChange {
+                tree: chain,
+                slot: at,
+                group,
+            });
+        }
+    }
+
+    fn slot_digest<S: Slots>(&self, engine: &Engine<S>, chain: u32, index: usize, open: &[Link; 64]) -> Digest {
+        let chain = &self.chains[chain as usize];
+        if chain.changed & (1 << index) != 0 {
+            let mut newest = &self.changed[chain.newest as usize];
+            while newest.slot.index() != index {
+                newest = &self.changed[newest.before as usize];
+            }
+            newest.digest
+        } else {
+            engine.open_lock_digest(open[index])
+        }
+    }
+
+    /// What is known of an input.
+    pub(crate) fn of(&self, input: u32) -> Planned {
+        self.inputs[input as usize]
+    }
+
+    /// The id and the salt of the `nth` lock that a state adds.
+    pub(crate) fn lock(&self, planned: &Planned, nth: usize) -> (LockId, [u8; 16]) {
+        let at = planned.first_add + nth;
+        (LockId::from_bytes(*self.ids[at].as_bytes()), self.salts[at])
+    }
+
+    /// The root after this state, if every state of its channel before it in the batch was accepted.
+    pub(crate) fn root(&self, planned: &Planned) -> PlannedRoot {
+        match self.chains.get(planned.chain as usize) {
+            Some(chain) if chain.holds && chain.accepted == planned.place => PlannedRoot::Known(planned.root),
+            _ => PlannedRoot::Unknown,
+        }
+    }
+
+    /// A state was accepted. True if the chain holds, so that its tree is written at the end of the batch.
+    pub(crate) fn accepted(&mut self, planned: &Planned) -> bool {
+        let Some(chain) = self.chains.get_mut(planned.chain as usize) else {
+            return false;
+        };
+        chain.accepted += 1;
+        chain.holds
+    }
+
+    /// A state was refused. True if the page's tree has to be hashed afresh.
+    pub(crate) fn refused(&mut self, planned: &Planned) -> bool {
+        let Some(chain) = self.chains.get_mut(planned.chain as usize) else {
+            return false;
+        };
+        core::mem::take(&mut chain.holds) && chain.accepted > 0
+    }
+
+    /// The channels whose chain held to its end, with their trees.
+    pub(crate) fn trees(&self) -> impl Iterator<Item = (u32, &LockTree)> {
+        let chains = self.chains.iter().zip(&self.trees);
+        chains
+            .filter(|(chain, _)| chain.holds)
+            .map(|(chain, tree)| (chain.slot, tree))
+    }
+}
