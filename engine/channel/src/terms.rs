@@ -67,9 +67,6 @@ pub enum TermsError {
 }
 
 impl ChannelTerms {
-    /// Where capacity and opening share stand in the encoding: two words behind the keys.
-    pub const AMOUNTS_AT: usize = 6 * KeyBytes::LEN;
-
     /// The name of the channel that `funding` creates: `channel_id = BLAKE3(tag, funding outpoint, parameters)`.
     #[must_use]
     pub fn channel_id(&self, funding: &OutPoint) -> ChannelId {

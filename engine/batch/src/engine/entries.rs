@@ -3,7 +3,7 @@
 //! The layout of an entry is that of `tidegate_channel::ChannelEntry`. A batch changes the entries of the channels that it
 //! touches, and of those that its blocks open and settle; nothing else writes to a channel's record.
 
-use tidegate_channel::{ChannelEntry, ChannelTerms};
+use tidegate_channel::ChannelEntry;
 use tidegate_crypto::merkle::StateTree;
 use tidegate_types::{ChannelId, Digest};
 
@@ -73,7 +73,6 @@ impl<S: Slots + Sync> Engine<S> {
 }
 
 fn entry(channel: &ChannelRecord, terms: &TermsRecord) -> ChannelEntry {
-    let [capacity_sat, opening_share_sat] = terms.amounts();
     ChannelEntry {
         channel: ChannelId::from_bytes(channel.id),
         state: Digest::from_bytes(channel.state_digest),
@@ -88,20 +87,9 @@ fn entry(channel: &ChannelRecord, terms: &TermsRecord) -> ChannelEntry {
         debit_sat: channel.debit,
         out_locks_sat: channel.out_locks,
         in_locks_sat: channel.in_locks,
-        capacity_sat,
-        opening_share_sat,
+        capacity_sat: terms.capacity,
+        opening_share_sat: terms.opening_share,
         status: channel.status,
         reserved: [0; 9],
-    }
-}
-
-impl TermsRecord {
-    /// Capacity and opening share, without decoding the rest.
-    fn amounts(&self) -> [u64; 2] {
-        let word = |at: usize| {
-            let bytes = self.terms[at..].first_chunk().expect("the terms are longer");
-            u64::from_le_bytes(*bytes)
-        };
-        [word(ChannelTerms::AMOUNTS_AT), word(ChannelTerms::AMOUNTS_AT + 8)]
     }
 }
