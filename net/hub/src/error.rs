@@ -166,10 +166,10 @@ pub enum Error {
     #[error("the blocks of the ledger: {0}")]
     LedgerRead(#[from] tidegate_settle::QueryError),
     /// A verification found something.
-    #[error("{count} problems in {}, the first: {first}", dir.display())]
+    #[error("{count} {} in {}, the first: {first}", if *count == 1 { "problem" } else { "problems" }, place.display())]
     Verify {
-        /// The data directory.
-        dir: PathBuf,
+        /// The data directory or the backup.
+        place: PathBuf,
         /// How many.
         count: usize,
         /// The first.

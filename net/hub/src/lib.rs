@@ -10,9 +10,11 @@
 //! this process before the batch's log record is synced (rule 16).
 
 pub mod admin;
+pub mod check;
 pub mod cli;
 pub mod config;
 pub mod error;
+mod files;
 pub mod keys;
 pub mod pipeline;
 mod rows;

@@ -77,7 +77,7 @@ pub enum DiskError {
         path: PathBuf,
     },
     /// Another process (or another part of this one) holds the folder.
-    #[error("{} is in use by process {}", path.display(), pid.map_or_else(|| "(unknown)".into(), |pid| pid.to_string()))]
+    #[error("{} is in use by {}", path.display(), pid.map_or_else(|| "another process".into(), |pid| format!("process {pid}")))]
     Locked {
         /// The folder.
         path: PathBuf,

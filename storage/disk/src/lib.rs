@@ -94,6 +94,13 @@ pub trait Disk: fmt::Debug + Send + Sync {
     /// # Errors
     /// [`DiskError::Locked`] with the owner's process number while another holds it, else what the medium says.
     fn lock_dir(&self, dir: &Path) -> Result<DirLock, DiskError>;
+
+    /// Holds owners off `dir` while it is read, beside any number of other readers, and writes nothing, so that it works
+    /// on a medium that cannot be written. `None` without a file `LOCK`, as in a copy that nobody has owned yet.
+    ///
+    /// # Errors
+    /// [`DiskError::Locked`] while an owner holds it, else what the medium says.
+    fn lock_dir_shared(&self, dir: &Path) -> Result<Option<DirLock>, DiskError>;
 }
 
 /// An open file. Calls may come from several threads at once.

@@ -119,13 +119,7 @@ impl Disk for RealDisk {
         let file = File::from(open_fd(&path, OFlags::RDWR | OFlags::CREATE, Op::Lock)?);
         match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {}
-            // EWOULDBLOCK: the owner's process number is in the file, unless it is just being written.
-            Err(Errno::AGAIN) => {
-                return Err(DiskError::Locked {
-                    path: dir.to_owned(),
-                    pid: read_pid(&file),
-                });
-            }
+            Err(Errno::AGAIN) => return Err(locked(dir, &file)),
             Err(e) => return Err(failed(Op::Lock, &path, e)),
         }
         let pid = format!("{}\n", std::process::id());
@@ -134,6 +128,30 @@ impl Disk for RealDisk {
             .map_err(|e| failed_io(Op::Lock, &path, &e))?;
         // The file stays when the lock goes: removing it could unlink a file that another owner has just locked.
         Ok(DirLock::holding(file))
+    }
+
+    fn lock_dir_shared(&self, dir: &Path) -> Result<Option<DirLock>, DiskError> {
+        let path = dir.join(LOCK_FILE);
+        let file = match open_fd(&path, OFlags::RDONLY, Op::Lock) {
+            Ok(fd) => File::from(fd),
+            Err(DiskError::NotFound { .. }) => return Ok(None),
+            Err(other) => return Err(other),
+        };
+        match rustix::fs::flock(&file, FlockOperation::NonBlockingLockShared) {
+            Ok(()) => Ok(Some(DirLock::holding(file))),
+            Err(Errno::AGAIN) => Err(locked(dir, &file)),
+            Err(e) => Err(failed(Op::Lock, &path, e)),
+        }
+    }
+}
+
+/// Who holds a folder: the owner's process number is in the file, unless it is just being written. Readers leave none,
+/// and what an earlier owner left is not theirs.
+fn locked(dir: &Path, file: &File) -> DiskError {
+    let only_readers = rustix::fs::flock(file, FlockOperation::NonBlockingLockShared).is_ok();
+    DiskError::Locked {
+        path: dir.to_owned(),
+        pid: if only_readers { None } else { read_pid(file) },
     }
 }
 

@@ -27,6 +27,39 @@ impl LogReader {
         })
     }
 
+    /// As [`LogReader::open`], but begins with the segment that holds record `from`: of a long log the rest is not read,
+    /// and segments that another process recycles meanwhile are not missed.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn open_near(disk: &dyn Disk, dir: &Path, identity: u64, from: Lsn) -> Result<Self, LogError> {
+        let mut scan = Scan::open(disk, dir, identity, from, OpenMode::Read)?;
+        scan.skip_below(from)?;
+        Ok(Self { scan })
+    }
+
+    /// The newest whole record of the log `identity` in `dir`, which may be written meanwhile; `None` in an empty log.
+    ///
+    /// # Errors
+    /// [`LogError::NoLog`], [`LogError::MissingSegment`], [`LogError::Read`].
+    pub fn newest(disk: &dyn Disk, dir: &Path, identity: u64) -> Result<Option<Lsn>, LogError> {
+        let beyond = Lsn::new(u64::MAX);
+        let mut reader = Self::open_near(disk, dir, identity, beyond)?;
+        let mut newest = None;
+        while let Some(record) = reader.next_record()? {
+            newest = Some(record.lsn);
+        }
+        Ok(newest)
+    }
+
+    /// Makes durable what was read, as the writer does: the segments from the one it was opened at up to the present one.
+    ///
+    /// # Errors
+    /// [`LogError::Read`].
+    pub fn sync(&self) -> Result<(), LogError> {
+        self.scan.sync()
+    }
+
     /// The next record, or `None` where the chain of whole records stops; [`LogReader::tail`] judges why.
     ///
     /// # Errors

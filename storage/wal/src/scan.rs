@@ -90,6 +90,8 @@ pub(crate) struct Scan {
     pub(crate) dir: PathBuf,
     pub(crate) identity: u64,
     pub(crate) segments: Vec<OpenSegment>,
+    /// Index of the segment that was read first.
+    start: usize,
     /// Index of the segment that is read.
     pub(crate) at: usize,
     pub(crate) offset: u64,
@@ -135,6 +137,7 @@ impl Scan {
             dir: dir.to_owned(),
             identity,
             segments,
+            start: 0,
             at: 0,
             offset: 0,
             last: None,
@@ -154,6 +157,25 @@ impl Scan {
             segment: self.segments[self.at].number,
             offset: self.offset,
         }
+    }
+
+    /// Before the first record is read: moves on to the last segment whose first record is `from` or before it.
+    pub(crate) fn skip_below(&mut self, from: Lsn) -> Result<(), LogError> {
+        for at in (0..self.segments.len()).rev() {
+            if self.probe(at, 0)?.is_some_and(|header| header.lsn() <= from) {
+                (self.at, self.start) = (at, at);
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes durable what was read.
+    pub(crate) fn sync(&self) -> Result<(), LogError> {
+        let read = &self.segments[self.start..=self.at];
+        read.iter()
+            .try_for_each(|segment| segment.file.sync_data())
+            .map_err(LogError::Read)
     }
 
     /// Moves over the next record of the chain and returns its header and place; its bytes are in the buffer.

@@ -56,6 +56,10 @@ impl Disk for LyingDisk {
     fn lock_dir(&self, dir: &Path) -> Result<DirLock, DiskError> {
         self.0.lock_dir(dir)
     }
+
+    fn lock_dir_shared(&self, dir: &Path) -> Result<Option<DirLock>, DiskError> {
+        self.0.lock_dir_shared(dir)
+    }
 }
 
 impl DiskFile for LyingFile {

@@ -8,6 +8,7 @@ use serde_json::json;
 use super::Outcome;
 use super::output::JsonFlag;
 use crate::config::{Config, ConfigError, Sources};
+use crate::files::CONFIG_FILE;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum ConfigVerb {
@@ -42,9 +43,6 @@ pub(super) struct ConfigFlags {
     #[arg(long, value_name = "SECTION.KEY=VALUE")]
     pub(super) set: Vec<String>,
 }
-
-/// The name of the configuration in a data directory.
-pub(super) const CONFIG_FILE: &str = "config.toml";
 
 impl ConfigFlags {
     /// Reads the configuration: `--config`, or else the data directory's own file; then environment and flags, and

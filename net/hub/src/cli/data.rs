@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use tidegate_disk::{DirLock, Disk, DiskError};
 use tidegate_ledger::GenesisError;
-use tidegate_settle::{Node, NodeOptions};
+use tidegate_settle::Node;
 
-use super::format::{GENESIS_FILE, LEDGER_DIR};
 use super::output::read_file;
 use crate::error::Error;
+use crate::files::{GENESIS_FILE, ledger_dir};
 use crate::keys::{HubKeys, HubKeysError};
 
 /// The hub's keys; a directory without them holds no hub.
@@ -21,12 +21,8 @@ pub(super) fn load_keys(disk: &dyn Disk, dir: &Path) -> Result<HubKeys, Error> {
 }
 
 pub(super) fn read_genesis(dir: &Path) -> Result<Vec<u8>, Error> {
-    let path = dir.join(GENESIS_FILE);
-    if path.is_file() {
-        read_file(&path)
-    } else {
-        Err(Error::NotFormatted(dir.to_owned()))
-    }
+    require_hub(dir)?;
+    read_file(&dir.join(GENESIS_FILE))
 }
 
 /// Says where a genesis is from.
@@ -38,18 +34,24 @@ pub(super) fn wrap_genesis(dir: &Path) -> impl Fn(GenesisError) -> Error {
     }
 }
 
-/// Holds the directory while it is read, so that no hub changes it meanwhile. A copy without a lock file needs none.
-pub(super) fn lock(disk: &dyn Disk, dir: &Path) -> Result<Option<DirLock>, Error> {
-    if disk.exists(&dir.join("LOCK"))? {
-        Ok(Some(disk.lock_dir(dir)?))
+/// A directory without a genesis holds no hub.
+pub(super) fn require_hub(dir: &Path) -> Result<(), Error> {
+    if dir.join(GENESIS_FILE).is_file() {
+        Ok(())
     } else {
-        Ok(None)
+        Err(Error::NotFormatted(dir.to_owned()))
     }
 }
 
-/// The embedded ledger, as its log leads to it.
-pub(super) fn open_ledger(disk: &Arc<dyn Disk>, dir: &Path) -> Result<Node, Error> {
-    Node::open(disk, &dir.join(LEDGER_DIR), None, NodeOptions::default()).map_err(|source| Error::LedgerOpen {
+/// Holds hubs off the directory while it is read, and writes nothing. A copy without a lock file needs no lock.
+pub(super) fn lock(disk: &dyn Disk, dir: &Path) -> Result<Option<DirLock>, Error> {
+    Ok(disk.lock_dir_shared(dir)?)
+}
+
+/// The embedded ledger, as its log leads to it; nothing is changed.
+pub(super) fn look_at_ledger(disk: &Arc<dyn Disk>, dir: &Path) -> Result<Node, Error> {
+    let looked = Node::look(disk, &ledger_dir(dir));
+    looked.map(|(node, _tail)| node).map_err(|source| Error::LedgerOpen {
         dir: dir.to_owned(),
         source: Box::new(source),
     })

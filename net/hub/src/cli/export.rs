@@ -13,7 +13,7 @@ use serde_json::Value;
 use tidegate_disk::{Disk, RealDisk};
 
 use super::Outcome;
-use super::data::{inspect, lock, open_ledger, read_genesis};
+use super::data::{inspect, lock, look_at_ledger, require_hub};
 use super::output::{JsonFlag, Progress};
 use crate::error::Error;
 use crate::rows;
@@ -41,7 +41,7 @@ pub(super) fn run(args: &ExportArgs) -> Outcome {
         path: path.clone(),
         source,
     };
-    read_genesis(&args.data)?;
+    require_hub(&args.data)?;
     let disk: Arc<dyn Disk> = Arc::new(RealDisk);
     let _lock = lock(&*disk, &args.data)?;
     let sink: Box<dyn Write> = match args.json.file() {
@@ -64,7 +64,7 @@ pub(super) fn run(args: &ExportArgs) -> Outcome {
 /// The outer error is the directory's, the inner one the reader's.
 fn write(disk: &Arc<dyn Disk>, args: &ExportArgs, out: &mut Lines) -> Result<io::Result<()>, Error> {
     let state = inspect(disk, &args.data)?;
-    let node = open_ledger(disk, &args.data)?;
+    let node = look_at_ledger(disk, &args.data)?;
     let mut blocks = node.blocks()?;
     let sums = rows::Sums::of(&state);
     let lines = state

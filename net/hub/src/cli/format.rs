@@ -26,19 +26,15 @@ use tidegate_settle::{Node, NodeOptions};
 use tidegate_types::{Amount, KeyBytes, UnixMillis};
 
 use super::Outcome;
-use super::config::{CONFIG_FILE, ConfigFlags};
+use super::config::ConfigFlags;
 use super::output::{JsonFlag, Ticker, grouped, read_file};
 use crate::config::{Config, Sources};
 use crate::error::Error;
+use crate::files::{CONFIG_FILE, GENESIS_FILE, ledger_dir};
 use crate::keys::HubKeys;
 use crate::state;
 use attempt::Attempt;
 use genesis::Fund;
-
-/// The name of the genesis in a data directory.
-pub(super) const GENESIS_FILE: &str = "genesis";
-/// The name of the embedded ledger's folder in a data directory.
-pub(super) const LEDGER_DIR: &str = "ledger";
 
 #[derive(Debug, Args)]
 #[command(
@@ -135,7 +131,7 @@ fn write(
 ) -> Result<Made, Error> {
     write_new(&**disk, &dir.join(GENESIS_FILE), bytes)?;
     write_new(&**disk, &dir.join(CONFIG_FILE), config.to_toml().as_bytes())?;
-    let ledger = dir.join(LEDGER_DIR);
+    let ledger = ledger_dir(dir);
     let wrap = |source| Error::LedgerCreate {
         dir: dir.to_owned(),
         source: Box::new(source),

@@ -13,7 +13,7 @@ use tidegate_types::ChannelId;
 
 use super::Outcome;
 use super::amounts::parse_id;
-use super::data::{inspect, lock, read_genesis};
+use super::data::{inspect, lock, require_hub};
 use super::http;
 use super::output::JsonFlag;
 use crate::error::Error;
@@ -110,7 +110,7 @@ fn root(args: &RootArgs) -> Outcome {
 }
 
 fn read(data: &std::path::Path) -> Result<crate::state::Inspected, Error> {
-    read_genesis(data)?;
+    require_hub(data)?;
     let disk: Arc<dyn Disk> = Arc::new(RealDisk);
     let _lock = lock(&*disk, data)?;
     inspect(&disk, data)

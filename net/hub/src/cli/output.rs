@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
+use crate::check::Step;
 use crate::error::Error;
 
 /// `--json [FILE]`, the same for every verb.
@@ -125,6 +126,54 @@ impl Progress {
     }
 }
 
+/// How far the steps of a check are: a bar on a terminal, a line every few seconds elsewhere. Shows nothing of what is done
+/// within two seconds.
+#[derive(Debug)]
+pub(super) struct Bar {
+    current: Option<(&'static str, Progress)>,
+}
+
+impl Bar {
+    pub(super) const fn new() -> Self {
+        Self { current: None }
+    }
+
+    /// Notes how far a step is; a new one takes the place of the last.
+    pub(super) fn at(&mut self, step: Step) {
+        let Step {
+            what,
+            done,
+            total,
+            unit,
+        } = step;
+        if self.current.as_ref().is_none_or(|(current, _)| *current != what) {
+            self.current = Some((what, Progress::new(what)));
+        }
+        let Some((_, progress)) = &mut self.current else { return };
+        let on_terminal = progress.on_terminal;
+        progress.say(|| match total {
+            Some(total) if total > 0 => share(done, total, unit, on_terminal),
+            _ => format!("{} {unit}, ", grouped(done.into())),
+        });
+    }
+}
+
+/// `[████      ] 40 % of 1 000 pages, `
+fn share(done: u64, total: u64, unit: &str, with_bar: bool) -> String {
+    const WIDTH: u64 = 24;
+    let done = done.min(total);
+    let scaled = |width: u64| u64::try_from(u128::from(done) * u128::from(width) / u128::from(total)).unwrap_or(width);
+    let bar = if with_bar {
+        (0..WIDTH)
+            .map(|at| if at < scaled(WIDTH) { '█' } else { '░' })
+            .collect::<String>()
+            + " "
+    } else {
+        String::new()
+    };
+    format!("{bar}{} % of {} {unit}, ", scaled(100), grouped(total.into()))
+}
+
 impl Drop for Progress {
     fn drop(&mut self) {
         if self.shown && self.on_terminal {
@@ -182,7 +231,14 @@ pub(super) fn grouped(number: u128) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::grouped;
+    use super::{grouped, share};
+
+    #[test]
+    fn a_share_is_a_bar_and_a_number() {
+        assert_eq!(share(500, 1_000, "pages", false), "50 % of 1 000 pages, ");
+        assert!(share(1, 2, "pages", true).starts_with("████████████░░░░░░░░░░░░ 50 %"));
+        assert!(share(u64::MAX, u64::MAX, "B", true).contains(" 100 % of "));
+    }
 
     #[test]
     fn digits_stand_in_threes() {

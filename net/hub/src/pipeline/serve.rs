@@ -25,6 +25,7 @@ use super::sequencer::{Parts, Sequencer, SequencerError};
 use super::stats::Stats;
 use super::work::{Group, Work};
 use crate::admin::{Admin, AdminError};
+use crate::files::ledger_dir;
 use crate::state::{HubState, LogFacts, StateError};
 
 /// Milliseconds that clients have to take what waits for them when the hub ends.
@@ -216,7 +217,7 @@ fn open_ledger(disk: &Arc<dyn Disk>, options: &ServeOptions) -> Result<Node, Ser
     };
     Ok(Node::open(
         disk,
-        &options.data.join("ledger"),
+        &ledger_dir(&options.data),
         Some(options.keys.identity()),
         node_options,
     )?)

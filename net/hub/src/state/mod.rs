@@ -24,6 +24,7 @@ use tidegate_types::{BatchNumber, Digest, Height, KeyBytes, LedgerId, OutPoint, 
 use tidegate_wal::{Log, LogConfig, LogError};
 
 pub use record::append as append_record;
+pub(crate) use recover::records_behind;
 pub use recover::{Inspected, inspect};
 pub use slots::RegionSlots;
 
@@ -90,6 +91,9 @@ pub enum StateError {
     /// There is no checkpoint: `format` was interrupted.
     #[error("there is no checkpoint: the directory was not formatted to the end")]
     Unfinished,
+    /// The state was restored from a copy.
+    #[error("this state was restored from a backup: later batches may have been signed, so it never signs again")]
+    Copy,
     /// A record with a good checksum is no batch.
     #[error("log record {lsn}: {error}")]
     BadRecord {
@@ -110,33 +114,39 @@ pub enum StateError {
 
 /// What the checkpoint notes of its log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Meta {
-    log_identity: u64,
-    segment_bytes: u64,
+pub(crate) struct Meta {
+    pub(crate) log_identity: u64,
+    pub(crate) segment_bytes: u64,
+    /// True in a state that was restored from a copy: it is looked at, and never signs a batch (rule 19).
+    pub(crate) is_copy: bool,
 }
 
 const META_MAGIC: [u8; 8] = *b"tghub\0\0\x01";
+/// Of a state that was restored from a copy. The mark stands under the superblock's sum, so that no file which is
+/// removed, renamed or put back makes such a state sign.
+const COPY_MAGIC: [u8; 8] = *b"tgcopy\0\x01";
 
 impl Meta {
     fn encode(self) -> [u8; 24] {
         let mut bytes = [0; 24];
-        bytes[..8].copy_from_slice(&META_MAGIC);
+        bytes[..8].copy_from_slice(if self.is_copy { &COPY_MAGIC } else { &META_MAGIC });
         bytes[8..16].copy_from_slice(&self.log_identity.to_le_bytes());
         bytes[16..].copy_from_slice(&self.segment_bytes.to_le_bytes());
         bytes
     }
 
-    fn decode(bytes: &[u8]) -> Result<Self, StateError> {
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, StateError> {
         let words: &[u8; 24] = bytes.try_into().map_err(|_| StateError::BadMeta)?;
         let (magic, rest) = words.split_first_chunk::<8>().ok_or(StateError::BadMeta)?;
         let (identity, segment) = rest.split_first_chunk::<8>().ok_or(StateError::BadMeta)?;
         let segment: &[u8; 8] = segment.try_into().map_err(|_| StateError::BadMeta)?;
-        if *magic != META_MAGIC {
+        if *magic != META_MAGIC && *magic != COPY_MAGIC {
             return Err(StateError::BadMeta);
         }
         Ok(Self {
             log_identity: u64::from_le_bytes(*identity),
             segment_bytes: u64::from_le_bytes(*segment),
+            is_copy: *magic == COPY_MAGIC,
         })
     }
 
@@ -183,6 +193,7 @@ pub fn create(
     let meta = Meta {
         log_identity: params.log_identity,
         segment_bytes: params.segment_bytes,
+        is_copy: false,
     };
     Log::create(Arc::clone(disk), &wal, meta.log_config(), Lsn::FIRST)?;
     let mut checkpoints = CheckpointStore::create(Arc::clone(disk), &state, &slots::specs())?;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tidegate_batch::{ChannelView, Engine, Executed};
 use tidegate_channel::BatchHeader;
 use tidegate_disk::Disk;
-use tidegate_table::{CheckpointStore, Lsn};
+use tidegate_table::{CheckpointStore, Loaded, Lsn, Region, SlotInfo, load, superblocks};
 use tidegate_wal::{Log, LogReader, Tail};
 
 use super::{HubEngine, HubState, Meta, StateError, record, slots, state_dir, wal_dir};
@@ -15,12 +15,17 @@ use super::{HubEngine, HubState, Meta, StateError, record, slots, state_dir, wal
 const PROGRESS_RECORDS: u64 = 256;
 
 pub(super) fn open(disk: &Arc<dyn Disk>, data: &Path, progress: &mut dyn FnMut(u64)) -> Result<HubState, StateError> {
-    let Checkpoint {
-        mut engine,
-        checkpoints,
-        meta,
-        lsn,
-    } = load(disk, data)?;
+    // Before anything of a copy is repaired or written again.
+    let noted = superblocks(&**disk, &state_dir(data))?;
+    let newest = noted
+        .iter()
+        .filter_map(SlotInfo::whole)
+        .max_by_key(|found| found.sequence);
+    if newest.is_some_and(|found| Meta::decode(&found.meta).is_ok_and(|meta| meta.is_copy)) {
+        return Err(StateError::Copy);
+    }
+    let (checkpoints, regions, loaded) = CheckpointStore::open(Arc::clone(disk), &state_dir(data), &slots::specs())?;
+    let (mut engine, meta, lsn) = engine_of(regions, loaded)?;
     let first = Lsn::new(lsn.get() + 1);
     let mut replay = Log::open(Arc::clone(disk), &wal_dir(data), meta.log_config(), first)?;
     let mut replayer = Replayer::default();
@@ -42,24 +47,11 @@ pub(super) fn open(disk: &Arc<dyn Disk>, data: &Path, progress: &mut dyn FnMut(u
     })
 }
 
-struct Checkpoint {
-    engine: HubEngine,
-    checkpoints: CheckpointStore,
-    meta: Meta,
-    lsn: Lsn,
-}
-
-fn load(disk: &Arc<dyn Disk>, data: &Path) -> Result<Checkpoint, StateError> {
-    let (checkpoints, regions, loaded) = CheckpointStore::open(Arc::clone(disk), &state_dir(data), &slots::specs())?;
+/// The engine in a loaded checkpoint, what that notes of its log, and the last record that it covers.
+fn engine_of(regions: Vec<Region>, loaded: Option<Loaded>) -> Result<(HubEngine, Meta, Lsn), StateError> {
     let loaded = loaded.ok_or(StateError::Unfinished)?;
     let meta = Meta::decode(&loaded.meta)?;
-    let engine = Engine::open(slots::store(regions))?;
-    Ok(Checkpoint {
-        engine,
-        checkpoints,
-        meta,
-        lsn: loaded.lsn,
-    })
+    Ok((Engine::open(slots::store(regions))?, meta, loaded.lsn))
 }
 
 /// Executes recorded batches again.
@@ -113,6 +105,8 @@ pub struct Inspected {
     pub headers: Vec<BatchHeader>,
     /// What follows the last whole record.
     pub tail: Tail,
+    /// True of a state that was restored from a copy.
+    pub is_copy: bool,
 }
 
 impl Inspected {
@@ -122,14 +116,13 @@ impl Inspected {
     }
 }
 
-/// Reads the state in a data directory without changing a file. Works on a copy, whose lock nobody holds.
+/// Reads the state in a data directory without changing a file. The caller sees to it that no hub does meanwhile.
 ///
 /// # Errors
 /// [`StateError`].
 pub fn inspect(disk: &Arc<dyn Disk>, data: &Path, progress: &mut dyn FnMut(u64)) -> Result<Inspected, StateError> {
-    let Checkpoint {
-        mut engine, meta, lsn, ..
-    } = load(disk, data)?;
+    let (regions, loaded) = load(&**disk, &state_dir(data), &slots::specs())?;
+    let (mut engine, meta, lsn) = engine_of(regions, loaded)?;
     let first = Lsn::new(lsn.get() + 1);
     let mut reader = LogReader::open(&**disk, &wal_dir(data), meta.log_identity, first)?;
     let mut replayer = Replayer {
@@ -156,5 +149,18 @@ pub fn inspect(disk: &Arc<dyn Disk>, data: &Path, progress: &mut dyn FnMut(u64))
         replayed: replayer.batches,
         headers: replayer.headers,
         tail,
+        is_copy: meta.is_copy,
     })
+}
+
+/// How many records the log holds behind the newest checkpoint, if that can be told at a glance.
+pub(crate) fn records_behind(disk: &dyn Disk, data: &Path) -> Option<u64> {
+    let slots = superblocks(disk, &state_dir(data)).ok()?;
+    let newest = slots
+        .iter()
+        .filter_map(SlotInfo::whole)
+        .max_by_key(|found| found.sequence)?;
+    let identity = Meta::decode(&newest.meta).ok()?.log_identity;
+    let last = LogReader::newest(disk, &wal_dir(data), identity).ok()??;
+    Some(last.get().saturating_sub(newest.lsn.get()))
 }

@@ -9,3 +9,4 @@ mod help;
 mod signatures;
 mod support;
 mod tour;
+mod verify;

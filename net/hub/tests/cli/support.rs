@@ -155,6 +155,14 @@ impl Hub {
     }
 }
 
+impl Hub {
+    /// Ends it as a failure would: nothing is finished.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().expect("a child");
+        self.child.wait().expect("a child");
+    }
+}
+
 impl Drop for Hub {
     fn drop(&mut self) {
         let _ = self.child.kill();

@@ -294,7 +294,7 @@ impl Disk for FaultyDisk {
         if !state.dirs.contains(dir) {
             return Err(DiskError::NotFound { path: dir.to_owned() });
         }
-        if !state.locks.insert(dir.to_owned()) {
+        if state.readers.contains_key(dir) || !state.locks.insert(dir.to_owned()) {
             return Err(DiskError::Locked {
                 path: dir.to_owned(),
                 pid: Some(std::process::id()),
@@ -304,6 +304,39 @@ impl Disk for FaultyDisk {
             disk: self.clone(),
             dir: dir.to_owned(),
         }))
+    }
+
+    fn lock_dir_shared(&self, dir: &Path) -> Result<Option<DirLock>, DiskError> {
+        let mut state = self.state();
+        state.alive(Op::Lock, dir)?;
+        if state.locks.contains(dir) {
+            return Err(DiskError::Locked {
+                path: dir.to_owned(),
+                pid: Some(std::process::id()),
+            });
+        }
+        *state.readers.entry(dir.to_owned()).or_default() += 1;
+        Ok(Some(DirLock::holding(HeldToRead {
+            disk: self.clone(),
+            dir: dir.to_owned(),
+        })))
+    }
+}
+
+struct HeldToRead {
+    disk: FaultyDisk,
+    dir: PathBuf,
+}
+
+impl Drop for HeldToRead {
+    fn drop(&mut self) {
+        let mut state = self.disk.state();
+        if let Some(readers) = state.readers.get_mut(&self.dir) {
+            *readers -= 1;
+            if *readers == 0 {
+                state.readers.remove(&self.dir);
+            }
+        }
     }
 }
 

@@ -44,6 +44,8 @@ pub(super) struct State {
     pending: Vec<NameChange>,
     pub(super) dirs: BTreeSet<PathBuf>,
     pub(super) locks: BTreeSet<PathBuf>,
+    /// How many hold each folder to read.
+    pub(super) readers: BTreeMap<PathBuf, usize>,
     pub(super) faults: Vec<Fault>,
     pub(super) capacity: Option<u64>,
     pub(super) sites: u64,
@@ -170,6 +172,7 @@ impl State {
     pub(super) fn restarted(&self) -> Self {
         let mut next = self.clone();
         next.locks.clear();
+        next.readers.clear();
         next.faults.clear();
         next.blind = None;
         (next.sites, next.looks, next.failed, next.dead) = (0, 0, false, false);

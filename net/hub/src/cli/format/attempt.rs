@@ -7,6 +7,7 @@ use std::{fs, io};
 use tidegate_disk::{DirLock, Disk};
 
 use crate::error::Error;
+use crate::files::GENESIS_FILE;
 use crate::keys::HUB_KEYS_FILE;
 
 /// The name of the lock file, the one thing that an empty directory may hold.
@@ -98,7 +99,7 @@ fn check_empty(dir: &Path) -> Result<(), Error> {
     }
     let found = if names.iter().any(|name| name == HUB_KEYS_FILE) {
         "a hub"
-    } else if names.iter().any(|name| name == super::GENESIS_FILE) {
+    } else if names.iter().any(|name| name == GENESIS_FILE) {
         "what an interrupted format left"
     } else {
         "other files"
