@@ -138,7 +138,7 @@ struct RunArgs {
     #[arg(long)]
     seed: Option<u64>,
     /// A channel acknowledges when so many of its leaves wait; the hub stops at 64.
-    #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=48))]
+    #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..=48))]
     ack_every: u32,
     /// The hub's data directory, to name its filesystem in the result.
     #[arg(long)]

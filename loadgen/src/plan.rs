@@ -5,9 +5,11 @@
 //! counts for nothing, so an order in which the gain comes too late does not matter.
 //!
 //! ```text
-//! first pass    payer and payee by weight, as often as each can still take part with 1 satoshi
+//! first pass    payer and payees by weight, as often as each can still take part with 1 satoshi
 //! second pass   amount = least of: drawn, payer's rest / its payments left − fee, payee's rest / its credits left
 //! ```
+//!
+//! Payments that one signature pays stand together: the plan is a row of groups of equal size, each of one payer.
 
 use rand::RngExt as _;
 use rand_chacha::ChaCha8Rng;
@@ -53,7 +55,8 @@ pub struct Payment {
 /// The most draws for one party before the next channel that can is taken.
 const DRAWS: usize = 16;
 
-/// Plans up to `count` payments in the order in which they are to be sent; fewer if the channels hold no more.
+/// Plans up to `count` payments in the order in which they are to be sent, in whole groups of one payer; fewer if the
+/// channels hold no more.
 #[must_use]
 pub fn plan(profile: &Profile, purses: &[Purse], count: usize, seed: u64) -> Vec<Payment> {
     let fee = profile.amounts.fee.to_sat();
@@ -74,8 +77,8 @@ pub fn plan(profile: &Profile, purses: &[Purse], count: usize, seed: u64) -> Vec
 /// What is left of every purse, and for how many payments.
 struct Sides {
     left: Vec<Purse>,
-    payments_left: Vec<u64>,
-    credits_left: Vec<u64>,
+    payments_left: Vec<u32>,
+    credits_left: Vec<u32>,
 }
 
 impl Sides {
@@ -89,8 +92,8 @@ impl Sides {
 
     fn take(&mut self, payment: &Payment, drawn: u64, fee: u64) -> u64 {
         let (payer, payee) = (payment.payer as usize, payment.payee as usize);
-        let payer_part = self.left[payer].spend / self.payments_left[payer] - fee;
-        let payee_part = self.left[payee].room / self.credits_left[payee];
+        let payer_part = self.left[payer].spend / u64::from(self.payments_left[payer]) - fee;
+        let payee_part = self.left[payee].room / u64::from(self.credits_left[payee]);
         let amount = drawn.min(payer_part).min(payee_part);
         self.left[payer].spend -= amount + fee;
         self.left[payee].room -= amount;
@@ -101,34 +104,58 @@ impl Sides {
 }
 
 fn choose_parties(profile: &Profile, purses: &[Purse], count: usize, seed: u64) -> Vec<Payment> {
-    let least = 1 + profile.amounts.fee.to_sat();
-    let weights = |index: usize| profile.channel(u32::try_from(index).expect("a profile counts channels in u32"));
+    let each = profile.activity.payments_per_signature as usize;
+    let least = (1 + profile.amounts.fee.to_sat()) * each as u64;
+    let merchant = profile.merchant.map(|merchant| (merchant.percent, last(purses.len())));
+    let figures = |index: usize| profile.channel(number(index));
     let mut payers = Urn::new((0..purses.len()).map(|i| {
-        let figures = weights(i);
-        (if figures.pays { figures.weight } else { 0 }, purses[i].spend / least)
+        let channel = figures(i);
+        (if channel.pays { channel.weight } else { 0 }, purses[i].spend / least)
     }));
-    let mut payees = Urn::new((0..purses.len()).map(|i| (weights(i).weight, purses[i].room)));
+    let mut payees = Urn::new((0..purses.len()).map(|i| {
+        let is_merchant = merchant.is_some_and(|(_, at)| at == number(i));
+        (if is_merchant { 0 } else { figures(i).weight }, purses[i].room)
+    }));
+    let mut merchant = merchant.map(|(percent, at)| (percent, at, purses[at as usize].room));
     let mut rng = stream(seed, Purpose::Parties, 0);
     let mut payments = Vec::with_capacity(count);
-    while payments.len() < count {
+    while payments.len() + each <= count {
         let Some(payer) = payers.draw(&mut rng, None) else {
             break;
         };
-        let Some(payee) = payees.draw(&mut rng, Some(payer)) else {
-            break;
-        };
-        payments.push(Payment {
-            payer,
-            payee,
-            amount: 0,
-        });
+        for _ in 0..each {
+            let payee = match &mut merchant {
+                Some((percent, at, left)) if rng.random_range(0..100) < *percent => left.checked_sub(1).map(|rest| {
+                    *left = rest;
+                    *at
+                }),
+                _ => payees.draw(&mut rng, Some(payer)),
+            };
+            let Some(payee) = payee else {
+                payments.truncate(payments.len() / each * each);
+                return payments;
+            };
+            payments.push(Payment {
+                payer,
+                payee,
+                amount: 0,
+            });
+        }
     }
     payments
 }
 
+fn number(index: usize) -> u32 {
+    u32::try_from(index).expect("a profile counts channels in u32")
+}
+
+fn last(count: usize) -> u32 {
+    number(count - 1)
+}
+
 /// Channels drawn by weight, each at most as often as it can take part.
 struct Urn {
-    /// Sums of the weights up to and with each channel.
+    /// Sums of the weights up to and with each channel; empty if all weigh the same, which makes a draw from millions cheap.
     sums: Vec<u64>,
     left: Vec<u64>,
 }
@@ -136,30 +163,41 @@ struct Urn {
 impl Urn {
     fn new(channels: impl Iterator<Item = (u64, u64)>) -> Self {
         let mut sum = 0_u64;
-        let (sums, left) = channels
+        let (mut sums, left): (Vec<u64>, Vec<u64>) = channels
             .map(|(weight, left)| {
                 sum += weight;
                 (sum, if weight == 0 { 0 } else { left })
             })
             .unzip();
+        let first = sums.first().copied().unwrap_or_default();
+        if first > 0 && (1..).zip(&sums).all(|(count, &sum): (u64, _)| sum == first * count) {
+            sums = Vec::new();
+        }
         Self { sums, left }
     }
 
     fn draw(&mut self, rng: &mut ChaCha8Rng, except: Option<u32>) -> Option<u32> {
-        let total = self.sums.last().copied().filter(|&total| total > 0)?;
-        let count = self.sums.len();
+        let count = self.left.len();
+        let total = self.sums.last().copied().unwrap_or(count as u64);
+        if total == 0 {
+            return None;
+        }
         let can = |urn: &Self, at: usize| urn.left[at] > 0 && except.is_none_or(|other| other as usize != at);
         let mut at = 0;
         for _ in 0..DRAWS {
             let ticket = rng.random_range(0..total);
-            at = self.sums.partition_point(|&sum| sum <= ticket);
+            at = if self.sums.is_empty() {
+                usize::try_from(ticket).expect("below the number of channels")
+            } else {
+                self.sums.partition_point(|&sum| sum <= ticket)
+            };
             if can(self, at) {
                 break;
             }
         }
         let found = (at..count).chain(0..at).find(|&at| can(self, at))?;
         self.left[found] -= 1;
-        Some(u32::try_from(found).expect("a profile counts channels in u32"))
+        Some(number(found))
     }
 }
 
@@ -204,11 +242,51 @@ mod tests {
     #[test]
     fn no_built_in_profile_overspends() {
         for (name, _) in crate::profile::BUILT_IN {
-            let profile = Profile::load(name).expect("built in");
+            let mut profile = Profile::load(name).expect("built in");
+            // A plan for millions of channels is one for thousands, only slower.
+            profile.population.channels = profile.population.channels.min(50_000);
             let purses = purses(&profile);
             let payments = plan(&profile, &purses, 100_000, 3);
             assert_eq!(payments.len(), 100_000, "{name}");
             assert_never_overspends(&profile, &purses, &payments);
+        }
+    }
+
+    #[test]
+    fn payments_of_one_signature_have_one_payer() {
+        let mut profile = Profile::load("batch-pay").expect("built in");
+        let rich = purses(&profile);
+        let payments = plan(&profile, &rich, 1_610, 3);
+        assert_eq!(payments.len(), 1_600, "whole groups only");
+        assert!(
+            payments
+                .chunks(16)
+                .all(|group| group.iter().all(|p| p.payer == group[0].payer))
+        );
+        let payees = payments[..16]
+            .iter()
+            .map(|p| p.payee)
+            .collect::<std::collections::BTreeSet<_>>();
+        assert!(payees.len() > 10, "{payees:?}");
+        profile.amounts.fee = Amount::from_sat(1).expect("in range");
+        let poor: Vec<_> = rich.iter().map(|_| Purse { spend: 33, room: 1_000 }).collect();
+        let payments = plan(&profile, &poor, 1_000_000, 3);
+        assert_eq!(
+            payments.len(),
+            1_024 * 16,
+            "33 satoshi are 16 payments with their fees, and no 32"
+        );
+        assert_never_overspends(&profile, &poor, &payments);
+    }
+
+    #[test]
+    fn a_merchant_gets_its_part_and_pays_nobody() {
+        for (name, part) in [("hot-merchant-10", 0.10), ("hot-merchant-50", 0.50)] {
+            let profile = Profile::load(name).expect("built in");
+            let payments = plan(&profile, &purses(&profile), 100_000, 3);
+            let got = payments.iter().filter(|payment| payment.payee == 9_999).count() as f64 / 1e5;
+            assert!((got - part).abs() < 0.01, "{name}: {got}");
+            assert!(payments.iter().all(|payment| payment.payer != 9_999));
         }
     }
 

@@ -3,12 +3,15 @@
 //! ```text
 //! about, source                    one sentence on what it stands for; where its figures come from
 //! [population]                     keys, channels, connections
-//! [activity]                       payers (the first n channels; all unless said), weights
+//! [activity]                       payers (the first n channels; all unless said), weights, payments_per_signature (1
+//!                                  unless said)
+//! [merchant]     (may be absent)   percent of all payments that go to the last channel, and capacity_sat of that channel
 //! [amounts]      quantiles_sat     what payers would pay, and the fee of each payment; capped by the plan
 //! [capacities]   quantiles_sat     client_share_percent and reserve_sat of each side at the opening
 //! [settlement]                     on = "delivered" | "ack", distance: payment i is settled in the state of i + distance
 //! [ledger]                         block interval, margin, ack interval, longest lock, dispute window
-//! [run]                            seed, seconds, seconds_max, payments_per_s_planned, windows
+//! [run]                            seed, seconds, seconds_max, payments_per_s_planned, windows, payments_per_s (by schedule
+//!                                  unless the command line says otherwise; absent: as fast as answers come)
 //! ```
 //!
 //! Every figure is checked when the file is read, and a complaint names the file, the line and the key. The profiles of
@@ -16,24 +19,45 @@
 //! constant; between two figures the value grows by equal factors, which fits such long tails better than equal steps.
 //! Channel `i` of `n` has rank (i + ½)/n in weights and capacities alike: who pays often has the room to.
 //!
-//! Nothing here chooses payments, signs, or reads anything but the one file.
+//! A [topology] in a file of its own may take the place of channels, capacities and weights.
+//!
+//! Nothing here chooses payments, signs, or reads anything but these files.
 
+mod quantiles;
+mod rules;
+pub mod topology;
+
+use std::sync::Arc;
 use std::{fs, io, path::Path};
 
 use serde::Deserialize;
 use tidegate_types::{Age, Amount};
 
+pub use quantiles::{Quantiles, QuantilesError};
+use rules::Breach;
+pub use topology::{Topology, TopologyError};
+
+/// Name and text of a file of `profiles/workloads`.
+macro_rules! built_in {
+    ($($name:literal,)*) => {
+        [$(($name, include_str!(concat!("../../profiles/workloads/", $name, ".toml")))),*]
+    };
+}
+
 /// The profiles built into the program, by name.
-pub const BUILT_IN: [(&str, &str); 6] = [
-    ("quick", include_str!("../../profiles/workloads/quick.toml")),
-    (
-        "lightning-2020",
-        include_str!("../../profiles/workloads/lightning-2020.toml"),
-    ),
-    ("uniform", include_str!("../../profiles/workloads/uniform.toml")),
-    ("single", include_str!("../../profiles/workloads/single.toml")),
-    ("lone-32", include_str!("../../profiles/workloads/lone-32.toml")),
-    ("hot-keys", include_str!("../../profiles/workloads/hot-keys.toml")),
+pub const BUILT_IN: [(&str, &str); 12] = built_in![
+    "quick",
+    "lightning-2020",
+    "uniform",
+    "hot-keys",
+    "cold-keys",
+    "hot-merchant-10",
+    "hot-merchant-50",
+    "single",
+    "lone-32",
+    "many-connections",
+    "batch-pay",
+    "ten-million",
 ];
 
 /// The longest settle distance: a payer has 64 slots for open locks, and some stay free for what was refused.
@@ -54,6 +78,8 @@ pub struct Profile {
     pub population: Population,
     /// Who pays how often.
     pub activity: Activity,
+    /// One payee that gets a fixed part of all payments.
+    pub merchant: Option<Merchant>,
     /// What is paid.
     pub amounts: Amounts,
     /// What the channels hold.
@@ -64,6 +90,9 @@ pub struct Profile {
     pub ledger: LedgerTimes,
     /// Length and pressure of a run.
     pub run: Run,
+    /// The channels of a file instead of the profile's own.
+    #[serde(skip)]
+    pub topology: Option<Arc<Topology>>,
 }
 
 /// How many keys, channels and connections take part.
@@ -87,6 +116,24 @@ pub struct Activity {
     pub payers: Option<u32>,
     /// How often a channel takes part, relative to others, as payer and as payee.
     pub weights: Quantiles,
+    /// How many payments one state adds, and so one signature pays.
+    #[serde(default = "one")]
+    pub payments_per_signature: u32,
+}
+
+const fn one() -> u32 {
+    1
+}
+
+/// The last channel as a payee that many pay, and that pays nobody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Merchant {
+    /// Its part of all payments, in percent; the others go where weights say.
+    pub percent: u8,
+    /// The capacity of its channel.
+    #[serde(rename = "capacity_sat", deserialize_with = "satoshi")]
+    pub capacity: Amount,
 }
 
 /// What is paid.
@@ -129,7 +176,8 @@ pub enum SettleWhen {
 pub struct Settlement {
     /// What lets a client settle.
     pub on: SettleWhen,
-    /// Payment `i` of a channel is settled in the state of payment `i + distance`.
+    /// Payment `i` of a channel is settled in the state of payment `i + distance`. A multiple of the payments that one
+    /// signature pays.
     pub distance: u32,
 }
 
@@ -168,12 +216,9 @@ pub struct Run {
     pub window_per_channel: u32,
     /// Payments on one connection without an answer, at most.
     pub window_per_connection: u32,
+    /// Payments per second by schedule; `None`: as fast as answers come.
+    pub payments_per_s: Option<u32>,
 }
-
-/// Evenly spaced quantiles, lowest first; one figure for a constant. All are at least 1.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "Vec<u64>")]
-pub struct Quantiles(Vec<u64>);
 
 /// What the profile gives one channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -269,15 +314,21 @@ impl Profile {
             message: error.message().to_owned(),
         })?;
         name.clone_into(&mut profile.name);
-        match profile.first_breach() {
+        match profile.check(origin, text) {
             None => Ok(profile),
-            Some(Breach { key, rule }) => Err(ProfileError::Invalid {
-                origin: origin.to_owned(),
-                line: line_of(text, key),
-                key,
-                rule,
-            }),
+            Some(error) => Err(error),
         }
+    }
+
+    /// What is wrong with the figures, if anything is.
+    fn check(&self, origin: &str, text: &str) -> Option<ProfileError> {
+        let Breach { key, rule } = self.first_breach()?;
+        Some(ProfileError::Invalid {
+            origin: origin.to_owned(),
+            line: line_of(text, key),
+            key,
+            rule,
+        })
     }
 
     /// The figures of channel `index`.
@@ -289,22 +340,35 @@ impl Profile {
         let count = self.population.channels;
         assert!(index < count, "channel {index} of {count}");
         let rank = (f64::from(index) + 0.5) / f64::from(count);
-        let capacity = self.capacities.quantiles_sat.at(rank);
+        let merchant = self.merchant.filter(|_| index + 1 == count);
+        let listed = self.topology.as_deref().map(|topology| topology.row(index));
+        let capacity = match (merchant, listed) {
+            (Some(merchant), _) => merchant.capacity.to_sat(),
+            (None, Some(row)) => row.capacity_sat,
+            (None, None) => self.capacities.quantiles_sat.at(rank),
+        };
         let share = u128::from(capacity) * u128::from(self.capacities.client_share_percent) / 100;
         let share = u64::try_from(share).expect("a percentage is at most the whole");
         let amount = |sat| Amount::from_sat(sat).expect("capacities are checked to be amounts");
         ChannelFigures {
             capacity: amount(capacity),
             opening_share: amount(share),
-            weight: self.activity.weights.at(rank),
+            weight: listed.map_or_else(|| self.activity.weights.at(rank), |row| row.weight.into()),
             pays: index < self.payers(),
         }
     }
 
-    /// How many channels pay: the first so many.
+    /// How many channels pay: the first so many. A merchant does not.
     #[must_use]
     pub fn payers(&self) -> u32 {
-        self.activity.payers.unwrap_or(self.population.channels)
+        let all = self.population.channels - u32::from(self.merchant.is_some());
+        self.activity.payers.unwrap_or(all)
+    }
+
+    /// How many states behind its own a payment is settled.
+    #[must_use]
+    pub const fn distance_in_states(&self) -> u32 {
+        self.settlement.distance / self.activity.payments_per_signature
     }
 
     /// Blocks made in so many seconds, rounded up.
@@ -318,231 +382,6 @@ impl Profile {
     #[must_use]
     pub const fn ack_interval(&self) -> Age {
         Age::new(self.ledger.ack_interval_ms.div_ceil(self.ledger.block_interval_ms))
-    }
-
-    /// The first rule that the figures break.
-    fn first_breach(&self) -> Option<Breach> {
-        self.counts()
-            .chain(self.money())
-            .chain(self.times())
-            .find(|check| !check.0)
-            .map(|check| check.1)
-    }
-
-    fn counts(&self) -> impl Iterator<Item = Check> {
-        let Population {
-            keys,
-            channels,
-            connections,
-        } = self.population;
-        let Run {
-            seconds,
-            seconds_max,
-            payments_per_s_planned,
-            window_per_channel,
-            window_per_connection,
-            ..
-        } = self.run;
-        let distance = self.settlement.distance;
-        [
-            check(!self.about.is_empty(), "about", "must say what the profile stands for"),
-            check(keys > 0, "population.keys", "must be at least 1"),
-            check(
-                channels > 1,
-                "population.channels",
-                "must be at least 2: somebody pays, somebody is paid",
-            ),
-            check(
-                channels.is_multiple_of(keys.max(1)),
-                "population.channels",
-                "must be a multiple of `keys`",
-            ),
-            check(connections > 0, "population.connections", "must be at least 1"),
-            check(
-                connections <= channels,
-                "population.connections",
-                "must not exceed `channels`",
-            ),
-            check(
-                (1..=channels).contains(&self.payers()),
-                "activity.payers",
-                "must be between 1 and `channels`",
-            ),
-            check(
-                (1..=DISTANCE_MAX).contains(&distance),
-                "settlement.distance",
-                "must be between 1 and 48",
-            ),
-            check(window_per_channel > 0, "run.window_per_channel", "must be at least 1"),
-            check(
-                window_per_channel <= distance,
-                "run.window_per_channel",
-                "must not exceed `distance`",
-            ),
-            check(
-                window_per_connection > 0,
-                "run.window_per_connection",
-                "must be at least 1",
-            ),
-            check(
-                payments_per_s_planned > 0,
-                "run.payments_per_s_planned",
-                "must be at least 1",
-            ),
-            check(
-                (1..=seconds_max).contains(&seconds),
-                "run.seconds",
-                "must be between 1 and `seconds_max`",
-            ),
-        ]
-        .into_iter()
-    }
-
-    fn money(&self) -> impl Iterator<Item = Check> {
-        let Capacities {
-            client_share_percent: percent,
-            reserve,
-            quantiles_sat: capacities,
-        } = &self.capacities;
-        let total = u128::from(capacities.highest()) * u128::from(self.population.channels);
-        let smaller_part =
-            u128::from(capacities.lowest()) * u128::from((*percent).min(100 - (*percent).min(100))) / 100;
-        let least = u128::from(self.amounts.fee.to_sat()) + 1 + u128::from(reserve.to_sat());
-        let in_range = (1..=99).contains(percent);
-        [
-            check(in_range, "capacities.client_share_percent", "must be between 1 and 99"),
-            check(
-                total <= u128::from(u64::MAX),
-                "capacities.quantiles_sat",
-                "must sum to less than 2^64 satoshi",
-            ),
-            check(
-                Amount::from_sat(capacities.highest()).is_some(),
-                "capacities.quantiles_sat",
-                "must be amounts",
-            ),
-            check(
-                Amount::from_sat(self.amounts.quantiles_sat.highest()).is_some(),
-                "amounts.quantiles_sat",
-                "must be amounts",
-            ),
-            check(
-                smaller_part >= least,
-                "capacities.reserve_sat",
-                "leaves the smaller side of the smallest channel nothing to pay",
-            ),
-        ]
-        .into_iter()
-    }
-
-    fn times(&self) -> impl Iterator<Item = Check> {
-        let LedgerTimes {
-            block_interval_ms,
-            margin,
-            ack_interval_ms,
-            max_lock,
-            dispute_window,
-        } = self.ledger;
-        let set = block_interval_ms > 0;
-        // Rule 9: now + 3·margin + 2·ack_interval ≤ expiry ≤ now + max_lock, from the first to the last block.
-        let least = u64::from(margin.get()) * 3
-            + if set {
-                u64::from(self.ack_interval().get()) * 2
-            } else {
-                0
-            };
-        let run = if set {
-            u64::from(self.blocks_in(self.run.seconds_max).get())
-        } else {
-            0
-        };
-        let fits = u64::from(max_lock.get()) >= least + run;
-        [
-            check(set, "ledger.block_interval_ms", "must be at least 1"),
-            check(ack_interval_ms > 0, "ledger.ack_interval_ms", "must be at least 1"),
-            check(margin > Age::ZERO, "ledger.margin_blocks", "must be at least 1"),
-            check(
-                fits,
-                "ledger.max_lock_blocks",
-                "must hold the blocks of `seconds_max`, 3 margins and 2 ack intervals",
-            ),
-            check(
-                dispute_window >= Age::new(144),
-                "ledger.dispute_window_blocks",
-                "must be at least 144",
-            ),
-        ]
-        .into_iter()
-    }
-}
-
-/// A rule that a figure breaks.
-struct Breach {
-    key: &'static str,
-    rule: &'static str,
-}
-
-/// Whether a rule holds, and the breach if not.
-struct Check(bool, Breach);
-
-const fn check(holds: bool, key: &'static str, rule: &'static str) -> Check {
-    Check(holds, Breach { key, rule })
-}
-
-impl Quantiles {
-    /// The value at a rank between 0 and 1; ranks outside count as the ends.
-    #[must_use]
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "the value lies between two u64 figures"
-    )]
-    pub fn at(&self, rank: f64) -> u64 {
-        let steps = self.0.len() - 1;
-        let position = rank.clamp(0.0, 1.0) * steps as f64;
-        let below = (position.floor() as usize).min(steps);
-        let (low, high) = (self.0[below], self.0[(below + 1).min(steps)]);
-        let factor = high as f64 / low as f64;
-        ((low as f64 * factor.powf(position.fract())).round() as u64).clamp(low, high)
-    }
-
-    /// The lowest figure.
-    #[must_use]
-    pub fn lowest(&self) -> u64 {
-        self.0[0]
-    }
-
-    /// The highest figure.
-    #[must_use]
-    pub fn highest(&self) -> u64 {
-        self.0[self.0.len() - 1]
-    }
-}
-
-/// Why a list cannot be one of quantiles.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum QuantilesError {
-    /// No figure.
-    #[error("a list of quantiles needs at least one figure")]
-    Empty,
-    /// Zero among the figures.
-    #[error("quantiles are at least 1")]
-    Zero,
-    /// A figure below the one before it.
-    #[error("quantiles stand lowest first")]
-    Falling,
-}
-
-impl TryFrom<Vec<u64>> for Quantiles {
-    type Error = QuantilesError;
-
-    fn try_from(figures: Vec<u64>) -> Result<Self, QuantilesError> {
-        match figures.first() {
-            None => Err(QuantilesError::Empty),
-            Some(0) => Err(QuantilesError::Zero),
-            Some(_) if !figures.is_sorted() => Err(QuantilesError::Falling),
-            Some(_) => Ok(Self(figures)),
-        }
     }
 }
 

@@ -35,7 +35,12 @@ impl Progress {
 
     /// Notes `count` more. Shows it at most ten times a second on a terminal, every five seconds elsewhere.
     pub(crate) fn add(&mut self, count: u64) {
-        self.done += count;
+        self.reach(self.done + count);
+    }
+
+    /// Notes that `done` are done in all; shown as by [`Progress::add`].
+    pub(crate) fn reach(&mut self, done: u64) {
+        self.done = done;
         let pause = if self.terminal {
             Duration::from_millis(100)
         } else {

@@ -10,7 +10,7 @@ use tidegate_wire::Kind;
 use super::generator::{ACK_BIT, Generator, Phase};
 
 /// Credits after which a channel acks, whatever the number of its leaves: the hub bounds them too.
-const CREDITS_WAITING_MAX: u32 = 256;
+const CREDITS_WAITING_MAX: u32 = 1_024;
 
 impl Generator {
     /// Puts the channel on the list of acks if it has enough to acknowledge.
@@ -65,28 +65,24 @@ impl Generator {
     }
 
     /// Signs and sends an ack of a channel's newest leaf, if rule 12 allows it now.
-    pub(super) fn ack(&mut self, number: u32, out: &mut Outbox<'_>) {
-        let population = &self.profile.population;
-        let connection = population.connection_of(number);
-        let channel = &mut self.channels.rows[number as usize];
-        if channel.unacked() == 0 || channel.ack_until.is_some_and(|until| self.height > until) {
+    pub(super) fn ack(&mut self, place: u32, out: &mut Outbox<'_>) {
+        let channel = &self.channels.rows[place as usize];
+        if channel.unacked() == 0 || self.height > channel.ack_until {
             return;
         }
-        let leaf = LeafRef {
-            counter: HubCounter::new(channel.leaf),
-            digest: channel.leaf_digest,
-        };
+        let (connection, leaf) = (channel.connection, channel.leaf);
+        let row = &self.workload.channels[place as usize];
         let ack = Ack {
-            channel: channel.id,
-            leaf,
+            channel: row.id,
+            leaf: LeafRef {
+                counter: HubCounter::new(leaf.into()),
+                digest: self.channels.digest(place),
+            },
         };
-        channel.acked = channel.leaf;
-        channel.credits_waiting = 0;
-        let signature = ack.sign(&self.workload.head.ledger, self.keys.get(population.key_of(number)));
-        if let Some(checker) = self.channels.checker(number) {
-            checker.mark_acked();
-        }
-        let request = ACK_BIT | u64::from(number);
+        self.channels.note_acked(place);
+        let key = self.keys.get(self.profile.population.key_of(row.number));
+        let signature = ack.sign(&self.workload.head.ledger, key);
+        let request = ACK_BIT | u64::from(place);
         let conn = self.conns[connection as usize].id;
         let sent = out.message(conn, Kind::Ack.code(), request, |bytes| {
             ack.append_to(bytes);

@@ -86,7 +86,6 @@ pub(super) struct Conn {
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct ReceiptCounts {
     pub(super) receipts: u64,
-    pub(super) checked: u64,
     pub(super) bad: u64,
 }
 
@@ -99,7 +98,6 @@ pub(super) struct Parts {
     pub(super) seconds: u32,
     pub(super) ack_every: u32,
     pub(super) patience_seconds: u32,
-    pub(super) sample: u32,
     pub(super) clock: Clock,
     pub(super) events: Sender<Event>,
     pub(super) answered: Arc<AtomicU64>,
@@ -154,9 +152,8 @@ pub(super) struct Shared {
     pub(super) plan: Plan,
     pub(super) warm_up_seconds: u32,
     pub(super) seconds: u32,
-    pub(super) ack_every: u64,
+    pub(super) ack_every: u32,
     pub(super) patience: u64,
-    pub(super) sample: u32,
     pub(super) clock: Clock,
     pub(super) events: Sender<Event>,
     pub(super) answered: Arc<AtomicU64>,
@@ -173,17 +170,16 @@ impl Generator {
             warm_up_seconds,
             seconds,
             ack_every,
-            sample,
             ..
         } = parts;
         let keys = ClientKeys::new(&profile, workload.head.seed);
         // Replaced once the hub has told its margin, before the first receipt can come.
-        let channels = Channels::new(&[], Age::ZERO, 1, 0);
+        let channels = Channels::new(&[], &profile.population, Age::ZERO, 0);
         Self {
             schedule: Schedule::new(Plan::Closed, u64::MAX / 2, 0, 0),
             meter: Meter::default(),
             channels,
-            flights: Flights::default(),
+            flights: Flights::new(workload.head.per_state as usize),
             receipts: ReceiptCounts::default(),
             distance: workload.head.distance,
             margin: Age::ZERO,
@@ -201,9 +197,8 @@ impl Generator {
                 plan,
                 warm_up_seconds,
                 seconds,
-                ack_every: ack_every.into(),
+                ack_every,
                 patience: u64::from(parts.patience_seconds) * SECOND,
-                sample,
                 clock: parts.clock,
                 events: parts.events,
                 answered: parts.answered,
@@ -269,8 +264,8 @@ impl Generator {
         self.note_error(what);
     }
 
-    pub(super) fn note_answered(&self) {
-        self.parts.answered.fetch_add(1, Ordering::Relaxed);
+    pub(super) fn note_answered(&self, count: u64) {
+        self.parts.answered.fetch_add(count, Ordering::Relaxed);
     }
 
     pub(super) fn tell(&self, event: Event) {
@@ -278,10 +273,10 @@ impl Generator {
         let _ = self.parts.events.send(event);
     }
 
-    /// A payment of this connection is no longer under way.
+    /// A state of this connection is no longer under way.
     pub(super) fn land(&mut self, connection: u32) {
         let conn = &mut self.conns[connection as usize];
-        conn.in_flight -= 1;
+        conn.in_flight -= self.workload.head.per_state;
         if !std::mem::replace(&mut conn.listed, true) {
             self.pump_list.push(connection);
         }
@@ -300,7 +295,8 @@ impl Generator {
             self.headers = Some(HeaderCache::new(answer.ledger, hub));
             self.margin = answer.margin;
             let rows = &self.workload.channels;
-            self.channels = Channels::new(rows, answer.margin, self.parts.sample, self.workload.head.seed);
+            let population = &self.profile.population;
+            self.channels = Channels::new(rows, population, answer.margin, self.workload.head.seed);
         }
         self.height = self.height.max(answer.height.get());
         self.conns[number as usize].greeted = true;

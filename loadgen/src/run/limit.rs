@@ -55,11 +55,12 @@ fn samples(profile: &Profile, workload: &Workload, verifier: &Verifier) -> Vec<S
     while any && samples.len() < SIGNATURES {
         any = false;
         for section in &mut sections {
-            let Some((head, body)) = section.peek() else { continue };
+            let Some(record) = section.peek() else { continue };
             any = true;
-            let pay = Pay::decode(body).expect("its checksum held");
+            let pay = Pay::decode(record.body).expect("its checksum held");
             let state = ClientState::decode(pay.state).expect("its checksum held");
-            let key = keys.get(profile.population.key_of(head.payer)).public();
+            let payer = workload.channels[record.head.payer as usize].number;
+            let key = keys.get(profile.population.key_of(payer)).public();
             samples.push(Sample {
                 key: verifier.register(&key),
                 message: state.message(&workload.head.ledger),

@@ -60,27 +60,27 @@ pub(crate) struct Times {
 }
 
 impl Meter {
-    /// A payment goes out. `free` is when nothing but the generator kept it from going.
-    pub(crate) fn note_sent(&mut self, schedule: &Schedule, times: Times, free: u64) {
+    /// A state with `count` payments goes out. `free` is when nothing but the generator kept it from going.
+    pub(crate) fn note_sent(&mut self, schedule: &Schedule, times: Times, free: u64, count: u64) {
         if schedule.is_measured(times.intended) {
-            self.sent += 1;
+            self.sent += count;
             let due = times.intended.max(free);
             self.lag.saturating_record(times.sent.saturating_sub(due));
         }
     }
 
-    /// A payment was delivered; its receipt came at `now`.
-    pub(crate) fn note_delivered(&mut self, schedule: &Schedule, times: Times, now: u64) {
+    /// `count` payments of a state were delivered; their receipt came at `now`.
+    pub(crate) fn note_delivered(&mut self, schedule: &Schedule, times: Times, now: u64, count: u64) {
         let latency = now.saturating_sub(times.intended);
-        self.recent.saturating_record(latency);
-        self.recent_answers += 1;
+        self.recent.saturating_record_n(latency, count);
+        self.recent_answers += count;
         if schedule.is_measured(now) {
-            self.answered_in_span += 1;
+            self.answered_in_span += count;
         }
         if schedule.is_measured(times.intended) {
-            self.delivered += 1;
-            self.latency.saturating_record(latency);
-            self.service.saturating_record(now.saturating_sub(times.sent));
+            self.delivered += count;
+            self.latency.saturating_record_n(latency, count);
+            self.service.saturating_record_n(now.saturating_sub(times.sent), count);
         }
     }
 
@@ -135,8 +135,8 @@ mod tests {
             intended: 100 * MS,
             sent: 132 * MS,
         };
-        meter.note_sent(&schedule, times, 130 * MS);
-        meter.note_delivered(&schedule, times, 150 * MS);
+        meter.note_sent(&schedule, times, 130 * MS, 1);
+        meter.note_delivered(&schedule, times, 150 * MS, 1);
         let near = |value: f64, ms: f64| (value / 1e3 - ms).abs() < ms / 500.0;
         assert!(near(meter.latency().p50, 50.0), "{:?}", meter.latency());
         assert!(near(meter.latency().max, 50.0));
@@ -154,8 +154,8 @@ mod tests {
                 intended: intended * MS,
                 sent: intended * MS,
             };
-            meter.note_sent(&schedule, times, 0);
-            meter.note_delivered(&schedule, times, answered * MS);
+            meter.note_sent(&schedule, times, 0, 1);
+            meter.note_delivered(&schedule, times, answered * MS, 1);
         }
         assert_eq!((meter.sent, meter.delivered, meter.answered_in_span), (1, 1, 1));
         assert_eq!(meter.take_recent().0, 3);

@@ -113,9 +113,6 @@ pub enum RunError {
     },
 }
 
-/// Planned payments for each doubling of the sample: with one in `n` channels, about two leaves a payment are left.
-const SAMPLE_STEP: u32 = 400_000;
-const SAMPLE_MAX: u32 = 8;
 /// Files and sockets that are not connections to the hub.
 const DESCRIPTORS_BESIDE: u64 = 64;
 /// Thousands of handshakes begin at once, and the hub takes them one after the other.
@@ -145,11 +142,10 @@ pub fn run(options: &RunOptions) -> Result<RunResult, RunError> {
     let watch = Watch::default();
     let mut generator = Generator::new(Parts {
         profile: profile.clone(),
-        sample: (workload.head.payments / SAMPLE_STEP).clamp(1, SAMPLE_MAX),
         plan: Plan::new(
             options.rate,
             options.arrivals,
-            workload.head.payments,
+            phases::payments(&workload.head),
             workload.head.seed,
         ),
         workload,

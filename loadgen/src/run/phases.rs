@@ -7,6 +7,12 @@ use tidegate_reactor::Outbox;
 
 use super::generator::{Event, Generator, Line, Phase};
 use super::schedule::{SECOND, Schedule};
+use crate::workload::Head;
+
+/// Payments in a workload.
+pub(super) fn payments(head: &Head) -> u32 {
+    u32::try_from(head.payments()).expect("they were asked for in 32 bits")
+}
 
 /// From the last greeting to the first payment.
 const LEAD_NS: u64 = 100_000_000;
@@ -68,14 +74,14 @@ impl Generator {
             answered,
             p50_us,
             p99_us,
-            in_flight: self.flights.len(),
+            in_flight: self.flights.payments(),
             warming_up: now < self.schedule.begin + SECOND / 2,
         }));
     }
 
     /// True if everything was sent, and more would be due before the end.
     pub(super) fn is_short(&self) -> bool {
-        let next = self.schedule.due(self.workload.head.payments);
+        let next = self.schedule.due(payments(&self.workload.head));
         next.is_some_and(|due| due < self.schedule.end)
             && self
                 .conns
@@ -117,7 +123,7 @@ impl Generator {
             return self.enter(Phase::Acking);
         }
         if now > self.phase_since + self.parts.patience {
-            let missing = self.flights.len() as u64;
+            let missing = self.flights.payments() as u64;
             self.note_error(format_args!(
                 "{missing} payments were not answered in {} s",
                 self.parts.patience / SECOND
@@ -132,7 +138,7 @@ impl Generator {
         if self.phase == Phase::Done {
             return;
         }
-        self.errors += self.flights.len() as u64;
+        self.errors += self.flights.payments() as u64;
         self.note_error(why);
         self.schedule.end = self.schedule.end.min(self.parts.clock.now());
         self.end_measuring();

@@ -1,13 +1,14 @@
 //! What arrives: receipts, refusals, errors.
 //!
-//! Every leaf is read, follows its channel's last one, and stands under a header that the hub has signed; the leaves of the
-//! sampled channels are checked in full (path, sums, roots), by the client library's own checker.
+//! Every leaf is read, is the next of its channel, and came under a header that the hub has signed; the leaves of the
+//! sample are checked in full (digest, path, sums, roots), by the client library's own checker.
 
-use tidegate_channel::{Credit, LeafPrivate, LeafPublic, OpKind, OpOutcome, Outcome, RefuseReason, leaf_digest};
+use tidegate_channel::{Credit, LeafPrivate, LeafPublic, OpKind, OpOutcome, Outcome, RefuseReason};
 use tidegate_client::VerifiedHeader;
-use tidegate_types::{Digest, Fixed, Height};
-use tidegate_wire::messages::{Body as _, Error, PayAnswer, Receipt, ReceiptEntry};
+use tidegate_types::Fixed;
+use tidegate_wire::messages::{Answer, Body as _, Error, PayAnswer, Receipt, ReceiptEntry};
 
+use super::flights::Flight;
 use super::generator::{ACK_BIT, Generator};
 use crate::workload::print;
 
@@ -34,61 +35,36 @@ impl Generator {
         }
     }
 
-    /// Checks a leaf and notes what it says; the number of its channel.
+    /// Checks a leaf and notes what it says; the place of its channel.
     fn take_leaf(&mut self, header: &VerifiedHeader, entry: &ReceiptEntry<'_>) -> Result<u32, String> {
         let private = LeafPrivate::decode(entry.private).map_err(|error| error.to_string())?;
         let public = LeafPublic::decode(entry.public).map_err(|error| error.to_string())?;
-        let number = self
+        let place = self
             .channels
             .find(&private.channel)
             .ok_or("a leaf of a channel that is not of this run")?;
-        let digest = if let Some(checker) = self.channels.checker(number) {
+        let mut digest = None;
+        if let Some(checker) = self.channels.checker(place, private.channel) {
             checker
                 .accept(header, entry)
                 .map_err(|error| format!("channel {}: {error}", private.channel))?;
-            self.receipts.checked += 1;
-            checker.half().reference().digest
-        } else {
-            leaf_digest(&private.digest(), &public.digest())
-        };
+            digest = Some(checker.half().reference().digest);
+            self.channels.note_checked();
+        }
         if header.signed().header.height != private.height {
             return Err("a leaf and its header name different heights".to_owned());
         }
-        self.follow(number, &private, &public, digest)?;
-        self.note_credits(number, entry)?;
-        Ok(number)
-    }
-
-    fn follow(
-        &mut self,
-        number: u32,
-        private: &LeafPrivate,
-        public: &LeafPublic,
-        digest: Digest,
-    ) -> Result<(), String> {
-        let margin = self.margin;
-        let channel = &mut self.channels.rows[number as usize];
-        if private.counter.get() != channel.leaf + 1 || public.previous != channel.leaf_digest {
-            return Err(format!(
-                "channel {}: leaf {} does not follow leaf {}",
-                private.channel, private.counter, channel.leaf
-            ));
-        }
-        self.unfirm_sat = self.unfirm_sat + private.unfirm_credit.to_sat() - channel.unfirm.to_sat();
-        channel.leaf = private.counter.get();
-        channel.leaf_digest = digest;
-        channel.firm = private.firm_credit;
-        channel.unfirm = private.unfirm_credit;
-        channel.state = private.ack.counter.get();
-        channel.state_digest = private.ack.digest;
-        channel.ack_until =
-            (private.ack_by != Height::ZERO).then(|| private.ack_by.minus(margin).unwrap_or(Height::ZERO).get());
+        let before = self.channels.rows[place as usize].unfirm;
+        let parts = (entry.private, entry.public);
+        self.channels.follow(place, parts, &private, &public.previous, digest)?;
+        self.unfirm_sat = self.unfirm_sat + private.unfirm_credit.to_sat() - before.to_sat();
         self.height = self.height.max(private.height.get());
-        Ok(())
+        self.note_credits(place, entry)?;
+        Ok(place)
     }
 
-    fn note_credits(&mut self, number: u32, entry: &ReceiptEntry<'_>) -> Result<(), String> {
-        let channel = &mut self.channels.rows[number as usize];
+    fn note_credits(&mut self, place: u32, entry: &ReceiptEntry<'_>) -> Result<(), String> {
+        let channel = &mut self.channels.rows[place as usize];
         for bytes in entry.credits {
             let credit = Credit::decode(bytes).map_err(|error| error.to_string())?;
             channel.shown.add(credit.amount, print(credit.payment_id.as_bytes()));
@@ -104,45 +80,58 @@ impl Generator {
             _ => None,
         });
         for answer in entry.answers {
-            if answer.request & ACK_BIT != 0 {
-                continue;
-            }
-            match added.next() {
-                Some(outcome) if outcome.counter == answer.counter => {
-                    self.take_outcome(now, answer.request, outcome.outcome);
-                }
-                _ => self.note_bad(format_args!("an answer without its outcome")),
+            if answer.request & ACK_BIT == 0 {
+                self.take_answer(now, &answer, &mut added);
             }
         }
     }
 
-    fn take_outcome(&mut self, now: u64, request: u64, outcome: OpOutcome) {
+    fn take_answer(&mut self, now: u64, answer: &Answer, added: &mut impl Iterator<Item = Outcome>) {
+        let request = answer.request;
         let Some(flight) = self.flights.remove(request) else {
             return self.note_error(format_args!("an answer to request {request}, which nobody made"));
         };
-        self.land(flight.connection);
         let payer = &mut self.channels.rows[flight.payer as usize];
         payer.answered += 1;
-        payer.position = Some(flight.position);
+        payer.position = flight.position;
+        let connection = payer.connection;
+        self.land(connection);
+        let mut delivered = 0;
+        for index in 0..self.flights.width() {
+            match added.next() {
+                Some(outcome) if outcome.counter == answer.counter => {
+                    delivered += u64::from(self.take_outcome(&flight, request, index, outcome.outcome));
+                }
+                _ => return self.note_bad(format_args!("an answer without its outcome")),
+            }
+        }
+        self.meter.note_delivered(&self.schedule, flight.times, now, delivered);
+        self.note_answered(delivered);
+    }
+
+    /// Notes what became of payment `index` of a state; true if it was delivered.
+    fn take_outcome(&mut self, flight: &Flight, request: u64, index: usize, outcome: OpOutcome) -> bool {
+        let part = self.flights.part(request, index);
         match outcome {
             OpOutcome::Delivered => {
-                self.channels.rows[flight.payee as usize]
+                self.channels.rows[part.payee as usize]
                     .promised
-                    .add(flight.amount, flight.print);
-                self.delivered_sat += flight.amount.to_sat();
-                self.meter.note_delivered(&self.schedule, flight.times, now);
-                self.note_answered();
+                    .add(part.amount, part.print);
+                self.delivered_sat += part.amount.to_sat();
+                return true;
             }
             OpOutcome::Failed(reason) => {
                 // The state that would settle it can never be sent.
+                let payer = &mut self.channels.rows[flight.payer as usize];
                 payer.broken_from = payer.broken_from.min(flight.ordinal + self.distance);
-                self.failed_sat += flight.amount.to_sat();
+                self.failed_sat += part.amount.to_sat();
                 *self.meter.failed.entry(reason.name()).or_default() += 1;
             }
             OpOutcome::Pending | OpOutcome::Done => {
                 self.note_error(format_args!("a payment was answered by {outcome:?}"));
             }
         }
+        false
     }
 
     /// A state was refused: those behind it in its channel do not follow from what the hub has, so they cannot be sent.
@@ -162,11 +151,12 @@ impl Generator {
         let Some(flight) = self.flights.remove(request) else {
             return self.note_error(format_args!("a refusal of request {request}, which nobody made"));
         };
-        self.land(flight.connection);
         let payer = &mut self.channels.rows[flight.payer as usize];
         payer.answered += 1;
         payer.broken_from = payer.broken_from.min(flight.ordinal);
-        *self.meter.refused.entry(name).or_default() += 1;
+        let connection = payer.connection;
+        self.land(connection);
+        *self.meter.refused.entry(name).or_default() += self.flights.width() as u64;
     }
 
     pub(super) fn take_error(&mut self, request: u64, body: &[u8]) {
@@ -177,9 +167,10 @@ impl Generator {
         if request & ACK_BIT != 0 {
             self.acks_refused += 1;
         } else if let Some(flight) = self.flights.remove(request) {
-            self.land(flight.connection);
             let payer = &mut self.channels.rows[flight.payer as usize];
             payer.broken_from = payer.broken_from.min(flight.ordinal);
+            let connection = payer.connection;
+            self.land(connection);
         }
         self.note_error(format_args!("the hub answered with an error: {text}"));
     }

@@ -53,19 +53,21 @@ impl Generator {
     pub(super) fn pump_one(&mut self, number: u32, now: u64, out: &mut Outbox<'_>) {
         let window = self.profile.run.window_per_connection;
         let open = self.schedule.is_open();
+        let width = u32::try_from(self.flights.width()).expect("at most 16");
         let channel_window = if open {
             u32::MAX
         } else {
-            self.profile.run.window_per_channel
+            self.profile.run.window_per_channel / width
         };
         let mut run_dry = false;
         loop {
             let conn = &mut self.conns[number as usize];
             let position = conn.section.position();
-            let Some((head, body)) = conn.section.peek() else {
+            let Some(record) = conn.section.peek() else {
                 run_dry = conn.section.count() > 0;
                 break;
             };
+            let head = record.head;
             let due = self.schedule.due(head.number);
             if let Some(due) = due.filter(|&due| due > now) {
                 if due < self.schedule.end {
@@ -75,11 +77,11 @@ impl Generator {
             }
             let channel = &mut self.channels.rows[head.payer as usize];
             if channel.sent >= channel.broken_from {
-                self.unsent += 1;
+                self.unsent += u64::from(width);
                 conn.section.advance();
                 continue;
             }
-            if (!open && conn.in_flight >= window)
+            if (!open && conn.in_flight + width > window)
                 || !channel.may_send(self.distance, channel_window)
                 || out.queued(conn.id) > QUEUED_MAX
             {
@@ -90,19 +92,16 @@ impl Generator {
                 intended: due.unwrap_or(now),
                 sent: now,
             };
-            let request = self.flights.insert(Flight {
-                connection: number,
+            let flight = Flight {
                 payer: head.payer,
-                payee: head.payee,
                 ordinal: channel.sent,
                 position,
-                amount: head.amount,
-                print: head.print,
                 times,
-            });
+            };
+            let request = self.flights.insert(flight, record.parts());
             if out
                 .message(conn.id, Kind::Pay.code(), request, |bytes| {
-                    bytes.extend_from_slice(body)
+                    bytes.extend_from_slice(record.body)
                 })
                 .is_err()
             {
@@ -111,8 +110,8 @@ impl Generator {
                 conn.blocked = true;
                 break;
             }
-            self.meter.note_sent(&self.schedule, times, conn.free_at);
-            conn.in_flight += 1;
+            self.meter.note_sent(&self.schedule, times, conn.free_at, width.into());
+            conn.in_flight += width;
             channel.sent += 1;
             conn.section.advance();
         }

@@ -1,17 +1,20 @@
 //! A workload: payments signed before a run, in a file that the run reads front to back.
 //!
 //! ```text
-//! head      magic 8 "TGWORK01" | ledger 32 | hub 32 | seed 8 | profile 4 | channels 4 | connections 4 | payments 4
-//!           distance 4 | expiry 4 | fee 8 | CRC-32C 4
-//! channels  channels × (id 32 | capacity 8 | opening share 8)                     CRC-32C 4
-//! sections  connections × (payments 4 | CRC-32C of its records 4)                 CRC-32C 4
-//! records   connection 0's, connection 1's, …                                     408 bytes each
-//! record    number 4 | payer 4 | payee 4 | body length 4 | amount 8 | print 8 | body of the `Pay`, zeros behind
+//! head      magic 8 "TGWORK02" | ledger 32 | hub 32 | seed 8 | profile 4 | channels 4 | connections 4 | states 4
+//!           payments per state 4 | distance 4 | expiry 4 | 0 × 4 | fee 8 | CRC-32C 4
+//! channels  channels × (number 4 | id 32)                                         CRC-32C 4
+//! sections  connections × (states 4 | CRC-32C of its records 4)                   CRC-32C 4
+//! records   connection 0's, connection 1's, …                                     one width for all of a file
+//! record    number 4 | payer 4 | body length 4 | n × (payee 4 | amount 8 | print 8) | body of the `Pay`, zeros behind
 //! ```
 //!
-//! A payment's number is its place in the plan: at an even rate it is due `number / rate` after the start. Within a section
-//! numbers rise. `print` is the first 8 bytes of the payment id. Payment `i` of a channel is settled by the state of payment
-//! `i + distance`, so that state may be sent once the receipt of payment `i` is there.
+//! Only the channels that take part are listed, by rising numbers of the profile; payers and payees are places in that list,
+//! so that what a run keeps in memory follows its payments and not the size of the hub.
+//!
+//! A state's number is the place of its first payment in the plan: at an even rate it is due `number / rate` after the start.
+//! Within a section numbers rise. `print` is the first 8 bytes of a payment id. What state `i` of a channel pays is settled
+//! by its state `i + distance`, which may be sent once the receipt of state `i` is there.
 //!
 //! The checksums find truncation and damage; nothing here guards against who wants to deceive the generator.
 
@@ -22,21 +25,33 @@ mod write;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use tidegate_channel::ClientState;
 use tidegate_ledger::GenesisError;
-use tidegate_types::{Amount, ChannelId, DecodeError, Fixed, Height, KeyBytes, LedgerId, fixed_struct};
+use tidegate_types::{Amount, ChannelId, DecodeError, Fixed, Height, KeyBytes, LedgerId, SignatureBytes, fixed_struct};
 
-pub use read::{Section, Workload};
+pub use read::{Record, Section, Workload};
 pub(crate) use sign::print;
 pub use write::{Prepared, prepare};
 
 use crate::profile::Profile;
 
-const MAGIC: [u8; 8] = *b"TGWORK01";
+const MAGIC: [u8; 8] = *b"TGWORK02";
 
-/// State, signature, length, and the operations settle and add.
-pub(crate) const BODY_LEN_MAX: usize = 160 + 64 + 8 + 8 + 136;
-/// Width of a record.
-pub const RECORD_LEN: usize = RecordHead::LEN + BODY_LEN_MAX;
+/// The widest body of a state that adds so many locks: state, signature, length, and as many settles as adds.
+const fn body_len_max(per_state: usize) -> usize {
+    ClientState::LEN + SignatureBytes::LEN + 8 + per_state * (SETTLE_LEN + ADD_LEN)
+}
+
+/// Width of the records of a file.
+#[must_use]
+pub const fn record_len(per_state: u32) -> usize {
+    let per_state = per_state as usize;
+    RecordHead::LEN + per_state * Part::LEN + body_len_max(per_state)
+}
+
+/// Bytes of an encoded operation that settles, and of one that adds.
+const SETTLE_LEN: usize = 8;
+const ADD_LEN: usize = 136;
 
 /// What a workload was made for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,13 +65,15 @@ pub struct Head {
     pub seed: u64,
     /// CRC-32C of the profile, so that a workload is not run as another.
     pub profile: u32,
-    /// Channels, paying or not.
+    /// Channels that take part, paying or not.
     pub channels: u32,
     /// Sections.
     pub connections: u32,
-    /// Payments in all sections.
-    pub payments: u32,
-    /// A payment is settled by the state of the payment so many later.
+    /// States in all sections.
+    pub states: u32,
+    /// Payments that each state adds.
+    pub per_state: u32,
+    /// A payment is settled by the state so many behind its own.
     pub distance: u32,
     /// The expiry of every lock.
     pub expiry: Height,
@@ -71,60 +88,71 @@ fixed_struct!(Head {
     profile: u32,
     channels: u32,
     connections: u32,
-    payments: u32,
+    states: u32,
+    per_state: u32,
     distance: u32,
     expiry: Height,
+    pad 4,
     fee: Amount,
 });
 
-/// One channel of the run.
+impl Head {
+    /// Payments in all sections.
+    #[must_use]
+    pub const fn payments(&self) -> u64 {
+        self.states as u64 * self.per_state as u64
+    }
+}
+
+/// One channel that takes part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ChannelRow {
+    /// Its number in the profile.
+    pub number: u32,
     /// Its name on the ledger.
     pub id: ChannelId,
-    /// The value of its funding output.
-    pub capacity: Amount,
-    /// Its client's part at the opening.
-    pub opening_share: Amount,
 }
 fixed_struct!(ChannelRow {
-    id: ChannelId,
-    capacity: Amount,
-    opening_share: Amount
+    number: u32,
+    id: ChannelId
 });
 
-/// The payments of one connection.
+/// The states of one connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct SectionRow {
-    payments: u32,
+    states: u32,
     crc: u32,
 }
-fixed_struct!(SectionRow {
-    payments: u32,
-    crc: u32
-});
+fixed_struct!(SectionRow { states: u32, crc: u32 });
 
-/// What stands before a payment's body.
+/// What stands before a state's payments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RecordHead {
-    /// Its place in the plan.
+    /// The place of its first payment in the plan.
     pub number: u32,
-    /// The channel that pays.
+    /// The channel that pays: its place in the list.
     pub payer: u32,
-    /// The channel that is paid.
-    pub payee: u32,
     /// Bytes of the body.
     pub body_len: u32,
+}
+fixed_struct!(RecordHead {
+    number: u32,
+    payer: u32,
+    body_len: u32
+});
+
+/// One payment of a state.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Part {
+    /// The channel that is paid: its place in the list.
+    pub payee: u32,
     /// How much.
     pub amount: Amount,
     /// The first bytes of the payment id.
     pub print: u64,
 }
-fixed_struct!(RecordHead {
-    number: u32,
-    payer: u32,
+fixed_struct!(Part {
     payee: u32,
-    body_len: u32,
     amount: Amount,
     print: u64
 });
@@ -146,8 +174,8 @@ impl Layout {
         }
     }
 
-    const fn file_len(&self, payments: u32) -> u64 {
-        self.records + payments as u64 * RECORD_LEN as u64
+    const fn file_len(&self, head: &Head) -> u64 {
+        self.records + head.states as u64 * record_len(head.per_state) as u64
     }
 }
 

@@ -8,7 +8,9 @@ use std::sync::Arc;
 
 use tidegate_types::{Fixed, KeyBytes, LedgerId};
 
-use super::{CRC_LEN, ChannelRow, Head, Layout, MAGIC, RECORD_LEN, RecordHead, SectionRow, WorkloadError, profile_crc};
+use super::{
+    CRC_LEN, ChannelRow, Head, Layout, MAGIC, Part, RecordHead, SectionRow, WorkloadError, profile_crc, record_len,
+};
 use crate::profile::Profile;
 
 /// Bytes read at once when the whole file is checked.
@@ -19,7 +21,7 @@ const CHECK_BYTES: usize = 1 << 20;
 pub struct Workload {
     /// What it was made for.
     pub head: Head,
-    /// Its channels, in the order of the profile.
+    /// The channels that take part, in the order of the profile.
     pub channels: Vec<ChannelRow>,
     sections: Vec<SectionRow>,
     file: Arc<File>,
@@ -38,7 +40,7 @@ impl Workload {
         let found = file.metadata().map_err(io)?.len();
         let head = read_head(path, &mut file, found)?;
         let layout = Layout::new(head.channels, head.connections);
-        let expected = layout.file_len(head.payments);
+        let expected = layout.file_len(&head);
         if found != expected {
             return Err(WorkloadError::Length {
                 path: path.to_owned(),
@@ -72,7 +74,7 @@ impl Workload {
         };
         let population = &profile.population;
         if self.head.profile != profile_crc(profile)
-            || self.head.channels != population.channels
+            || self.head.channels > population.channels
             || self.head.connections != population.connections
         {
             return other("profile");
@@ -103,18 +105,24 @@ impl Workload {
         Ok(())
     }
 
-    /// The payments of each connection, to be read in order.
+    /// The states of each connection, to be read in order.
     #[must_use]
     pub fn sections(&self) -> Vec<Section> {
         let mut at = self.layout.records;
+        let width = record_len(self.head.per_state);
+        let buffered = (BUFFERS_BYTES / width / self.sections.len().max(1)).clamp(1, READ_RECORDS);
+        let buffered = u32::try_from(buffered).expect("at most 64");
         let sections = self.sections.iter().map(|row| {
             let start = at;
-            at += u64::from(row.payments) * RECORD_LEN as u64;
+            at += u64::from(row.states) * width as u64;
             Section {
                 file: Arc::clone(&self.file),
                 start,
-                count: row.payments,
+                width,
+                parts: self.head.per_state as usize,
+                count: row.states,
                 next: 0,
+                buffered,
                 buffer: Vec::new(),
                 first: 0,
             }
@@ -180,13 +188,14 @@ fn check_records(path: &Path, file: &mut File, head: &Head, sections: &[SectionR
         path: path.to_owned(),
         part: "payments",
     };
-    let total: u64 = sections.iter().map(|row| u64::from(row.payments)).sum();
-    if total != u64::from(head.payments) {
+    let total: u64 = sections.iter().map(|row| u64::from(row.states)).sum();
+    if total != u64::from(head.states) {
         return Err(bad());
     }
+    let width = record_len(head.per_state);
     let mut buffer = vec![0; CHECK_BYTES];
     for row in sections {
-        let (mut left, mut crc) = (row.payments as usize * RECORD_LEN, 0);
+        let (mut left, mut crc) = (row.states as usize * width, 0);
         while left > 0 {
             let part = &mut buffer[..left.min(CHECK_BYTES)];
             file.read_exact(part)
@@ -201,81 +210,117 @@ fn check_records(path: &Path, file: &mut File, head: &Head, sections: &[SectionR
     Ok(())
 }
 
-/// Records read at once: 26 KB.
-const READ_RECORDS: u32 = 64;
+/// Records of one section that are read at once, at most: 26 KB of single payments.
+const READ_RECORDS: usize = 64;
+/// Memory for the buffers of all sections.
+const BUFFERS_BYTES: usize = 32 << 20;
 
-/// The payments of one connection, read in order.
+/// The states of one connection, read in order.
 #[derive(Debug)]
 pub struct Section {
     file: Arc<File>,
     start: u64,
+    width: usize,
+    parts: usize,
     count: u32,
     next: u32,
+    buffered: u32,
     buffer: Vec<u8>,
     /// The record that the buffer begins with.
     first: u32,
 }
 
+/// One signed state and what it pays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Record<'a> {
+    /// Number, payer, length.
+    pub head: RecordHead,
+    parts: &'a [u8],
+    /// The body of the `Pay`.
+    pub body: &'a [u8],
+}
+
+impl Record<'_> {
+    /// Its payments, in the order of their operations.
+    ///
+    /// # Panics
+    /// If they do not decode, though their checksum held.
+    pub fn parts(&self) -> impl Iterator<Item = Part> {
+        let parts = self.parts.chunks_exact(Part::LEN);
+        parts.map(|bytes| Part::decode(bytes).expect("its checksum held"))
+    }
+}
+
 impl Section {
-    /// How many payments there are.
+    /// How many states there are.
     #[must_use]
     pub const fn count(&self) -> u32 {
         self.count
     }
 
-    /// The place of the next payment.
+    /// The place of the next state.
     #[must_use]
     pub const fn position(&self) -> u32 {
         self.next
     }
 
-    /// The next payment without taking it; `None` at the end.
+    /// The next state without taking it; `None` at the end.
     ///
     /// # Panics
     /// If the file cannot be read, though it could when the run began: a run that goes on without its payments measures
     /// nothing.
-    pub fn peek(&mut self) -> Option<(RecordHead, &[u8])> {
+    pub fn peek(&mut self) -> Option<Record<'_>> {
         if self.next == self.count {
             return None;
         }
-        let buffered = u32::try_from(self.buffer.len() / RECORD_LEN).expect("at most 64");
-        if self.next >= self.first + buffered {
-            let records = READ_RECORDS.min(self.count - self.next);
-            self.buffer.resize(records as usize * RECORD_LEN, 0);
+        let held = self.buffer.len() / self.width;
+        if self.next as usize >= self.first as usize + held {
+            let records = self.buffered.min(self.count - self.next) as usize;
+            self.buffer.resize(records * self.width, 0);
             self.first = self.next;
-            let at = self.start + u64::from(self.next) * RECORD_LEN as u64;
+            let at = self.start + u64::from(self.next) * self.width as u64;
             self.file
                 .read_exact_at(&mut self.buffer, at)
                 .expect("the workload stays readable");
         }
-        let at = (self.next - self.first) as usize * RECORD_LEN;
-        Some(split(&self.buffer[at..at + RECORD_LEN]))
+        let at = (self.next - self.first) as usize * self.width;
+        Some(split(&self.buffer[at..at + self.width], self.parts))
     }
 
-    /// Goes on behind the payment that [`Section::peek`] showed.
+    /// Goes on behind the state that [`Section::peek`] showed.
     pub const fn advance(&mut self) {
         self.next += 1;
     }
 
-    /// Any payment of the section, read by itself.
+    /// The bytes of any state of the section, read by themselves, for [`Section::split`].
     ///
     /// # Panics
-    /// As [`Section::peek`], and when there is no such payment.
+    /// As [`Section::peek`], and when there is no such state.
     #[must_use]
-    pub fn record(&self, position: u32) -> (RecordHead, Vec<u8>) {
-        assert!(position < self.count, "payment {position} of {}", self.count);
-        let mut bytes = vec![0; RECORD_LEN];
-        let at = self.start + u64::from(position) * RECORD_LEN as u64;
+    pub fn read(&self, position: u32) -> Vec<u8> {
+        assert!(position < self.count, "state {position} of {}", self.count);
+        let mut bytes = vec![0; self.width];
+        let at = self.start + u64::from(position) * self.width as u64;
         self.file
             .read_exact_at(&mut bytes, at)
             .expect("the workload stays readable");
-        let (head, body) = split(&bytes);
-        (head, body.to_vec())
+        bytes
+    }
+
+    /// The record in the bytes that [`Section::read`] gave.
+    #[must_use]
+    pub fn split<'b>(&self, bytes: &'b [u8]) -> Record<'b> {
+        split(bytes, self.parts)
     }
 }
 
-fn split(record: &[u8]) -> (RecordHead, &[u8]) {
-    let (head, body) = record.split_at(RecordHead::LEN);
+fn split(record: &[u8], parts: usize) -> Record<'_> {
+    let (head, rest) = record.split_at(RecordHead::LEN);
     let head = RecordHead::decode(head).expect("its checksum held");
-    (head, &body[..head.body_len as usize])
+    let (parts, body) = rest.split_at(parts * Part::LEN);
+    Record {
+        head,
+        parts,
+        body: &body[..head.body_len as usize],
+    }
 }

@@ -6,20 +6,32 @@ use tidegate_channel::{Condition, LeafRef, Lock, Operation, encode_operations, o
 use tidegate_types::{Age, Amount, ChannelId, Fixed, Height, KeyBytes, LedgerId, LockSlot, PaymentId};
 use tidegate_wire::messages::{Body as _, Pay};
 
-use super::{RECORD_LEN, RecordHead};
+use super::{Part, RecordHead};
 use crate::keys::{ClientKeys, Purpose, stream};
 use crate::plan::Payment;
+
+/// A channel that takes part.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Party {
+    /// Its number in the profile.
+    pub(super) number: u32,
+    /// Its name.
+    pub(super) id: ChannelId,
+    /// The key that signs for it.
+    pub(super) client: KeyBytes,
+}
 
 /// What all chains of a workload share.
 pub(super) struct Context<'a> {
     pub(super) ledger: LedgerId,
     pub(super) seed: u64,
+    /// In states.
     pub(super) distance: u32,
     pub(super) expiry: Height,
     pub(super) fee: Amount,
     pub(super) keys: &'a ClientKeys,
-    /// Name and client key of each channel.
-    pub(super) channels: &'a [(ChannelId, KeyBytes)],
+    /// The channels that take part; payments name them by their places here.
+    pub(super) parties: &'a [Party],
     pub(super) key_count: u32,
 }
 
@@ -30,13 +42,15 @@ pub(super) struct Chain<'a> {
     half: ClientHalf,
     ack: LeafRef,
     next: u32,
-    operations: Vec<u8>,
+    operations: Vec<Operation>,
+    parts: Vec<Part>,
+    encoded: Vec<u8>,
     body: Vec<u8>,
 }
 
 impl<'a> Chain<'a> {
     pub(super) fn new(cx: &'a Context<'a>, payer: u32) -> Self {
-        let channel = cx.channels[payer as usize].0;
+        let channel = cx.parties[payer as usize].id;
         Self {
             cx,
             payer,
@@ -44,21 +58,24 @@ impl<'a> Chain<'a> {
             ack: HubHalf::new(channel, Age::ZERO).reference(),
             next: 0,
             operations: Vec::new(),
+            parts: Vec::new(),
+            encoded: Vec::new(),
             body: Vec::new(),
         }
     }
 
-    /// The record of the payer's next payment, number `number` of the plan.
-    pub(super) fn push(&mut self, number: u32, payment: &Payment) -> [u8; RECORD_LEN] {
-        let (operations, print) = self.operations(number, payment);
+    /// Writes the record of the payer's next state, which adds `payments`, of which the first is number `number` of the plan.
+    pub(super) fn push(&mut self, number: u32, payments: &[Payment], record: &mut [u8]) {
+        self.plan_operations(number, payments);
         let state = self
             .half
-            .propose(&operations, self.ack)
+            .propose(&self.operations, self.ack)
             .expect("slots are free by the distance, sums by the plan");
-        let key = self.cx.keys.get(self.payer % self.cx.key_count);
+        let party = &self.cx.parties[self.payer as usize];
+        let key = self.cx.keys.get(party.number % self.cx.key_count);
         let signature = state.sign(&self.cx.ledger, key);
-        self.operations.clear();
-        encode_operations(&operations, &mut self.operations);
+        self.encoded.clear();
+        encode_operations(&self.operations, &mut self.encoded);
         self.body.clear();
         let state = state.to_vec();
         let state = state
@@ -68,53 +85,67 @@ impl<'a> Chain<'a> {
         Pay {
             state,
             signature: &signature,
-            operations: &self.operations,
+            operations: &self.encoded,
         }
         .put(&mut self.body);
         self.next += 1;
-        self.record(number, payment, print)
+        self.write(number, record);
     }
 
-    fn operations(&self, number: u32, payment: &Payment) -> (Vec<Operation>, u64) {
-        let slot = |at: u32| {
-            let index = u8::try_from(at as usize % LockSlot::COUNT).expect("below 64");
-            LockSlot::new(index).expect("below 64")
+    fn plan_operations(&mut self, number: u32, payments: &[Payment]) {
+        let width = payments.len();
+        let slot = |state: u32, index: usize| {
+            let place = (state as usize * width + index) % LockSlot::COUNT;
+            LockSlot::new(u8::try_from(place).expect("below 64")).expect("below 64")
         };
-        let mut id = [0; 16];
-        stream(self.cx.seed, Purpose::PaymentId, number.into()).fill_bytes(&mut id);
-        let (payee_channel, payee) = self.cx.channels[payment.payee as usize];
-        let lock = Lock {
-            payment_id: PaymentId::from_bytes(id),
-            amount: Amount::from_sat(payment.amount).expect("a part of a channel's capacity"),
-            fee: self.cx.fee,
-            payee,
-            payee_channel,
-            expiry: self.cx.expiry,
-            condition: Condition::Ack,
-        };
-        let settled = self.next.checked_sub(self.cx.distance);
-        let settle = settled.map(|at| Operation::Settle { slot: slot(at) });
-        let add = Operation::Add {
-            slot: slot(self.next),
-            lock,
-        };
-        (settle.into_iter().chain([add]).collect(), print(&id))
+        self.operations.clear();
+        self.parts.clear();
+        if let Some(settled) = self.next.checked_sub(self.cx.distance) {
+            let settles = (0..width).map(|index| Operation::Settle {
+                slot: slot(settled, index),
+            });
+            self.operations.extend(settles);
+        }
+        for (index, payment) in payments.iter().enumerate() {
+            let mut id = [0; 16];
+            let at = u64::from(number) + index as u64;
+            stream(self.cx.seed, Purpose::PaymentId, at).fill_bytes(&mut id);
+            let payee = &self.cx.parties[payment.payee as usize];
+            let amount = Amount::from_sat(payment.amount).expect("a part of a channel's capacity");
+            let lock = Lock {
+                payment_id: PaymentId::from_bytes(id),
+                amount,
+                fee: self.cx.fee,
+                payee: payee.client,
+                payee_channel: payee.id,
+                expiry: self.cx.expiry,
+                condition: Condition::Ack,
+            };
+            self.operations.push(Operation::Add {
+                slot: slot(self.next, index),
+                lock,
+            });
+            self.parts.push(Part {
+                payee: payment.payee,
+                amount,
+                print: print(&id),
+            });
+        }
     }
 
-    fn record(&self, number: u32, payment: &Payment, print: u64) -> [u8; RECORD_LEN] {
-        let mut record = [0; RECORD_LEN];
-        let (head, body) = record.split_at_mut(RecordHead::LEN);
+    fn write(&self, number: u32, record: &mut [u8]) {
+        let (head, rest) = record.split_at_mut(RecordHead::LEN);
         RecordHead {
             number,
-            payer: payment.payer,
-            payee: payment.payee,
+            payer: self.payer,
             body_len: u32::try_from(self.body.len()).expect("below the record's width"),
-            amount: Amount::from_sat(payment.amount).expect("a part of a channel's capacity"),
-            print,
         }
         .encode_into(head);
+        let (parts, body) = rest.split_at_mut(self.parts.len() * Part::LEN);
+        for (part, bytes) in self.parts.iter().zip(parts.chunks_exact_mut(Part::LEN)) {
+            part.encode_into(bytes);
+        }
         body[..self.body.len()].copy_from_slice(&self.body);
-        record
     }
 }
 

@@ -66,43 +66,82 @@ fn every_state_is_signed_follows_from_the_one_before_and_settles_what_is_due() {
     let (_folder, path) = prepared(3_000);
     let workload = Workload::open(&path).expect("good");
     workload.check_profile(&profile(), Some(5)).expect("the same");
-    let mut seen = vec![false; 3_000];
-    let mut sent = vec![0_u64; 256];
+    check_all(&workload, &profile());
+}
+
+/// Looks at every state of a workload.
+fn check_all(workload: &Workload, profile: &Profile) {
+    let width = workload.head.per_state;
+    let mut seen = vec![false; usize::try_from(workload.head.payments()).expect("small")];
+    let mut sent = vec![0_u64; workload.channels.len()];
     for (connection, section) in (0_u32..).zip(&mut workload.sections()) {
         let mut last = None;
-        while let Some((head, body)) = section.peek() {
+        while let Some(record) = section.peek() {
+            let head = record.head;
             assert!(last < Some(head.number), "numbers rise");
             last = Some(head.number);
-            assert!(!std::mem::replace(&mut seen[head.number as usize], true));
-            assert_eq!(profile().population.connection_of(head.payer), connection);
+            for number in head.number..head.number + width {
+                assert!(!std::mem::replace(&mut seen[number as usize], true));
+            }
+            let payer = workload.channels[head.payer as usize].number;
+            assert_eq!(profile.population.connection_of(payer), connection);
             sent[head.payer as usize] += 1;
-            check_body(&workload, &head, body, sent[head.payer as usize]);
+            check_record(workload, &record, sent[head.payer as usize]);
             section.advance();
         }
     }
     assert!(seen.into_iter().all(|seen| seen));
 }
 
-fn check_body(workload: &Workload, head: &RecordHead, body: &[u8], nth: u64) {
-    let pay = Pay::decode(body).expect("a Pay");
+fn check_record(workload: &Workload, record: &Record<'_>, nth: u64) {
+    let width = workload.head.per_state as usize;
+    let pay = Pay::decode(record.body).expect("a Pay");
     let state = ClientState::decode(pay.state).expect("a state");
-    assert_eq!(state.channel, workload.channels[head.payer as usize].id);
+    let payer = workload.channels[record.head.payer as usize];
+    assert_eq!(state.channel, payer.id);
     assert_eq!(state.counter.get(), nth);
-    let key = client_key(5, head.payer).public();
+    let key = client_key(5, payer.number).public();
     assert_eq!(state.verify(&workload.head.ledger, &key, pay.signature), Verdict::Valid);
     let mut operations = Vec::new();
     decode_operations(pay.operations, &mut operations).expect("operations");
-    let Some((Operation::Add { lock, .. }, settles)) = operations.split_last() else {
-        panic!("the last operation adds");
-    };
-    assert_eq!(
-        settles.len(),
-        usize::from(nth > 3),
-        "payment i is settled in the state of i + 3"
-    );
-    assert_eq!(lock.amount, head.amount);
-    assert_eq!(lock.payee_channel, workload.channels[head.payee as usize].id);
-    assert_eq!(print(lock.payment_id.as_bytes()), head.print);
+    let (settles, adds) = operations.split_at(operations.len() - width);
+    let settled = if nth > workload.head.distance.into() { width } else { 0 };
+    assert_eq!(settles.len(), settled, "state i is settled in state i + distance");
+    assert!(settles.iter().all(|settle| matches!(settle, Operation::Settle { .. })));
+    assert_eq!(record.parts().count(), width);
+    for (add, part) in adds.iter().zip(record.parts()) {
+        let Operation::Add { lock, .. } = add else {
+            panic!("the last operations add");
+        };
+        assert_eq!(lock.amount, part.amount);
+        assert_eq!(lock.payee_channel, workload.channels[part.payee as usize].id);
+        assert_eq!(print(lock.payment_id.as_bytes()), part.print);
+    }
+}
+
+#[test]
+fn one_signature_may_pay_many() {
+    let mut batched = profile();
+    batched.activity.payments_per_signature = 16;
+    batched.settlement.distance = 48;
+    let folder = tempfile::tempdir().expect("a folder");
+    let (genesis_at, out) = (folder.path().join("genesis"), folder.path().join("workload"));
+    fs::write(&genesis_at, genesis(&batched, 5)).expect("written");
+    let prepared = prepare(&batched, 5, &genesis_at, &out, 20_000).expect("a workload");
+    assert_eq!(prepared.payments, 20_000);
+    let workload = Workload::open(&out).expect("good");
+    assert_eq!((workload.head.states, workload.head.per_state), (1_250, 16));
+    assert_eq!(workload.head.distance, 3);
+    check_all(&workload, &batched);
+}
+
+#[test]
+fn only_channels_that_take_part_are_listed() {
+    let (_folder, path) = prepared(40);
+    let workload = Workload::open(&path).expect("good");
+    assert!(workload.channels.len() < 100, "40 payments are at most 80 channels");
+    assert!(workload.channels.is_sorted_by_key(|row| row.number));
+    check_all(&workload, &profile());
 }
 
 #[test]
@@ -113,11 +152,12 @@ fn a_record_can_be_read_again() {
     let section = &mut sections[3];
     for position in 0..section.count() {
         assert_eq!(section.position(), position);
-        let (head, body) = section
+        let again = section.read(position);
+        let record = section
             .peek()
-            .map(|(head, body)| (head, body.to_vec()))
-            .expect("not at the end");
-        assert_eq!(section.record(position), (head, body));
+            .map(|record| (record.head, record.parts().collect::<Vec<_>>(), record.body.to_vec()));
+        let again = section.split(&again);
+        assert_eq!(record, Some((again.head, again.parts().collect(), again.body.to_vec())));
         section.advance();
     }
     assert!(section.peek().is_none());

@@ -7,10 +7,10 @@ use std::path::Path;
 use rayon::prelude::*;
 use tidegate_channel::ChannelTerms;
 use tidegate_ledger::{Condition, Genesis};
-use tidegate_types::{Age, ChannelId, Fixed, Height, KeyBytes, LedgerId};
+use tidegate_types::{Age, ChannelId, DecodeError, Fixed, Height, KeyBytes, OutPoint};
 
-use super::sign::{Chain, Context};
-use super::{ChannelRow, Head, Layout, MAGIC, RECORD_LEN, SectionRow, WorkloadError, profile_crc};
+use super::sign::{Chain, Context, Party};
+use super::{ChannelRow, Head, Layout, MAGIC, SectionRow, WorkloadError, profile_crc, record_len};
 use crate::keys::{ClientKeys, client_key, connection_key};
 use crate::plan::{Payment, Purse, plan};
 use crate::profile::Profile;
@@ -44,81 +44,124 @@ pub fn prepare(
     out: &Path,
     payments: u32,
 ) -> Result<Prepared, WorkloadError> {
-    let opened = read_genesis(profile, seed, genesis)?;
-    let expiry = expiry(profile, &opened, genesis)?;
-    let purses: Vec<Purse> = opened.channels.iter().map(|(_, terms)| Purse::of(terms)).collect();
-    let plan = plan(profile, &purses, payments as usize, seed);
+    let bytes = fs::read(genesis).map_err(|source| WorkloadError::io("read", genesis, source))?;
+    let parsed = Genesis::parse(&bytes).map_err(|error| WorkloadError::Genesis {
+        path: genesis.to_owned(),
+        error,
+    })?;
+    let opened = read_channels(profile, seed, &parsed, genesis)?;
+    let expiry = expiry(profile, opened.ends, genesis)?;
+    let mut plan = plan(profile, &opened.purses, payments as usize, seed);
+    drop(opened.purses);
     if plan.is_empty() {
         return Err(WorkloadError::NothingToPay);
     }
+    let parties = take_parties(&parsed, profile.population.channels, &mut plan);
+    let ledger = parsed.ledger();
+    drop(bytes);
+    let count = |count: usize| u32::try_from(count).expect("no more than were asked for");
+    let per_state = profile.activity.payments_per_signature;
     let head = Head {
         magic: MAGIC,
-        ledger: opened.ledger,
-        hub: opened.channels[0].1.hub,
+        ledger,
+        hub: opened.hub,
         seed,
         profile: profile_crc(profile),
-        channels: profile.population.channels,
+        channels: count(parties.len()),
         connections: profile.population.connections,
-        payments: u32::try_from(plan.len()).expect("no more than were asked for"),
-        distance: profile.settlement.distance,
+        states: count(plan.len()) / per_state,
+        per_state,
+        distance: profile.distance_in_states(),
         expiry,
         fee: profile.amounts.fee,
     };
-    let bytes = write(profile, &head, &opened, &plan, out).map_err(|source| WorkloadError::io("write", out, source))?;
+    let bytes =
+        write(profile, &head, &parties, &plan, out).map_err(|source| WorkloadError::io("write", out, source))?;
     Ok(Prepared {
-        payments: head.payments,
+        payments: count(plan.len()),
         asked: payments,
         bytes,
     })
 }
 
+/// What planning needs of the channels of a genesis. There may be ten million, so it is little.
 struct Opened {
-    ledger: LedgerId,
-    channels: Vec<(ChannelId, ChannelTerms)>,
+    hub: KeyBytes,
+    purses: Vec<Purse>,
+    /// The first height at which some channel takes no lock any more.
+    ends: Height,
 }
 
-fn read_genesis(profile: &Profile, seed: u64, path: &Path) -> Result<Opened, WorkloadError> {
-    let bytes = fs::read(path).map_err(|source| WorkloadError::io("read", path, source))?;
-    let wrap = |error| WorkloadError::Genesis {
-        path: path.to_owned(),
-        error,
-    };
-    let genesis = Genesis::parse(&bytes).map_err(wrap)?;
-    let mut channels = Vec::new();
-    for output in genesis.outputs() {
-        let (outpoint, output) = output.map_err(|error| wrap(error.into()))?;
-        if let Condition::Channel(terms) = output.condition {
-            channels.push((terms.channel_id(&outpoint), terms));
-        }
-    }
-    check_channels(profile, seed, &channels).map_err(|what| WorkloadError::OtherChannels {
-        path: path.to_owned(),
-        what,
-    })?;
-    Ok(Opened {
-        ledger: genesis.ledger(),
-        channels,
+/// The channels among the outputs of a genesis, in their order.
+fn channels<'a>(
+    genesis: &Genesis<'a>,
+) -> impl Iterator<Item = Result<(OutPoint, ChannelTerms), DecodeError>> + use<'a> {
+    genesis.outputs().filter_map(|output| match output {
+        Ok((outpoint, output)) => match output.condition {
+            Condition::Channel(terms) => Some(Ok((outpoint, terms))),
+            Condition::Key(_) => None,
+        },
+        Err(error) => Some(Err(error)),
     })
 }
 
-fn check_channels(profile: &Profile, seed: u64, channels: &[(ChannelId, ChannelTerms)]) -> Result<(), &'static str> {
-    let population = &profile.population;
-    if channels.len() != population.channels as usize {
-        return Err("their number is another");
+fn read_channels(profile: &Profile, seed: u64, genesis: &Genesis<'_>, path: &Path) -> Result<Opened, WorkloadError> {
+    let other = |what| WorkloadError::OtherChannels {
+        path: path.to_owned(),
+        what,
+    };
+    let count = profile.population.channels;
+    let mut progress = Progress::new("reading the genesis", "channels", count.into());
+    let mut opened = Opened {
+        hub: KeyBytes::ZERO,
+        purses: Vec::with_capacity(count as usize),
+        ends: Height::MAX,
+    };
+    for (index, channel) in (0..).zip(channels(genesis)) {
+        let (_, terms) = channel.map_err(|error| WorkloadError::Genesis {
+            path: path.to_owned(),
+            error: error.into(),
+        })?;
+        if index == 0 {
+            opened.hub = terms.hub;
+        }
+        if index == count {
+            return Err(other("their number is another"));
+        }
+        check_channel(profile, seed, opened.hub, index, &terms).map_err(other)?;
+        opened.purses.push(Purse::of(&terms));
+        let after = Age::new(terms.dispute_window.get().saturating_add(terms.evidence_grace.get()));
+        opened.ends = opened.ends.min(terms.expiry.minus(after).unwrap_or(Height::ZERO));
+        if index % PROGRESS_CHANNELS == 0 {
+            progress.reach(index.into());
+        }
     }
-    let hub = channels[0].1.hub;
-    for (index, (_, terms)) in (0..).zip(channels) {
-        let figures = profile.channel(index);
-        if terms.capacity != figures.capacity || terms.opening_share != figures.opening_share {
-            return Err("their capacities are others");
-        }
-        if terms.hub != hub {
-            return Err("they are not all one hub's");
-        }
+    if opened.purses.len() != count as usize {
+        return Err(other("their number is another"));
+    }
+    Ok(opened)
+}
+
+/// Channels between two looks at the clock.
+const PROGRESS_CHANNELS: u32 = 100_000;
+
+fn check_channel(
+    profile: &Profile,
+    seed: u64,
+    hub: KeyBytes,
+    index: u32,
+    terms: &ChannelTerms,
+) -> Result<(), &'static str> {
+    let population = &profile.population;
+    let figures = profile.channel(index);
+    if terms.capacity != figures.capacity || terms.opening_share != figures.opening_share {
+        return Err("their capacities are others");
+    }
+    if terms.hub != hub {
+        return Err("they are not all one hub's");
     }
     // A key costs as much as a signature, and all follow from one seed: the ends tell.
-    for index in [0, population.channels - 1] {
-        let terms = &channels[index as usize].1;
+    if index == 0 || index + 1 == population.channels {
         if terms.client != client_key(seed, population.key_of(index)).public().bytes() {
             return Err("their client keys are of another seed");
         }
@@ -129,17 +172,58 @@ fn check_channels(profile: &Profile, seed: u64, channels: &[(ChannelId, ChannelT
     Ok(())
 }
 
+/// The channels that take part. Numbers of the plan become places among these.
+fn take_parties(genesis: &Genesis<'_>, count: u32, plan: &mut [Payment]) -> Vec<Party> {
+    const NONE: u32 = u32::MAX;
+    let mut places = vec![NONE; count as usize];
+    for payment in &*plan {
+        places[payment.payer as usize] = 0;
+        places[payment.payee as usize] = 0;
+    }
+    let mut parties: Vec<(Party, OutPoint, ChannelTerms)> = Vec::new();
+    let mut named = Vec::new();
+    for (number, channel) in (0..).zip(channels(genesis)) {
+        let place = &mut places[number as usize];
+        if *place == NONE {
+            continue;
+        }
+        *place = u32::try_from(named.len() + parties.len()).expect("a profile counts channels in u32");
+        let (outpoint, terms) = channel.expect("it was read before");
+        let party = Party {
+            number,
+            id: ChannelId::ZERO,
+            client: terms.client,
+        };
+        parties.push((party, outpoint, terms));
+        if parties.len() == NAMED_AT_ONCE {
+            name(&mut parties, &mut named);
+        }
+    }
+    name(&mut parties, &mut named);
+    for payment in plan {
+        payment.payer = places[payment.payer as usize];
+        payment.payee = places[payment.payee as usize];
+    }
+    named
+}
+
+/// Channels whose terms are kept at one time, for all cores to hash.
+const NAMED_AT_ONCE: usize = 65_536;
+
+fn name(parties: &mut Vec<(Party, OutPoint, ChannelTerms)>, named: &mut Vec<Party>) {
+    named.par_extend(parties.par_drain(..).map(|(party, outpoint, terms)| Party {
+        id: terms.channel_id(&outpoint),
+        ..party
+    }));
+}
+
 /// One expiry for the whole run: the longest lock from the genesis on, which serves until so few blocks are left that
 /// somebody could not act in time (rule 9).
-fn expiry(profile: &Profile, opened: &Opened, path: &Path) -> Result<Height, WorkloadError> {
+fn expiry(profile: &Profile, ends: Height, path: &Path) -> Result<Height, WorkloadError> {
     let expiry = Height::ZERO
         .plus(profile.ledger.max_lock)
         .expect("the first height is zero");
-    let ends = |terms: &ChannelTerms| {
-        let after = Age::new(terms.dispute_window.get().saturating_add(terms.evidence_grace.get()));
-        terms.expiry.minus(after).is_some_and(|end| expiry < end)
-    };
-    if opened.channels.iter().all(|(_, terms)| ends(terms)) {
+    if expiry < ends {
         Ok(expiry)
     } else {
         Err(WorkloadError::ExpiryTooLate {
@@ -149,10 +233,9 @@ fn expiry(profile: &Profile, opened: &Opened, path: &Path) -> Result<Height, Wor
     }
 }
 
-fn write(profile: &Profile, head: &Head, opened: &Opened, plan: &[Payment], path: &Path) -> std::io::Result<u64> {
+fn write(profile: &Profile, head: &Head, parties: &[Party], plan: &[Payment], path: &Path) -> std::io::Result<u64> {
     let layout = Layout::new(head.channels, head.connections);
-    let sections = Sections::of(profile, plan);
-    let names: Vec<(ChannelId, KeyBytes)> = opened.channels.iter().map(|(id, terms)| (*id, terms.client)).collect();
+    let sections = Sections::of(profile, parties, plan);
     let keys = ClientKeys::new(profile, head.seed);
     let cx = Context {
         ledger: head.ledger,
@@ -161,44 +244,45 @@ fn write(profile: &Profile, head: &Head, opened: &Opened, plan: &[Payment], path
         expiry: head.expiry,
         fee: head.fee,
         keys: &keys,
-        channels: &names,
+        parties,
         key_count: profile.population.keys,
     };
     let mut file = BufWriter::with_capacity(1 << 20, File::create(path)?);
     file.seek(SeekFrom::Start(layout.records))?;
     let mut rows = Vec::with_capacity(sections.numbers.len());
     let mut progress = Progress::new("signing", "payments", plan.len() as u64);
-    for group in sections.groups() {
-        let records = sign_group(&cx, plan, &sections.numbers[group]);
+    let width = record_len(head.per_state);
+    for group in sections.groups(head.per_state as usize) {
+        let records = sign_group(&cx, plan, &sections.numbers[group], head.per_state as usize);
         for section in &records {
             file.write_all(section)?;
+            let states = section.len() / width;
             rows.push(SectionRow {
-                payments: u32::try_from(section.len() / RECORD_LEN).expect("fewer than all payments"),
+                states: u32::try_from(states).expect("fewer than all payments"),
                 crc: crc32c::crc32c(section),
             });
-            progress.add((section.len() / RECORD_LEN) as u64);
+            progress.add(states as u64 * u64::from(head.per_state));
         }
     }
     progress.finish();
     // The head comes last: a file whose making was interrupted begins with zeros and is no workload.
     file.seek(SeekFrom::Start(0))?;
-    file.write_all(&front(head, opened, &rows))?;
+    file.write_all(&front(head, parties, &rows))?;
     file.flush()?;
-    Ok(layout.file_len(head.payments))
+    Ok(layout.file_len(head))
 }
 
 /// Head, channels and sections with their checksums.
-fn front(head: &Head, opened: &Opened, rows: &[SectionRow]) -> Vec<u8> {
+fn front(head: &Head, parties: &[Party], rows: &[SectionRow]) -> Vec<u8> {
     let summed = |mut bytes: Vec<u8>| {
         crc32c::crc32c(&bytes).append_to(&mut bytes);
         bytes
     };
-    let mut channels = Vec::with_capacity(opened.channels.len() * ChannelRow::LEN + 4);
-    for (id, terms) in &opened.channels {
+    let mut channels = Vec::with_capacity(parties.len() * ChannelRow::LEN + 4);
+    for party in parties {
         ChannelRow {
-            id: *id,
-            capacity: terms.capacity,
-            opening_share: terms.opening_share,
+            number: party.number,
+            id: party.id,
         }
         .append_to(&mut channels);
     }
@@ -206,26 +290,29 @@ fn front(head: &Head, opened: &Opened, rows: &[SectionRow]) -> Vec<u8> {
     [summed(head.to_vec()), summed(channels), summed(sections)].concat()
 }
 
-/// The payments of each connection: their numbers in the plan, rising.
+/// The states of each connection: the places of their first payments in the plan, rising.
 struct Sections {
     numbers: Vec<Vec<u32>>,
 }
 
 impl Sections {
-    fn of(profile: &Profile, plan: &[Payment]) -> Self {
+    fn of(profile: &Profile, parties: &[Party], plan: &[Payment]) -> Self {
         let mut numbers = vec![Vec::new(); profile.population.connections as usize];
-        for (number, payment) in (0..).zip(plan) {
-            numbers[profile.population.connection_of(payment.payer) as usize].push(number);
+        let per_state = profile.activity.payments_per_signature;
+        for (number, payments) in (0..).zip(plan.chunks_exact(per_state as usize)) {
+            let payer = parties[payments[0].payer as usize].number;
+            let connection = profile.population.connection_of(payer);
+            numbers[connection as usize].push(number * per_state);
         }
         Self { numbers }
     }
 
     /// Ranges of sections that hold about [`GROUP`] payments.
-    fn groups(&self) -> Vec<std::ops::Range<usize>> {
+    fn groups(&self, per_state: usize) -> Vec<std::ops::Range<usize>> {
         let mut groups = Vec::new();
         let (mut start, mut held) = (0, 0);
         for (index, section) in self.numbers.iter().enumerate() {
-            held += section.len();
+            held += section.len() * per_state;
             if held >= GROUP || index + 1 == self.numbers.len() {
                 groups.push(start..index + 1);
                 (start, held) = (index + 1, 0);
@@ -235,37 +322,33 @@ impl Sections {
     }
 }
 
+/// A state's payer, its section, its place there, and the place of its first payment in the plan.
+type Place = (u32, usize, usize, u32);
+
 /// The records of some sections, in order. Payers are signed in parallel, each payer's states one after the other.
-fn sign_group(cx: &Context<'_>, plan: &[Payment], sections: &[Vec<u32>]) -> Vec<Vec<u8>> {
-    // (payer, section, place in the section, number): sorted, the payments of each payer stand together in their order.
-    let mut places: Vec<(u32, usize, usize, u32)> = Vec::new();
+fn sign_group(cx: &Context<'_>, plan: &[Payment], sections: &[Vec<u32>], per_state: usize) -> Vec<Vec<u8>> {
+    // Sorted, the states of each payer stand together in their order.
+    let mut places: Vec<Place> = Vec::new();
     for (section, numbers) in sections.iter().enumerate() {
-        places.extend(
-            numbers
-                .iter()
-                .enumerate()
-                .map(|(at, &n)| (plan[n as usize].payer, section, at, n)),
-        );
+        let of_section = numbers.iter().enumerate();
+        places.extend(of_section.map(|(at, &number)| (plan[number as usize].payer, section, at, number)));
     }
     places.par_sort_unstable();
+    let width = record_len(u32::try_from(per_state).expect("at most 16"));
     let chains: Vec<_> = places.chunk_by(|a, b| a.0 == b.0).collect();
-    let signed: Vec<Vec<[u8; RECORD_LEN]>> = chains
-        .par_iter()
-        .map(|chain| {
-            let mut states = Chain::new(cx, chain[0].0);
-            chain
-                .iter()
-                .map(|&(_, _, _, number)| states.push(number, &plan[number as usize]))
-                .collect()
-        })
-        .collect();
-    let mut out: Vec<Vec<u8>> = sections
-        .iter()
-        .map(|numbers| vec![0; numbers.len() * RECORD_LEN])
-        .collect();
+    let sign = |chain: &&[Place]| {
+        let mut states = Chain::new(cx, chain[0].0);
+        let mut records = vec![0; chain.len() * width];
+        for (&(.., number), record) in chain.iter().zip(records.chunks_exact_mut(width)) {
+            states.push(number, &plan[number as usize..][..per_state], record);
+        }
+        records
+    };
+    let signed: Vec<Vec<u8>> = chains.par_iter().map(sign).collect();
+    let mut out: Vec<Vec<u8>> = sections.iter().map(|numbers| vec![0; numbers.len() * width]).collect();
     for (chain, records) in chains.iter().zip(signed) {
-        for (&(_, section, at, _), record) in chain.iter().zip(records) {
-            out[section][at * RECORD_LEN..(at + 1) * RECORD_LEN].copy_from_slice(&record);
+        for (&(_, section, at, _), record) in chain.iter().zip(records.chunks_exact(width)) {
+            out[section][at * width..][..width].copy_from_slice(record);
         }
     }
     out
