@@ -62,6 +62,18 @@ impl Changes {
         self.slots.iter().copied().zip(&self.entries)
     }
 
+    /// The channels' numbers.
+    #[must_use]
+    pub fn slots(&self) -> &[u32] {
+        &self.slots
+    }
+
+    /// The entries, in the order of [`Changes::slots`].
+    #[must_use]
+    pub fn entries(&self) -> &[ChannelEntry] {
+        &self.entries
+    }
+
     /// How many there are.
     #[must_use]
     pub const fn len(&self) -> usize {
@@ -80,7 +92,8 @@ impl Changes {
         self.entries.clear();
     }
 
-    pub(crate) fn push(&mut self, slot: u32, entry: ChannelEntry) {
+    /// Adds the entry of a channel.
+    pub fn push(&mut self, slot: u32, entry: ChannelEntry) {
         self.slots.push(slot);
         self.entries.push(entry);
     }

@@ -1,7 +1,7 @@
 //! The admin endpoint: HTTP/1.1 on loopback, for operators and their tools.
 //!
-//! `/status` JSON, `/channel/ID` JSON, `/metrics` Prometheus text, `/healthz` and `/readyz` for supervisors. One request per connection, one
-//! thread: it is for a poll a second, not for load.
+//! `/status`, `/channel/ID` and `/proof/ID` JSON, `/metrics` Prometheus text, `/healthz` and `/readyz` for supervisors. One
+//! request per connection, one thread: it is for a poll a second, not for load.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -16,8 +16,10 @@ use tidegate_crypto::keys::SecretKey;
 use tidegate_crypto::verify::Verifier;
 use tidegate_types::LedgerId;
 
+use crate::commitment::{CommitWork, ProofAnswer, StateRoot};
 use crate::pipeline::Status;
-use crate::pipeline::{Group, RootAnswer, Stats, Work, get, quantiles};
+use crate::pipeline::{Group, Stats, Work, get, quantiles};
+use crate::proof::ProofRow;
 
 /// The admin endpoint's thread.
 #[derive(Debug)]
@@ -50,15 +52,17 @@ struct Source {
     verifier: Arc<Verifier>,
     stats: Arc<Stats>,
     groups: Sender<Group>,
+    commitment: Sender<CommitWork>,
     reactor: Arc<tidegate_reactor::Stats>,
 }
 
 const REQUEST_BYTES_MAX: usize = 4096;
 const PATIENCE: Duration = Duration::from_secs(2);
-/// The sequencer answers between two batches; a checkpoint may take it longer.
+/// The sequencer answers between two batches, which a checkpoint may hold up; the state tree when it is up to date.
 const ROOT_PATIENCE: Duration = Duration::from_secs(30);
 
 impl Admin {
+    #[expect(clippy::too_many_arguments, reason = "each is one source of what it shows")]
     pub(crate) fn start(
         address: SocketAddr,
         identity: &SecretKey,
@@ -66,6 +70,7 @@ impl Admin {
         verifier: &Arc<Verifier>,
         stats: &Arc<Stats>,
         groups: Sender<Group>,
+        commitment: Sender<CommitWork>,
         reactor: Arc<tidegate_reactor::Stats>,
     ) -> Result<Self, AdminError> {
         if !address.ip().is_loopback() {
@@ -81,6 +86,7 @@ impl Admin {
             verifier: Arc::clone(verifier),
             stats: Arc::clone(stats),
             groups,
+            commitment,
             reactor,
         };
         let flag = Arc::clone(&stopping);
@@ -167,18 +173,35 @@ fn respond(path: &str, source: &Source) -> (&'static str, &'static str, String) 
             Some(None) => ("404 Not Found", TEXT, "no such channel\n".to_owned()),
             None => ("503 Service Unavailable", TEXT, "the hub is ending\n".to_owned()),
         },
+        _ if path.starts_with("/proof/") => match proof(&path["/proof/".len()..], source) {
+            Some(Some(answer)) => {
+                let row = ProofRow::of(&answer.proof, &answer.root);
+                let json = serde_json::to_string(&row).expect("a proof is plain data");
+                ("200 OK", "application/json", json + "\n")
+            }
+            Some(None) => ("404 Not Found", TEXT, "no such channel\n".to_owned()),
+            None => ("503 Service Unavailable", TEXT, "the hub is ending\n".to_owned()),
+        },
         "/metrics" => ("200 OK", "text/plain; version=0.0.4", metrics(source)),
         _ => (
             "404 Not Found",
             TEXT,
-            "try /status, /metrics, /channel/ID, /healthz, /readyz\n".to_owned(),
+            "try /status, /metrics, /channel/ID, /proof/ID, /healthz, /readyz\n".to_owned(),
         ),
     }
 }
 
-fn root(source: &Source) -> Option<RootAnswer> {
+fn root(source: &Source) -> Option<StateRoot> {
     let (sender, receiver) = bounded(1);
-    source.groups.send(vec![Work::Root(sender)]).ok()?;
+    source.commitment.send(CommitWork::Root(sender)).ok()?;
+    receiver.recv_timeout(ROOT_PATIENCE).ok()
+}
+
+/// The proof of a channel's entry as of the newest durable batch; `Some(None)` if there is no channel of this name.
+fn proof(id: &str, source: &Source) -> Option<Option<ProofAnswer>> {
+    let Ok(id) = id.parse() else { return Some(None) };
+    let (sender, receiver) = bounded(1);
+    source.groups.send(vec![Work::Prove(id, sender)]).ok()?;
     receiver.recv_timeout(ROOT_PATIENCE).ok()
 }
 
@@ -200,7 +223,8 @@ fn status(source: &Source) -> Option<Status> {
         ledger: source.ledger.to_string(),
         backend: source.verifier.backend().to_owned(),
         state_root: root.root.to_string(),
-        batch: root.batch.get(),
+        batch: root.as_of.batch.get(),
+        lsn: root.as_of.lsn.get(),
         height: get(&stats.height),
         channels: root.channels,
         value_held: root.held.to_string(),

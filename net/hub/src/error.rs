@@ -23,6 +23,7 @@ use tidegate_loadgen::profile::ProfileError;
 use crate::config::ConfigError;
 use crate::keys::HubKeysError;
 use crate::pipeline::ServeError;
+use crate::proof::ProofFileError;
 use crate::state::StateError;
 
 use causes::{
@@ -178,6 +179,14 @@ pub enum Error {
     /// No such channel.
     #[error("there is no channel {0}")]
     NoChannel(tidegate_types::ChannelId),
+    /// A proof that does not hold.
+    #[error("{}: {source}", path.display())]
+    Proof {
+        /// Its file.
+        path: PathBuf,
+        /// Why.
+        source: ProofFileError,
+    },
     /// A key file.
     #[error(transparent)]
     KeyFile(#[from] KeyFileError),
@@ -276,6 +285,7 @@ impl Error {
             Self::LedgerRead(_) => Code::LedgerBad,
             Self::Verify { .. } => Code::VerifyFailed,
             Self::NoChannel(_) => Code::NoChannel,
+            Self::Proof { .. } => Code::ProofFailed,
             Self::KeyFile(error) => key_file_code(error),
             Self::Serve(error) => serve_code(error),
             Self::Admin { .. } | Self::AdminAnswer { .. } => Code::AdminUnreachable,

@@ -12,10 +12,12 @@
 pub mod admin;
 pub mod check;
 pub mod cli;
+pub mod commitment;
 pub mod config;
 pub mod error;
 mod files;
 pub mod keys;
 pub mod pipeline;
+pub mod proof;
 mod rows;
 pub mod state;

@@ -8,6 +8,7 @@ use serde_json::Value;
 use tidegate_types::ChannelId;
 
 use crate::error::Error;
+use crate::proof::ProofRow;
 
 /// A status waits for the sequencer, which a checkpoint may hold up.
 const PATIENCE: Duration = Duration::from_secs(40);
@@ -38,6 +39,16 @@ pub(super) fn status(address: SocketAddr) -> Result<Value, Error> {
 /// One channel; `None` if the hub has none of this name.
 pub(super) fn channel(address: SocketAddr, id: &ChannelId) -> Result<Option<Value>, Error> {
     value(address, &format!("/channel/{id}"))
+}
+
+/// The proof of one channel's state; `None` if the hub has none of this name.
+pub(super) fn proof(address: SocketAddr, id: &ChannelId) -> Result<Option<ProofRow>, Error> {
+    let value = value(address, &format!("/proof/{id}"))?;
+    let row = value.map(serde_json::from_value).transpose();
+    row.map_err(|error| Error::Admin {
+        address: address.to_string(),
+        source: error.into(),
+    })
 }
 
 /// The JSON that `path` answers with; `None` if there is nothing of this name.

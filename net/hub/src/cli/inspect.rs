@@ -1,5 +1,6 @@
 //! `tidegate inspect …`: one thing of a data directory, or of a running hub.
 
+mod proof;
 mod signatures;
 
 use std::net::SocketAddr;
@@ -15,7 +16,7 @@ use super::Outcome;
 use super::amounts::parse_id;
 use super::data::{inspect, lock, require_hub};
 use super::http;
-use super::output::JsonFlag;
+use super::output::{JsonFlag, Ticker};
 use crate::error::Error;
 use crate::rows;
 
@@ -31,6 +32,11 @@ pub(super) enum InspectVerb {
         after_help = "Example:\n  tidegate inspect channel ID --data hub\n  tidegate inspect channel ID --admin 127.0.0.1:7412\n\n`tidegate export` lists all ids."
     )]
     Channel(ChannelArgs),
+    /// That a channel's state is under a state root: makes a proof, or checks one
+    #[command(
+        after_help = "Example:\n  tidegate inspect proof ID --admin 127.0.0.1:7412 --json proof.json\n  tidegate inspect proof --check proof.json --root HEX\n\nExit code 1 if a proof does not hold."
+    )]
+    Proof(proof::ProofArgs),
     /// The verdict of every path of the verifier on each signature of a file
     #[command(
         after_help = "Example:\n  tidegate inspect signatures doubtful.jsonl\n\nExit code 1 if any two paths differ."
@@ -72,6 +78,7 @@ pub(super) fn run(verb: &InspectVerb) -> Outcome {
     match verb {
         InspectVerb::Root(args) => root(args),
         InspectVerb::Channel(args) => channel(args),
+        InspectVerb::Proof(args) => proof::run(args),
         InspectVerb::Signatures(args) => signatures::run(args),
     }
 }
@@ -80,14 +87,21 @@ fn root(args: &RootArgs) -> Outcome {
     let value = match (&args.source.admin, &args.source.data) {
         (Some(admin), _) => {
             let status = http::status(*admin)?;
-            json!({"state_root": status["state_root"], "batch": status["batch"], "channels": status["channels"]})
+            json!({
+                "state_root": status["state_root"],
+                "batch": status["batch"],
+                "lsn": status["lsn"],
+                "channels": status["channels"],
+            })
         }
         (None, Some(data)) => {
             let state = read(data)?;
             let opened = state.engine.opened();
+            let _ticker = Ticker::new("hashing all channels");
             json!({
                 "state_root": state.engine.state_root().to_string(),
                 "batch": opened.batch.get(),
+                "lsn": state.lsn.get(),
                 "channels": opened.channels,
             })
         }

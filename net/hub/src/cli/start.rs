@@ -17,7 +17,7 @@ use super::data::{load_keys, read_genesis, wrap_genesis};
 use super::output::{JsonFlag, Progress};
 use crate::config::Config;
 use crate::error::Error;
-use crate::pipeline::{ServeOptions, Serving, serve};
+use crate::pipeline::{Opening, ServeOptions, Serving, serve};
 
 #[derive(Debug, Args)]
 #[command(
@@ -70,7 +70,10 @@ pub(super) fn run(args: &StartArgs) -> Outcome {
     })?;
     let named = address(config.listen.clients);
     let mut progress = Progress::new("recovering");
-    let serving = serve(options, &mut |batches| progress.at(batches, "batches"))?;
+    let serving = serve(options, &mut |opening| match opening {
+        Opening::Replayed { batches } => progress.at(batches, "batches"),
+        Opening::Hashed { done, of } => progress.at(done.into(), &format!("of {of} channels hashed")),
+    })?;
     drop(progress);
     let address = tidegate_client::HubAddress {
         host: host(serving.listen),

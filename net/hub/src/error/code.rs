@@ -77,6 +77,8 @@ codes! {
     NoChannel = 213,
     /// The system gives no random bytes.
     NoRandomness = 214,
+    /// A proof of a channel's state does not hold, or cannot be read.
+    ProofFailed = 215,
     /// A key file exists already.
     KeyExists = 301,
     /// A key file is damaged, or open to others.
@@ -158,6 +160,9 @@ impl Code {
             Self::VerifyFailed => "do not start a hub on this directory; --json lists every problem",
             Self::NoChannel => "`tidegate export --data DIR` lists all channels",
             Self::NoRandomness => "the system is not fit to make keys",
+            Self::ProofFailed => {
+                "believe nothing of what it says; ask for another (`tidegate inspect proof ID --admin ADDR`)"
+            }
             Self::KeyExists => "give another --out; a key is never overwritten",
             Self::KeyFileBad => "give a file made by `tidegate key new`, readable by its owner alone",
             Self::KeyPassword => "give the password on the terminal, by --password-file, or in TIDEGATE_PASSWORD",

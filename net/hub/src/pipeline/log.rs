@@ -6,12 +6,14 @@ use std::time::Instant;
 use crossbeam::channel::{Receiver, Sender};
 use tidegate_crypto::keys::SecretKey;
 use tidegate_reactor::Sender as ReactorSender;
+use tidegate_table::Lsn;
 use tidegate_types::LedgerId;
 use tidegate_wal::{Log, LogError};
 
 use super::receipts;
 use super::stats::{Stats, add, note};
-use super::work::{Job, Read};
+use super::work::Job;
+use crate::commitment::{AsOf, Feed};
 
 pub(crate) struct LogThread {
     pub(crate) log: Log,
@@ -21,6 +23,7 @@ pub(crate) struct LogThread {
     pub(crate) done: Sender<Job>,
     pub(crate) reactor: ReactorSender,
     pub(crate) stats: Arc<Stats>,
+    pub(crate) commitment: Feed,
 }
 
 impl LogThread {
@@ -42,7 +45,10 @@ impl LogThread {
         let header = if job.record.is_empty() {
             None
         } else {
-            self.make_durable(job)?;
+            let lsn = self.make_durable(job)?;
+            let batch = job.executed.header.number;
+            // Before its receipts leave, so that whoever has one finds it under the root.
+            self.commitment.batch(AsOf { batch, lsn }, &mut job.executed.changes);
             Some(job.executed.header.sign(&self.ledger, &self.key))
         };
         let reactor = &self.reactor;
@@ -57,7 +63,7 @@ impl LogThread {
         if let Some(header) = &header {
             receipts::write_all(job, header, send);
         }
-        job.reads.drain(..).for_each(Read::show);
+        job.reads.drain(..).for_each(|read| read.show(&self.commitment.work));
         for (conn, bytes) in job.replies.drain(..) {
             send(conn, bytes);
         }
@@ -65,9 +71,9 @@ impl LogThread {
     }
 
     /// One write, one sync. Only after this may anything of the batch be seen.
-    fn make_durable(&mut self, job: &Job) -> Result<(), LogError> {
+    fn make_durable(&mut self, job: &Job) -> Result<Lsn, LogError> {
         let start = Instant::now();
-        self.log.append_sync(&[&job.record])?;
+        let lsn = self.log.append_sync(&[&job.record])?;
         let stats = &self.stats;
         note(
             &stats.sync_us,
@@ -78,6 +84,6 @@ impl LogThread {
         add(&stats.syncs, 1);
         add(&stats.log_bytes, job.record.len() as u64);
         add(&stats.delivered, job.delivered);
-        Ok(())
+        Ok(lsn)
     }
 }

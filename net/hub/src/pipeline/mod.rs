@@ -5,6 +5,7 @@
 //! reactor     read, decrypt, frame, decode          ──bounded──▶ sequencer      (full: reading pauses)
 //! sequencer   screen, verify (rayon), execute       ──bounded──▶ log            (full: the batch grows meanwhile)
 //! log         append, one sync, sign, write receipts ─────────▶ reactor        encrypt, write
+//! commitment  the state tree, from what durable batches changed
 //! ledger      blocks, funding, closes                ─────────▶ sequencer, reactor
 //! admin       status and metrics over HTTP on loopback
 //! ```
@@ -26,7 +27,7 @@ mod work;
 
 pub use options::{ChannelPolicy, ServeOptions, Settings};
 pub use sequencer::SequencerError;
-pub use serve::{ServeError, Serving, StopHandle, serve};
+pub use serve::{Opening, ServeError, Serving, StopHandle, serve};
 pub use stats::Status;
-pub(crate) use stats::{RootAnswer, Stats, get, quantiles};
+pub(crate) use stats::{Stats, get, quantiles};
 pub(crate) use work::{Group, Work};

@@ -16,7 +16,7 @@ use tidegate_types::UnixMillis;
 use tidegate_wire::messages::{Body, HelloAnswer};
 
 use super::options::Settings;
-use super::stats::{RootAnswer, Stats, add, note};
+use super::stats::{Stats, add, note};
 use super::work::{Group, Job, Origin, Work};
 use crate::state::{HubEngine, HubState, LogFacts, StateError, append_record};
 use tidegate_table::{CheckpointError, CheckpointStore, Lsn};
@@ -358,19 +358,6 @@ impl Sequencer {
 
     fn finish(mut self) -> Result<(), SequencerError> {
         self.checkpoint()
-    }
-
-    /// The sequencer's part of a status.
-    fn root(&self) -> RootAnswer {
-        let (held, capacity) = self.engine.value();
-        let opened = self.engine.opened();
-        RootAnswer {
-            root: self.engine.state_root(),
-            batch: opened.batch,
-            channels: opened.channels,
-            held,
-            capacity,
-        }
     }
 
     fn hello(&mut self, origin: Origin, identity: tidegate_types::KeyBytes) -> Vec<u8> {

@@ -25,6 +25,7 @@ use super::sequencer::{Parts, Sequencer, SequencerError};
 use super::stats::Stats;
 use super::work::{Group, Work};
 use crate::admin::{Admin, AdminError};
+use crate::commitment::{Commitment, CommitmentThread, Feed};
 use crate::files::ledger_dir;
 use crate::state::{HubState, LogFacts, StateError};
 
@@ -84,6 +85,23 @@ pub enum ServeError {
     },
 }
 
+/// How far the opening of a data directory is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Opening {
+    /// So many batches of the log were executed again.
+    Replayed {
+        /// How many.
+        batches: u64,
+    },
+    /// So many channels are in the state tree.
+    Hashed {
+        /// How many.
+        done: u32,
+        /// Of how many.
+        of: u32,
+    },
+}
+
 /// A hub that serves.
 #[derive(Debug)]
 pub struct Serving {
@@ -104,6 +122,7 @@ struct Threads {
     reactor: JoinHandle<Result<(), ReactorError>>,
     sequencer: JoinHandle<Result<(), SequencerError>>,
     log: JoinHandle<Result<(), LogError>>,
+    commitment: JoinHandle<()>,
     ledger: JoinHandle<Result<(), TickError>>,
     preparer: JoinHandle<Result<(), LogError>>,
     /// Held until every thread that writes has ended.
@@ -131,11 +150,13 @@ impl StopHandle {
 ///
 /// # Errors
 /// [`ServeError`].
-pub fn serve(options: ServeOptions, progress: &mut dyn FnMut(u64)) -> Result<Serving, ServeError> {
+pub fn serve(options: ServeOptions, progress: &mut dyn FnMut(Opening)) -> Result<Serving, ServeError> {
     let disk: Arc<dyn Disk> = Arc::new(RealDisk);
     let lock = disk.lock_dir(&options.data)?;
     let settings = options.settings.clone();
-    let state = HubState::open(&disk, &options.data, progress)?;
+    let mut state = HubState::open(&disk, &options.data, &mut |batches| {
+        progress(Opening::Replayed { batches })
+    })?;
     let node = open_ledger(&disk, &options)?;
     let opened = state.engine.opened();
     if opened.hub != options.keys.public() || opened.ledger != node.ledger() {
@@ -146,6 +167,8 @@ pub fn serve(options: ServeOptions, progress: &mut dyn FnMut(u64)) -> Result<Ser
         memory_budget_bytes: settings.verifier_memory_bytes,
     };
     let verifier = Arc::new(Verifier::new(config)?);
+    let pool = verify_pool(settings.verify_threads)?;
+    let (feed, commitment) = open_commitment(&mut state, &pool, progress);
     let (reactor, listen) = open_reactor(&options, node.ledger())?;
     let pipes = Pipes::new(&settings, reactor.sender());
     let catch_up = catch_up(&node, opened.height, &options)?;
@@ -166,6 +189,7 @@ pub fn serve(options: ServeOptions, progress: &mut dyn FnMut(u64)) -> Result<Ser
         &verifier,
         &stats,
         pipes.groups.0.clone(),
+        feed.work.clone(),
         reactor.stats(),
     )?;
     let stop = StopHandle {
@@ -179,7 +203,8 @@ pub fn serve(options: ServeOptions, progress: &mut dyn FnMut(u64)) -> Result<Ser
         node,
         reactor,
         pipes,
-        verifier,
+        (verifier, pool),
+        (feed, commitment),
         Arc::clone(&stats),
         admin,
         lock,
@@ -193,6 +218,20 @@ pub fn serve(options: ServeOptions, progress: &mut dyn FnMut(u64)) -> Result<Ser
         stop,
         threads,
     })
+}
+
+/// The state tree, and from now on every batch says what it changes in it.
+fn open_commitment(
+    state: &mut HubState,
+    pool: &rayon::ThreadPool,
+    progress: &mut dyn FnMut(Opening),
+) -> (Feed, CommitmentThread) {
+    let lsn = state.log.synced_lsn();
+    let commitment = Commitment::build(&state.engine, lsn, pool, &mut |done, of| {
+        progress(Opening::Hashed { done, of });
+    });
+    state.engine.note_changes(true);
+    CommitmentThread::new(commitment)
 }
 
 fn open_reactor(options: &ServeOptions, ledger: LedgerId) -> Result<(Reactor, SocketAddr), ReactorError> {
@@ -282,7 +321,8 @@ fn start(
     node: Node,
     reactor: Reactor,
     pipes: Pipes,
-    verifier: Arc<Verifier>,
+    (verifier, pool): (Arc<Verifier>, rayon::ThreadPool),
+    (feed, commitment): (Feed, CommitmentThread),
     stats: Arc<Stats>,
     admin: Admin,
     lock: DirLock,
@@ -311,7 +351,7 @@ fn start(
         lsn,
         replayed_bytes,
         verifier,
-        pool: verify_pool(options.settings.verify_threads)?,
+        pool,
         settings: options.settings.clone(),
         hello,
         groups: groups.1,
@@ -330,6 +370,7 @@ fn start(
         done: done.0,
         reactor: sender.clone(),
         stats,
+        commitment: feed,
     };
     let ledger = LedgerThread {
         node,
@@ -348,6 +389,7 @@ fn start(
         reactor: spawn("reactor", move || run_reactor(reactor, &mut front, &reactor_end))?,
         sequencer: spawn("sequencer", move || run_sequencer(parts, &sequencer_end))?,
         log: spawn("log", move || run_log(log, &log_end))?,
+        commitment: spawn("commitment", move || commitment.run())?,
         ledger: spawn("ledger", move || run_ledger(ledger, &ledger_end.0, &ledger_end.1))?,
         preparer: spawn("log-prepare", move || {
             prepare(&facts, &no_room, &prepare_end.0, &prepare_end.1)
@@ -467,6 +509,7 @@ impl Serving {
             reactor,
             sequencer,
             log,
+            commitment,
             ledger,
             preparer,
             admin,
@@ -480,6 +523,7 @@ impl Serving {
         let reactor = reactor.join().map_err(panicked("reactor"))?;
         let preparer = preparer.join().map_err(panicked("log-prepare"))?;
         admin.stop();
+        commitment.join().map_err(panicked("commitment"))?;
         drop(lock);
         log.and(preparer).map_err(ServeError::Log)?;
         sequencer?;

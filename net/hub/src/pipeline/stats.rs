@@ -5,7 +5,6 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use hdrhistogram::Histogram;
 use parking_lot::Mutex;
 use serde::Serialize;
-use tidegate_types::{BatchNumber, Digest};
 
 /// Counters that the pipeline's threads raise and the admin endpoint reads.
 #[derive(Debug)]
@@ -77,8 +76,10 @@ pub struct Status {
     pub backend: String,
     /// Root of all channels, hex, as of `batch`.
     pub state_root: String,
-    /// The newest batch.
+    /// The newest durable batch.
     pub batch: u64,
+    /// Its log record.
+    pub lsn: u64,
     /// Height of the newest final block that the hub has taken.
     pub height: u64,
     /// Channels, settled ones included.
@@ -119,16 +120,6 @@ pub struct Status {
     pub execute_us: [u64; 2],
     /// Connections now.
     pub connections: u64,
-}
-
-/// The sequencer's part of a status.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct RootAnswer {
-    pub(crate) root: Digest,
-    pub(crate) batch: BatchNumber,
-    pub(crate) channels: u32,
-    pub(crate) held: u128,
-    pub(crate) capacity: u128,
 }
 
 pub(crate) fn quantiles(histogram: &Mutex<Histogram<u64>>) -> [u64; 2] {

@@ -2,10 +2,11 @@
 
 use crossbeam::channel::Sender;
 use tidegate_batch::{AckInput, BlockInput, ChannelView, CloseInput, Executed, PayInput};
+use tidegate_channel::ChannelEntry;
 use tidegate_reactor::ConnId;
 use tidegate_types::{ChannelId, HubCounter, KeyBytes, LockId};
 
-use super::stats::RootAnswer;
+use crate::commitment::{CommitWork, ProofAnswer};
 
 /// Where a request came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,10 +50,10 @@ pub(crate) enum Work {
     Block(BlockInput),
     /// The terms of business have changed since the last start.
     Policy(tidegate_batch::Policy),
-    /// Someone asks for the state root.
-    Root(Sender<RootAnswer>),
     /// Someone asks for a channel.
     View(ChannelId, Sender<Option<ChannelView>>),
+    /// Someone asks for the proof of a channel's entry in the state tree.
+    Prove(ChannelId, Sender<Option<ProofAnswer>>),
     /// Finish what is there, write a checkpoint, end.
     Stop,
 }
@@ -100,16 +101,18 @@ impl Job {
 /// A read of the state, and who asked.
 #[derive(Debug)]
 pub(crate) enum Read {
-    Root(Sender<RootAnswer>, RootAnswer),
     View(Sender<Option<ChannelView>>, Box<Option<ChannelView>>),
+    /// The channel's number and entry, if there is one; the proof is made from the tree.
+    Entry(Sender<Option<ProofAnswer>>, Option<(u32, Box<ChannelEntry>)>),
 }
 
 impl Read {
-    /// Shows it. Whoever asked may have gone.
-    pub(crate) fn show(self) {
+    /// Shows it, or has it proved. Whoever asked may have gone.
+    pub(crate) fn show(self, commitment: &Sender<CommitWork>) {
         let _gone = match self {
-            Self::Root(sender, answer) => sender.send(answer).is_ok(),
             Self::View(sender, view) => sender.send(*view).is_ok(),
+            Self::Entry(sender, None) => sender.send(None).is_ok(),
+            Self::Entry(sender, Some((slot, entry))) => commitment.send(CommitWork::Prove(slot, entry, sender)).is_ok(),
         };
     }
 }

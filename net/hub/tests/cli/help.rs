@@ -14,6 +14,7 @@ const VERBS: &[&[&str]] = &[
     &["export"],
     &["inspect", "root"],
     &["inspect", "channel"],
+    &["inspect", "proof"],
     &["inspect", "signatures"],
     &["channel", "open"],
     &["channel", "pay"],

@@ -6,6 +6,7 @@ mod config;
 mod errors;
 mod format;
 mod help;
+mod proof;
 mod signatures;
 mod support;
 mod tour;

@@ -190,3 +190,21 @@ pub(crate) fn copy_dir(from: &Path, to: &Path) {
         }
     }
 }
+
+/// Runs a verb of the wallet against a hub.
+#[track_caller]
+pub(crate) fn wallet(place: &Place, hub: &Hub, key: &str, words: &[&str]) -> Value {
+    let flags = [
+        "--hub",
+        &hub.address,
+        "--admin",
+        &hub.admin,
+        "--key",
+        key,
+        "--wallet",
+        "wallet",
+        "--timeout",
+        "10",
+    ];
+    place.json(&[&["channel"], words, &flags].concat())
+}

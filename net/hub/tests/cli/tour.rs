@@ -4,23 +4,7 @@ use std::fs;
 
 use serde_json::Value;
 
-use super::support::{Hub, Place, copy_dir};
-
-fn wallet(place: &Place, hub: &Hub, key: &str, words: &[&str]) -> Value {
-    let flags = [
-        "--hub",
-        &hub.address,
-        "--admin",
-        &hub.admin,
-        "--key",
-        key,
-        "--wallet",
-        "wallet",
-        "--timeout",
-        "10",
-    ];
-    place.json(&[&["channel"], words, &flags].concat())
-}
+use super::support::{Place, copy_dir, wallet};
 
 fn text<'a>(value: &'a Value, key: &str) -> &'a str {
     value[key].as_str().unwrap_or_else(|| panic!("no {key} in {value}"))

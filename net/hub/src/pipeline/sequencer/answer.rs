@@ -42,7 +42,11 @@ impl Sequencer {
                     let reply = self.sync_reply(origin, slot, leaf, job);
                     job.syncs.extend(reply);
                 }
-                Question::Root(asker) => job.reads.push(Read::Root(asker, self.root())),
+                Question::Prove(channel, asker) => {
+                    let slot = self.engine.channel(&channel);
+                    let entry = slot.and_then(|slot| Some((slot, Box::new(self.engine.entry(slot)?))));
+                    job.reads.push(Read::Entry(asker, entry));
+                }
                 Question::View(channel, asker) => {
                     let view = self.engine.channel(&channel).and_then(|slot| self.engine.view(slot));
                     job.reads.push(Read::View(asker, Box::new(view)));

@@ -10,8 +10,9 @@ use tidegate_wire::ErrorCode;
 use tidegate_wire::messages::{Body, Busy, PayAnswer};
 
 use super::Sequencer;
+use crate::commitment::ProofAnswer;
 use crate::pipeline::front::error_message;
-use crate::pipeline::stats::{RootAnswer, add};
+use crate::pipeline::stats::add;
 use crate::pipeline::work::{Job, Origin, Request, Work};
 
 /// Requests about one channel that one batch takes; the rest are told to come again. Keeps a channel's answers within
@@ -51,8 +52,8 @@ pub(super) enum Question {
         channel: ChannelId,
         lock: LockId,
     },
-    Root(Sender<RootAnswer>),
     View(ChannelId, Sender<Option<ChannelView>>),
+    Prove(ChannelId, Sender<Option<ProofAnswer>>),
 }
 
 fn busy(origin: Origin) -> Vec<u8> {
@@ -88,7 +89,7 @@ impl Sequencer {
                 }
                 Work::Request(origin, request) => self.take_request(origin, request, gathered, job, &mut taken),
                 Work::Policy(policy) => gathered.push(Input::Policy(policy), None),
-                Work::Root(asker) => gathered.questions.push(Question::Root(asker)),
+                Work::Prove(channel, asker) => gathered.questions.push(Question::Prove(channel, asker)),
                 Work::View(channel, asker) => gathered.questions.push(Question::View(channel, asker)),
                 Work::Gone(conn) => self.sessions.remove(conn),
                 Work::Block(_) | Work::Stop => unreachable!("taken when their group came"),
