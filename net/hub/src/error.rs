@@ -20,6 +20,7 @@ use tidegate_disk::DiskError;
 use tidegate_ledger::GenesisError;
 use tidegate_loadgen::profile::ProfileError;
 
+use crate::backup::BackupError;
 use crate::config::ConfigError;
 use crate::keys::HubKeysError;
 use crate::pipeline::ServeError;
@@ -27,8 +28,8 @@ use crate::proof::ProofFileError;
 use crate::state::StateError;
 
 use causes::{
-    client_code, config_code, disk_code, hub_keys_code, key_file_code, ledger_create_code, ledger_open_code,
-    serve_code, state_code,
+    backup_code, client_code, config_code, disk_code, hub_keys_code, key_file_code, ledger_create_code,
+    ledger_open_code, serve_code, state_code,
 };
 pub use code::Code;
 
@@ -166,6 +167,12 @@ pub enum Error {
     /// The ledger's blocks cannot be read back.
     #[error("the blocks of the ledger: {0}")]
     LedgerRead(#[from] tidegate_settle::QueryError),
+    /// A backup was not made, checked or restored.
+    #[error(transparent)]
+    Backup(#[from] BackupError),
+    /// A directory that was restored from a backup.
+    #[error("{} was restored from a backup: later batches may have been signed, so it never signs again", .0.display())]
+    Restored(PathBuf),
     /// A verification found something.
     #[error("{count} {} in {}, the first: {first}", if *count == 1 { "problem" } else { "problems" }, place.display())]
     Verify {
@@ -283,6 +290,8 @@ impl Error {
             Self::LedgerCreate { source, .. } => ledger_create_code(source),
             Self::LedgerOpen { source, .. } => ledger_open_code(source),
             Self::LedgerRead(_) => Code::LedgerBad,
+            Self::Backup(error) => backup_code(error),
+            Self::Restored(_) => Code::Restored,
             Self::Verify { .. } => Code::VerifyFailed,
             Self::NoChannel(_) => Code::NoChannel,
             Self::Proof { .. } => Code::ProofFailed,

@@ -125,6 +125,9 @@ pub enum TickError {
 /// Why blocks cannot be read back.
 #[derive(Debug, thiserror::Error)]
 pub enum QueryError {
+    /// The node was put together in memory.
+    #[error("this node has no files to read blocks from")]
+    NoFiles,
     /// The log cannot be read.
     #[error(transparent)]
     Log(#[from] LogError),

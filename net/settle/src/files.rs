@@ -157,6 +157,14 @@ impl Blocks {
         Ok(record.and_then(|record| record.payload.split_first().map(|(_, block)| block)))
     }
 
+    /// Makes durable what was read, as the node does.
+    ///
+    /// # Errors
+    /// [`QueryError::Log`].
+    pub fn sync(&self) -> Result<(), QueryError> {
+        Ok(self.reader.sync()?)
+    }
+
     /// Reads on to the end and judges it: what follows the last block.
     ///
     /// # Errors

@@ -26,6 +26,7 @@ mod files;
 mod index;
 mod node;
 mod query;
+mod replay;
 mod store;
 
 pub use create::NewNode;
@@ -33,5 +34,6 @@ pub use error::{AuditError, CreateError, OpenError, QueryError, SubmitError, Tic
 pub use files::Blocks;
 pub use node::{Node, NodeOptions};
 pub use query::{Audit, TransactionStatus};
+pub use replay::NodeReplay;
 pub use store::TableStore;
 pub use tidegate_wal::Tail;

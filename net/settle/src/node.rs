@@ -5,15 +5,14 @@ use std::sync::Arc;
 
 use tidegate_crypto::keys::SecretKey;
 use tidegate_disk::{DirLock, Disk};
-use tidegate_ledger::{
-    Applied, Block, Chain, Genesis, MAX_OUTPUTS, Mempool, Sealed, Solo, Transaction, Trust, UtxoStore,
-};
-use tidegate_types::{Height, LedgerId, Txid, UnixMillis};
-use tidegate_wal::{Log, LogError, LogReader, Lsn, Record, Tail};
+use tidegate_ledger::{Chain, MAX_OUTPUTS, Mempool, Sealed, Solo, Transaction, UtxoStore};
+use tidegate_types::{LedgerId, Txid, UnixMillis};
+use tidegate_wal::{Log, LogError, LogReader, Lsn, Tail};
 
-use crate::files::{GENESIS_FILE, NodeFile, RECORD_HEAD, block_of, log_config, read_file};
+use crate::files::{NodeFile, RECORD_HEAD, log_config};
 use crate::index::Index;
-use crate::{CreateError, NewNode, OpenError, SubmitError, TableStore, TickError};
+use crate::replay::note;
+use crate::{CreateError, NewNode, NodeReplay, OpenError, SubmitError, TableStore, TickError};
 
 /// How a node behaves. Nothing here is a rule of the ledger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,9 +38,8 @@ impl Default for NodeOptions {
 /// A settlement node over one folder. See the crate's documentation.
 #[derive(Debug)]
 pub struct Node {
-    pub(crate) disk: Arc<dyn Disk>,
-    pub(crate) dir: PathBuf,
-    pub(crate) file: NodeFile,
+    /// None of a node that was put together from what a backup holds.
+    pub(crate) home: Option<Home>,
     /// Nobody writes while a node is only looked at.
     writer: Option<Writer>,
     pub(crate) chain: Chain<TableStore>,
@@ -52,6 +50,14 @@ pub struct Node {
     poisoned: bool,
 }
 
+/// Where a node's files are.
+#[derive(Debug)]
+pub(crate) struct Home {
+    pub(crate) disk: Arc<dyn Disk>,
+    pub(crate) dir: PathBuf,
+    pub(crate) log_identity: u64,
+}
+
 #[derive(Debug)]
 struct Writer {
     log: Log,
@@ -59,69 +65,31 @@ struct Writer {
     _lock: DirLock,
 }
 
-/// What a node is before its blocks.
-struct Origin {
-    file: NodeFile,
-    chain: Chain<TableStore>,
-    index: Index,
-    options: NodeOptions,
-    utxos_max: usize,
-}
-
-impl Origin {
-    fn read(disk: &dyn Disk, dir: &Path, options: NodeOptions) -> Result<Self, OpenError> {
-        let file = NodeFile::read(disk, dir)?;
-        let bytes = read_file(disk, &dir.join(GENESIS_FILE))?;
-        let genesis = Genesis::parse(&bytes)?;
-        if genesis.ledger() != file.ledger {
-            return Err(OpenError::OtherGenesis {
-                file: dir.join(GENESIS_FILE),
-            });
-        }
-        let utxos_max = options.utxos_max.max(2 * genesis.count() as usize);
-        let store = TableStore::new(utxos_max, file.log_identity.rotate_left(32))?;
-        let mut index = Index::default();
-        // The ledger's name is a hash of every byte, and `create` checked them all.
-        let chain = Chain::from_genesis(&genesis, Trust::OwnRecords, store, |o, u| index.add(o, u))?;
-        Ok(Self {
-            file,
-            chain,
-            index,
-            options,
-            utxos_max,
-        })
-    }
-
-    fn apply(&mut self, record: &Record<'_>) -> Result<(), OpenError> {
-        let height = u32::try_from(record.lsn.get()).map_err(|_| OpenError::TooLong)?;
-        let height = Height::new(height);
-        let block = block_of(record.payload).map_err(|error| OpenError::Record { height, error })?;
-        let applied = self
-            .chain
-            .apply(&block, Trust::OwnRecords)
-            .map_err(|error| OpenError::Block { height, error })?;
-        note(&mut self.index, &block, &applied);
-        Ok(())
-    }
-
-    fn into_node(self, disk: &Arc<dyn Disk>, dir: &Path, writer: Option<Writer>) -> Node {
-        tracing::info!(height = %self.chain.tip().height, outputs = self.chain.store().len(), "settlement node is open");
-        Node {
+impl Home {
+    fn new(disk: &Arc<dyn Disk>, dir: &Path, file: NodeFile) -> Self {
+        Self {
             disk: Arc::clone(disk),
             dir: dir.to_owned(),
-            file: self.file,
-            writer,
-            mempool: Mempool::new(self.options.mempool_bytes),
-            chain: self.chain,
-            index: self.index,
-            options: self.options,
-            utxos_max: self.utxos_max,
-            poisoned: false,
+            log_identity: file.log_identity,
         }
     }
 }
 
 impl Node {
+    /// A node without files that makes no blocks.
+    pub(crate) fn of_chain(chain: Chain<TableStore>, index: Index, options: NodeOptions, utxos_max: usize) -> Self {
+        Self {
+            home: None,
+            writer: None,
+            chain,
+            mempool: Mempool::new(options.mempool_bytes),
+            index,
+            options,
+            utxos_max,
+            poisoned: false,
+        }
+    }
+
     /// Makes a node in the folder `dir`, which may not hold one. `log_identity` is random and shown to nobody.
     ///
     /// # Errors
@@ -146,14 +114,14 @@ impl Node {
         key: Option<SecretKey>,
         options: NodeOptions,
     ) -> Result<Self, OpenError> {
-        let mut origin = Origin::read(&**disk, dir, options)?;
+        let (mut replay, file) = NodeReplay::read(&**disk, dir, options)?;
         let lock = disk.lock_dir(dir)?;
-        let config = log_config(origin.file.log_identity, origin.chain.params());
-        let mut replay = Log::open(Arc::clone(disk), dir, config, Lsn::FIRST)?;
-        while let Some(record) = replay.next_record()? {
-            origin.apply(&record)?;
+        let config = log_config(file.log_identity, replay.params());
+        let mut log = Log::open(Arc::clone(disk), dir, config, Lsn::FIRST)?;
+        while let Some(record) = log.next_record()? {
+            replay.record(&record)?;
         }
-        let (log, _tail) = replay.finish()?;
+        let (log, _tail) = log.finish()?;
         // So that the first block does not wait for it. Without room the blocks will say so.
         match log.segments().prepare() {
             Ok(()) | Err(LogError::NoSpace(_)) => {}
@@ -164,7 +132,11 @@ impl Node {
             solo: key.map(Solo::new),
             _lock: lock,
         };
-        Ok(origin.into_node(disk, dir, Some(writer)))
+        let mut node = replay.finish();
+        node.writer = Some(writer);
+        node.home = Some(Home::new(disk, dir, file));
+        tracing::info!(height = %node.tip().height, outputs = node.chain.store().len(), "settlement node is open");
+        Ok(node)
     }
 
     /// Builds the ledger of the node in `dir` as [`Node::open`] does, and changes nothing: it takes no lock, repairs
@@ -173,13 +145,15 @@ impl Node {
     /// # Errors
     /// [`OpenError`].
     pub fn look(disk: &Arc<dyn Disk>, dir: &Path) -> Result<(Self, Tail), OpenError> {
-        let mut origin = Origin::read(&**disk, dir, NodeOptions::default())?;
-        let mut reader = LogReader::open(&**disk, dir, origin.file.log_identity, Lsn::FIRST)?;
+        let (mut replay, file) = NodeReplay::read(&**disk, dir, NodeOptions::default())?;
+        let mut reader = LogReader::open(&**disk, dir, file.log_identity, Lsn::FIRST)?;
         while let Some(record) = reader.next_record()? {
-            origin.apply(&record)?;
+            replay.record(&record)?;
         }
         let tail = reader.tail()?;
-        Ok((origin.into_node(disk, dir, None), tail))
+        let mut node = replay.finish();
+        node.home = Some(Home::new(disk, dir, file));
+        Ok((node, tail))
     }
 
     /// Checks a transaction and takes it into the mempool.
@@ -263,21 +237,5 @@ impl Node {
         self.poisoned = true;
         tracing::error!(%error, "the ledger's log failed; the settlement node stops");
         TickError::Log(error)
-    }
-}
-
-/// Takes a block over into the lookup tables.
-fn note(index: &mut Index, block: &Block, applied: &Applied) {
-    // An output that the block itself spends is in both lists: added first, it is gone at the end.
-    applied
-        .created
-        .iter()
-        .for_each(|(outpoint, utxo)| index.add(outpoint, utxo));
-    applied
-        .spent
-        .iter()
-        .for_each(|(outpoint, utxo)| index.remove(outpoint, utxo));
-    for transaction in &block.transactions {
-        index.confirm(transaction.txid(), applied.tip.height);
     }
 }

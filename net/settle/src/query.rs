@@ -138,7 +138,8 @@ impl Node {
     /// # Errors
     /// [`QueryError`].
     pub fn blocks(&self) -> Result<Blocks, QueryError> {
-        Ok(Blocks::of(&*self.disk, &self.dir, self.file.log_identity)?)
+        let home = self.home.as_ref().ok_or(QueryError::NoFiles)?;
+        Ok(Blocks::of(&*home.disk, &home.dir, home.log_identity)?)
     }
 
     /// Counts everything anew: sums, the tree over the unspent outputs, the lookup tables.

@@ -59,12 +59,21 @@ fn contract(disk: &dyn Disk, dir: &Path) {
             pid: Some(std::process::id())
         }
     );
-    assert!(disk.lock_dir_shared(&dir).is_err(), "nobody reads what an owner changes");
+    assert!(
+        disk.lock_dir_shared(&dir).is_err(),
+        "nobody reads what an owner changes"
+    );
     drop(lock);
     drop(disk.lock_dir(&dir).expect("free again"));
     let readers = [0; 2].map(|_| disk.lock_dir_shared(&dir).expect("readers share"));
     let refused = disk.lock_dir(&dir).expect_err("being read");
-    assert!(matches!(refused, DiskError::Locked { pid: None | Some(_), .. }));
+    assert!(matches!(
+        refused,
+        DiskError::Locked {
+            pid: None | Some(_),
+            ..
+        }
+    ));
     drop(readers);
     drop(disk.lock_dir(&dir).expect("free again"));
 }

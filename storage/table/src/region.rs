@@ -273,6 +273,21 @@ impl Region {
         self.pin = None;
     }
 
+    /// Writes whole pages, as an image that is kept elsewhere has them; they are dirty from now on.
+    ///
+    /// # Panics
+    /// If `bytes` are not whole pages, or end behind the last page of the region.
+    pub fn write_pages(&mut self, first: usize, bytes: &[u8]) {
+        let range = first * PAGE_BYTES..first * PAGE_BYTES + bytes.len();
+        assert!(
+            bytes.len().is_multiple_of(PAGE_BYTES) && range.end <= self.pages() * PAGE_BYTES,
+            "region {}: bytes {range:?} of {} pages",
+            self.spec.name,
+            self.pages()
+        );
+        self.bytes_mut(range).copy_from_slice(bytes);
+    }
+
     /// All bytes of pages `range`, to be filled from an image: not dirty by that.
     pub(crate) fn load_pages(&mut self, range: Range<usize>) -> &mut [u8] {
         assert!(self.pin.is_none(), "a region is loaded before anybody pins it");

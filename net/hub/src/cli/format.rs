@@ -9,7 +9,6 @@
 //! DIR/hub.key       the hub's secrets; written last: with it the directory is whole
 //! ```
 
-mod attempt;
 mod genesis;
 
 use std::net::SocketAddr;
@@ -26,6 +25,7 @@ use tidegate_settle::{Node, NodeOptions};
 use tidegate_types::{Amount, KeyBytes, UnixMillis};
 
 use super::Outcome;
+use super::attempt::Attempt;
 use super::config::ConfigFlags;
 use super::output::{JsonFlag, Ticker, grouped, read_file};
 use crate::config::{Config, Sources};
@@ -33,7 +33,6 @@ use crate::error::Error;
 use crate::files::{CONFIG_FILE, GENESIS_FILE, ledger_dir};
 use crate::keys::HubKeys;
 use crate::state;
-use attempt::Attempt;
 use genesis::Fund;
 
 #[derive(Debug, Args)]

@@ -11,6 +11,8 @@
 //! say what it did.
 
 mod amounts;
+mod attempt;
+mod backup;
 mod benchmark;
 mod channel;
 mod config;
@@ -23,6 +25,7 @@ mod key;
 mod loadgen;
 mod output;
 mod password;
+mod restore;
 mod start;
 mod verify;
 
@@ -59,6 +62,10 @@ enum Verb {
     Benchmark(benchmark::BenchmarkArgs),
     /// Check a data directory: every sum, every batch, every satoshi
     Verify(verify::VerifyArgs),
+    /// Copy a data directory into one file, while its hub runs
+    Backup(backup::BackupArgs),
+    /// Make a directory from a backup: to be looked at and closed, never to sign again
+    Restore(restore::RestoreArgs),
     /// Print everything as JSON lines
     Export(export::ExportArgs),
     /// Print one thing of a data directory or of a running hub
@@ -99,6 +106,8 @@ fn run(verb: Verb) -> Outcome {
         Verb::Start(args) => start::run(&args),
         Verb::Benchmark(args) => benchmark::run(&args),
         Verb::Verify(args) => verify::run(&args),
+        Verb::Backup(args) => backup::run(&args),
+        Verb::Restore(args) => restore::run(&args),
         Verb::Export(args) => export::run(&args),
         Verb::Inspect(verb) => inspect::run(&verb),
         Verb::Channel(verb) => channel::run(&verb),

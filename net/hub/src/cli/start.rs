@@ -18,6 +18,7 @@ use super::output::{JsonFlag, Progress};
 use crate::config::Config;
 use crate::error::Error;
 use crate::pipeline::{Opening, ServeOptions, Serving, serve};
+use crate::state;
 
 #[derive(Debug, Args)]
 #[command(
@@ -51,6 +52,10 @@ pub(super) fn run(args: &StartArgs) -> Outcome {
     let listen = args.listen.map(|address| format!("listen.clients={address}"));
     let admin = args.admin.map(|address| format!("listen.admin={address}"));
     let flags: Vec<String> = listen.into_iter().chain(admin).collect();
+    // Before a missing key is complained of, which a restored directory has none of.
+    if state::is_copy(&RealDisk, &args.data) {
+        return Err(Error::Restored(args.data.clone()));
+    }
     let keys = load_keys(&RealDisk, &args.data)?;
     let config = args.config.load(Some(&args.data), &flags)?;
     check_genesis(&args.data, &config)?;

@@ -81,7 +81,8 @@ pub(super) fn lines(place: &str, verdict: &Verdict) -> String {
     ] {
         if torn {
             text += &format!(
-                "  note: {whose} log ends in a record that was never promised to anyone; the next start erases it\n"
+                "  note: {whose} log ends in a record that is not whole: after a crash that is as it should be, nobody was promised it, and \
+                 the next start erases it\n"
             );
         }
     }

@@ -3,9 +3,11 @@
 use tidegate_client::key_file::KeyFileError;
 use tidegate_client::{ClientError, ConnectionError, StepError, StoreError};
 use tidegate_disk::DiskError;
+use tidegate_table::{CheckpointError, SealedError};
 use tidegate_wal::LogError;
 
 use super::Code;
+use crate::backup::BackupError;
 use crate::config::ConfigError;
 use crate::keys::HubKeysError;
 use crate::pipeline::ServeError;
@@ -43,8 +45,24 @@ pub(super) fn state_code(error: &StateError) -> Code {
         StateError::Disk(error) => disk_code(error),
         StateError::Exists { .. } => Code::DirUsed,
         StateError::Unfinished => Code::DirNotFormatted,
-        StateError::Log(LogError::NoSpace(_)) => Code::DiskFull,
+        StateError::Log(LogError::NoSpace(_)) | StateError::Checkpoint(CheckpointError::NoSpace(_)) => Code::DiskFull,
+        StateError::Copy => Code::Restored,
         _ => Code::StateBad,
+    }
+}
+
+pub(super) fn backup_code(error: &BackupError) -> Code {
+    match error {
+        BackupError::Sealed(SealedError::Disk(error)) | BackupError::Disk(error) => disk_code(error),
+        BackupError::Sealed(SealedError::Exists { .. }) | BackupError::Busy { .. } => Code::BackupThere,
+        BackupError::Sealed(SealedError::Damaged { .. }) | BackupError::Content { .. } => Code::BackupBad,
+        BackupError::Overtaken { .. } => Code::BackupOvertaken,
+        BackupError::State(error) => state_code(error),
+        BackupError::Ledger(error) => ledger_open_code(error),
+        BackupError::Blocks(_) => Code::LedgerBad,
+        BackupError::NewLedger(error) => ledger_create_code(error),
+        BackupError::Genesis(_) => Code::GenesisBad,
+        BackupError::Random(_) => Code::NoRandomness,
     }
 }
 

@@ -79,6 +79,14 @@ codes! {
     NoRandomness = 214,
     /// A proof of a channel's state does not hold, or cannot be read.
     ProofFailed = 215,
+    /// The data directory was restored from a backup and never signs again.
+    Restored = 221,
+    /// A backup is damaged, not finished, or of another version.
+    BackupBad = 222,
+    /// A backup of that name is there already, or is just being written.
+    BackupThere = 223,
+    /// The hub wrote checkpoints faster than a backup could be made.
+    BackupOvertaken = 224,
     /// A key file exists already.
     KeyExists = 301,
     /// A key file is damaged, or open to others.
@@ -163,6 +171,10 @@ impl Code {
             Self::ProofFailed => {
                 "believe nothing of what it says; ask for another (`tidegate inspect proof ID --admin ADDR`)"
             }
+            Self::Restored => "`tidegate restore --help` names the way out: a new key, every channel closed",
+            Self::BackupBad => "take an older backup; of an unfinished one run `tidegate backup` again",
+            Self::BackupThere => "give another --to; a backup is never overwritten",
+            Self::BackupOvertaken => "give a faster --to, or raise storage.checkpoint_bytes, and try again",
             Self::KeyExists => "give another --out; a key is never overwritten",
             Self::KeyFileBad => "give a file made by `tidegate key new`, readable by its owner alone",
             Self::KeyPassword => "give the password on the terminal, by --password-file, or in TIDEGATE_PASSWORD",

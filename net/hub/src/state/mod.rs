@@ -9,6 +9,7 @@
 //! Invariant: a batch whose record is durable is in the state after every later open; a batch whose record is not is
 //! not (R1, R6). Replay runs the engine's own `execute` without checking signatures again (rule 16).
 
+mod rebuild;
 mod record;
 mod recover;
 mod slots;
@@ -23,9 +24,10 @@ use tidegate_table::{CheckpointError, CheckpointStore, Lsn};
 use tidegate_types::{BatchNumber, Digest, Height, KeyBytes, LedgerId, OutPoint, UnixMillis};
 use tidegate_wal::{Log, LogConfig, LogError};
 
+pub(crate) use rebuild::{CopyOf, Copying, Replayed, Tables};
 pub use record::append as append_record;
-pub(crate) use recover::records_behind;
 pub use recover::{Inspected, inspect};
+pub(crate) use recover::{is_copy, records_behind};
 pub use slots::RegionSlots;
 
 /// The engine over mapped tables.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tidegate_batch::{ChannelView, Engine, Executed};
 use tidegate_channel::BatchHeader;
 use tidegate_disk::Disk;
-use tidegate_table::{CheckpointStore, Loaded, Lsn, Region, SlotInfo, load, superblocks};
+use tidegate_table::{CheckpointStore, Loaded, Lsn, Region, SlotInfo, SuperblockInfo, load, superblocks};
 use tidegate_wal::{Log, LogReader, Tail};
 
 use super::{HubEngine, HubState, Meta, StateError, record, slots, state_dir, wal_dir};
@@ -15,13 +15,8 @@ use super::{HubEngine, HubState, Meta, StateError, record, slots, state_dir, wal
 const PROGRESS_RECORDS: u64 = 256;
 
 pub(super) fn open(disk: &Arc<dyn Disk>, data: &Path, progress: &mut dyn FnMut(u64)) -> Result<HubState, StateError> {
-    // Before anything of a copy is repaired or written again.
-    let noted = superblocks(&**disk, &state_dir(data))?;
-    let newest = noted
-        .iter()
-        .filter_map(SlotInfo::whole)
-        .max_by_key(|found| found.sequence);
-    if newest.is_some_and(|found| Meta::decode(&found.meta).is_ok_and(|meta| meta.is_copy)) {
+    // Before anything of it is repaired or written again.
+    if is_copy(&**disk, data) {
         return Err(StateError::Copy);
     }
     let (checkpoints, regions, loaded) = CheckpointStore::open(Arc::clone(disk), &state_dir(data), &slots::specs())?;
@@ -55,8 +50,8 @@ fn engine_of(regions: Vec<Region>, loaded: Option<Loaded>) -> Result<(HubEngine,
 }
 
 /// Executes recorded batches again.
-#[derive(Default)]
-struct Replayer {
+#[derive(Debug, Default)]
+pub(super) struct Replayer {
     executed: Executed,
     batches: u64,
     bytes: u64,
@@ -65,12 +60,31 @@ struct Replayer {
 }
 
 impl Replayer {
+    pub(super) fn keeping_headers() -> Self {
+        Self {
+            keep_headers: true,
+            ..Self::default()
+        }
+    }
+
+    /// What was replayed, with the engine that it led to.
+    pub(super) fn inspected(self, engine: HubEngine, lsn: Lsn, tail: Tail, is_copy: bool) -> Inspected {
+        Inspected {
+            engine,
+            lsn,
+            replayed: self.batches,
+            headers: self.headers,
+            tail,
+            is_copy,
+        }
+    }
+
     fn note(&mut self, lsn: Lsn, payload: &[u8]) -> Result<(), StateError> {
         self.headers.push(decode(lsn, payload)?.header);
         Ok(())
     }
 
-    fn take(&mut self, engine: &mut HubEngine, lsn: Lsn, payload: &[u8]) -> Result<(), StateError> {
+    pub(super) fn take(&mut self, engine: &mut HubEngine, lsn: Lsn, payload: &[u8]) -> Result<(), StateError> {
         let found = decode(lsn, payload)?;
         engine.execute(found.header.time, &found.inputs, &mut self.executed)?;
         if self.executed.header != found.header {
@@ -125,10 +139,7 @@ pub fn inspect(disk: &Arc<dyn Disk>, data: &Path, progress: &mut dyn FnMut(u64))
     let (mut engine, meta, lsn) = engine_of(regions, loaded)?;
     let first = Lsn::new(lsn.get() + 1);
     let mut reader = LogReader::open(&**disk, &wal_dir(data), meta.log_identity, first)?;
-    let mut replayer = Replayer {
-        keep_headers: true,
-        ..Replayer::default()
-    };
+    let mut replayer = Replayer::keeping_headers();
     let mut newest = lsn;
     while let Some(found) = reader.next_record()? {
         if found.lsn < first {
@@ -143,24 +154,25 @@ pub fn inspect(disk: &Arc<dyn Disk>, data: &Path, progress: &mut dyn FnMut(u64))
         }
     }
     let tail = reader.tail()?;
-    Ok(Inspected {
-        engine,
-        lsn: newest,
-        replayed: replayer.batches,
-        headers: replayer.headers,
-        tail,
-        is_copy: meta.is_copy,
-    })
+    Ok(replayer.inspected(engine, newest, tail, meta.is_copy))
+}
+
+/// Whether the state in a data directory was restored from a copy.
+pub(crate) fn is_copy(disk: &dyn Disk, data: &Path) -> bool {
+    newest(disk, data).is_some_and(|(_, meta)| meta.is_copy)
+}
+
+/// The newest checkpoint that is whole, and what it notes of its log, if that can be told at a glance.
+fn newest(disk: &dyn Disk, data: &Path) -> Option<(SuperblockInfo, Meta)> {
+    let slots = superblocks(disk, &state_dir(data)).ok()?;
+    let whole = slots.iter().filter_map(SlotInfo::whole);
+    let newest = whole.max_by_key(|found| found.sequence)?;
+    Some((newest.clone(), Meta::decode(&newest.meta).ok()?))
 }
 
 /// How many records the log holds behind the newest checkpoint, if that can be told at a glance.
 pub(crate) fn records_behind(disk: &dyn Disk, data: &Path) -> Option<u64> {
-    let slots = superblocks(disk, &state_dir(data)).ok()?;
-    let newest = slots
-        .iter()
-        .filter_map(SlotInfo::whole)
-        .max_by_key(|found| found.sequence)?;
-    let identity = Meta::decode(&newest.meta).ok()?.log_identity;
-    let last = LogReader::newest(disk, &wal_dir(data), identity).ok()??;
+    let (newest, meta) = newest(disk, data)?;
+    let last = LogReader::newest(disk, &wal_dir(data), meta.log_identity).ok()??;
     Some(last.get().saturating_sub(newest.lsn.get()))
 }

@@ -1,5 +1,6 @@
 //! The program from outside: what each verb prints, how it ends, and what it leaves behind.
 
+mod backup;
 mod benchmark;
 mod codes;
 mod config;

@@ -42,13 +42,16 @@ fn killed_hub(place: &Place) {
         "--wallet",
         "wallet",
     ];
-    place.json(
-        &[
-            &["channel", "open", "--capacity", "200000", "--own", "150000"],
-            &flags[..],
-        ]
-        .concat(),
-    );
+    // Each is a batch at least: the first record is not the last, which no log could tell from a torn one.
+    for _ in 0..2 {
+        place.json(
+            &[
+                &["channel", "open", "--capacity", "200000", "--own", "150000"],
+                &flags[..],
+            ]
+            .concat(),
+        );
+    }
     hub.kill();
 }
 
@@ -82,7 +85,7 @@ fn nothing_is_changed_not_even_a_torn_tail() {
     );
     assert_eq!(verdict["problems"], Value::Array(vec![]));
     let lines = place.good(&["verify", "--data", "hub"]);
-    assert!(lines.contains("never promised"), "{lines}");
+    assert!(lines.contains("nobody was promised it"), "{lines}");
     for words in [&["inspect", "root"][..], &["export"]] {
         place.good(&[words, &["--data", "hub"]].concat());
     }

@@ -121,13 +121,14 @@ impl SealedReader {
         }
     }
 
-    /// Reads the next block into the buffer; what is hashed of it excludes an end block.
+    /// Reads the next block into the buffer.
     fn read_block(&mut self) -> Result<Kind, SealedError> {
         let found = block::read(&*self.file, self.bytes, self.offset, self.number, &mut self.block);
         let found = found.map_err(|unread| match unread {
             Unread::Fault(fault) => self.damaged(self.offset, fault),
             Unread::Disk(error) => error.into(),
         })?;
+        // The end holds the hash of what is before it.
         if found.kind != Kind::End {
             self.hasher.update(&self.block);
         }
@@ -137,14 +138,14 @@ impl SealedReader {
     }
 
     fn finish(&mut self) -> Result<(), SealedError> {
-        let hash = *self.hasher.finalize().as_bytes();
-        if self.block[HEADER_BYTES..] != hash {
+        if self.block[HEADER_BYTES..] != *self.hasher.finalize().as_bytes() {
             return Err(self.damaged(self.offset - self.block.len() as u64, SealedFault::Hash));
         }
         if self.offset != self.bytes {
             return Err(self.damaged(self.offset, SealedFault::Trailing));
         }
-        self.hash = Some(hash);
+        self.hasher.update(&self.block);
+        self.hash = Some(*self.hasher.finalize().as_bytes());
         Ok(())
     }
 
@@ -156,7 +157,7 @@ impl SealedReader {
         }
     }
 
-    /// The hash of the whole, once its end was reached.
+    /// BLAKE3 of the file, as `b3sum` prints it, once its end was reached.
     #[must_use]
     pub const fn hash(&self) -> Option<[u8; 32]> {
         self.hash

@@ -23,7 +23,7 @@ const SYNC_EVERY_BYTES: u64 = 8 << 20;
 pub struct Sealed {
     /// Its length.
     pub bytes: u64,
-    /// BLAKE3 of all but the end block.
+    /// BLAKE3 of the file, as `b3sum` prints it.
     pub hash: [u8; HASH_BYTES],
 }
 
@@ -145,10 +145,8 @@ impl SealedWriter {
     fn block(&mut self, kind: Kind, payload: &[u8]) -> Result<(), SealedError> {
         let header = BlockHeader::seal(kind, self.number, payload);
         self.file.write_parts_at(self.offset, &[header.bytes(), payload])?;
-        if kind != Kind::End {
-            self.hasher.update(header.bytes());
-            self.hasher.update(payload);
-        }
+        self.hasher.update(header.bytes());
+        self.hasher.update(payload);
         let bytes = (header.bytes().len() + payload.len()) as u64;
         self.offset += bytes;
         self.number += 1;
@@ -171,15 +169,15 @@ impl SealedWriter {
     /// # Errors
     /// [`SealedError::Exists`] when somebody else made a file of that name meanwhile, [`SealedError::Disk`].
     pub fn seal(mut self) -> Result<Sealed, SealedError> {
-        let hash = *self.hasher.finalize().as_bytes();
-        self.block(Kind::End, &hash)?;
+        let content = *self.hasher.finalize().as_bytes();
+        self.block(Kind::End, &content)?;
         self.file.sync_data()?;
         refuse_existing(&*self.disk, &self.path)?;
         self.disk.rename(&unfinished(&self.path), &self.path)?;
         self.disk.sync_dir(folder(&self.path))?;
         Ok(Sealed {
             bytes: self.offset,
-            hash,
+            hash: *self.hasher.finalize().as_bytes(),
         })
     }
 }

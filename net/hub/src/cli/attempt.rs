@@ -1,4 +1,4 @@
-//! A directory that is being formatted: locked, and as it was before if anything fails.
+//! A directory that is being made, by `format` or `restore`: locked, and as it was before if anything fails.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use crate::keys::HUB_KEYS_FILE;
 /// The name of the lock file, the one thing that an empty directory may hold.
 const LOCK_FILE: &str = "LOCK";
 
-/// Holds the lock while a directory is formatted. Dropped before [`Attempt::keep`], it removes what was made.
+/// Holds the lock while a directory is made. Dropped before [`Attempt::keep`], it removes what was made.
 #[derive(Debug)]
 pub(super) struct Attempt {
     dir: PathBuf,
@@ -76,7 +76,7 @@ impl Drop for Attempt {
         }
         if let Err(error) = self.undo() {
             eprintln!(
-                "warning: {} is half formatted and could not be cleared: {error}",
+                "warning: {} is half made and could not be cleared: {error}",
                 self.dir.display()
             );
         }
@@ -100,7 +100,7 @@ fn check_empty(dir: &Path) -> Result<(), Error> {
     let found = if names.iter().any(|name| name == HUB_KEYS_FILE) {
         "a hub"
     } else if names.iter().any(|name| name == GENESIS_FILE) {
-        "what an interrupted format left"
+        "what an interrupted format or restore left, or a restored hub"
     } else {
         "other files"
     };
