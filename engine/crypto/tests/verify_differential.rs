@@ -1,209 +1,97 @@
-//! Every path against a slow, plainly written reference and against dalek's `verify_strict`, on signatures that are good,
-//! bent, or made to sit at the edges of rule 4. `TIDEGATE_VERIFY_CASES` sets the number of cases against dalek; every
-//! hundredth is judged by the reference too. The seed is printed and fixed.
+//! Every path against dalek's `verify_strict` and against a slow, plainly written reference.
+//!
+//! Cases come in pieces of a million, each with keys, verifiers and a sequence of numbers of its own, so that a long run can be
+//! cut and gone on with. Everything is judged by dalek and by the lanes with tables and without; every hundredth case by
+//! the reference, and by everything that judges one signature alone; every tenth batch by the portable paths.
+//!
+//! `TIDEGATE_VERIFY_CASES` sets the number of cases, `TIDEGATE_VERIFY_FIRST` the first piece. 10^8 cases:
+//!
+//! ```text
+//! TIDEGATE_VERIFY_CASES=100000000 cargo test --release -p tidegate-crypto --test verify_differential -- --nocapture
+//! ```
 #![allow(
     clippy::disallowed_methods,
     reason = "the number of cases is the caller's, by an environment variable"
 )]
 
+mod differential;
 mod reference;
 
-use curve25519_dalek::constants::EIGHT_TORSION;
-use curve25519_dalek::edwards::EdwardsPoint;
-use curve25519_dalek::scalar::Scalar;
+use std::collections::BTreeMap;
+
 use ed25519_dalek::Signature;
-use ed25519_dalek::hazmat::ExpandedSecretKey;
 use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
-use sha2::{Digest as _, Sha512};
-use tidegate_crypto::keys::PublicKey;
 use tidegate_crypto::verify::{Backend, Item, KeyHandle, Verdict, Verifier, VerifierConfig, verify};
-use tidegate_types::{KeyBytes, SignatureBytes};
+
+use differential::{Case, KINDS, Kind, Numbers, Signer, draw, signers};
 
 const SEED: u64 = 0x7469_6465_6761_7465;
+const PIECE: usize = 1_000_000;
 const BATCH: usize = 1000;
-/// Cases that share one signed message.
-const SHARED: usize = 8;
+const KEYS: usize = 40;
+/// One batch in so many goes through the portable paths.
+const PORTABLE: usize = 10;
+/// One case in so many goes through the reference and through what judges one at a time.
+const REFERENCE: usize = 100;
 
-/// splitmix64.
-struct Numbers(u64);
-
-impl Numbers {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let x = (self.0 ^ self.0 >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let x = (x ^ x >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        x ^ x >> 31
-    }
-
-    fn below(&mut self, count: usize) -> usize {
-        usize::try_from(self.next() % count as u64).expect("below a usize")
-    }
-
-    fn bytes<const N: usize>(&mut self) -> [u8; N] {
-        [(); N].map(|()| self.next().to_le_bytes()[3])
-    }
+/// A verifier that is to agree.
+struct Judge {
+    verifier: Verifier,
+    handles: Vec<KeyHandle>,
+    name: &'static str,
+    /// It sees one batch in so many.
+    share: usize,
 }
 
-/// A key whose secret scalar is known, so that signatures can be made for any R.
-struct Signer {
-    secret: Scalar,
-    public: PublicKey,
-    expanded: ExpandedSecretKey,
-}
-
-impl Signer {
-    fn new(numbers: &mut Numbers) -> Self {
-        let expanded = ExpandedSecretKey::from_bytes(&numbers.bytes());
-        let bytes = EdwardsPoint::mul_base(&expanded.scalar).compress().0;
-        let public = PublicKey::register(KeyBytes::from_bytes(bytes)).expect("a multiple of the base point");
-        Self {
-            secret: expanded.scalar,
-            public,
-            expanded,
-        }
-    }
-
-    fn challenge(&self, r: &[u8; 32], message: &[u8]) -> Scalar {
-        let hash = Sha512::new()
-            .chain_update(r)
-            .chain_update(self.public.bytes().as_bytes())
-            .chain_update(message);
-        Scalar::from_bytes_mod_order_wide(&hash.finalize().into())
-    }
-
-    fn sign(&self, message: &[u8]) -> [u8; 64] {
-        let key = self.public.verifying_key();
-        ed25519_dalek::hazmat::raw_sign::<Sha512>(&self.expanded, message, key).to_bytes()
-    }
-
-    /// The S that fits these bytes of R, whose point without its torsion is `[r]B`.
-    fn finish(&self, r: Scalar, r_bytes: [u8; 32], message: &[u8]) -> [u8; 64] {
-        join(
-            r_bytes,
-            (r + self.challenge(&r_bytes, message) * self.secret).to_bytes(),
-        )
-    }
-}
-
-fn join(r: [u8; 32], s: [u8; 32]) -> [u8; 64] {
-    let mut bytes = [0; 64];
-    bytes[..32].copy_from_slice(&r);
-    bytes[32..].copy_from_slice(&s);
-    bytes
-}
-
-/// `s + L·times` as bytes, wrapping at 2^256.
-fn raised(s: &[u8; 32], times: u8) -> [u8; 32] {
-    let l = reference::order() * times + reference::number(s);
-    reference::bytes(&(l % (num_bigint::BigUint::from(1_u8) << 256)))
-}
-
-/// Kinds of signatures that [`make`] knows.
-const KINDS: usize = 13;
-
-/// A signature of `kind`; `good` is a good one.
-fn make(kind: usize, signer: &Signer, message: &[u8], good: [u8; 64], numbers: &mut Numbers) -> [u8; 64] {
-    let (r, s): ([u8; 32], [u8; 32]) = (*good.first_chunk().expect("64"), *good.last_chunk().expect("64"));
-    let torsion = EIGHT_TORSION[1 + numbers.below(7)];
-    let scalar = Scalar::from_bytes_mod_order_wide(&numbers.bytes());
-    match kind {
-        // Good, twice as often as the rest.
-        0 | 1 => good,
-        // One bit wrong anywhere.
-        2 => {
-            let mut bad = good;
-            bad[numbers.below(64)] ^= 1 << numbers.below(8);
-            bad
-        }
-        // S at and above L, to the same residue; and anything above.
-        3 => join(r, raised(&s, 1)),
-        4 => join(r, raised(&[0; 32], 1 + numbers.next().to_le_bytes()[0] % 15)),
-        5 => join(r, numbers.bytes()),
-        // R = identity with an S that fits, in its canonical form and in others.
-        6 => signer.finish(Scalar::ZERO, EdwardsPoint::default().compress().0, message),
-        7 => {
-            let forms = reference::identity_forms();
-            signer.finish(Scalar::ZERO, forms[numbers.below(forms.len())], message)
-        }
-        // R of small order, and of mixed order: the cofactored equation holds.
-        8 => signer.finish(Scalar::ZERO, torsion.compress().0, message),
-        9 => signer.finish(
-            scalar,
-            (EdwardsPoint::mul_base(&scalar) + torsion).compress().0,
-            message,
-        ),
-        // The sign of x turned; R random bytes, mostly no point.
-        10 => {
-            let mut bad = good;
-            bad[31] ^= 0x80;
-            bad
-        }
-        11 => join(numbers.bytes(), s),
-        // S = 0, 1, L − 1: the edges of the digits.
-        _ => {
-            let edges = [Scalar::ZERO, Scalar::ONE, -Scalar::ONE];
-            join(r, edges[numbers.below(3)].to_bytes())
-        }
-    }
-}
-
-struct Case {
-    signer: usize,
-    message: Vec<u8>,
-    signature: SignatureBytes,
-}
-
-fn verifiers(keys: &[Signer]) -> Vec<(Verifier, Vec<KeyHandle>, &'static str)> {
-    // Without a budget all keys stay cold; with a small one some become warm, a few hot.
-    let budgets = [
-        (Backend::Auto, 0, "cold"),
-        (Backend::Auto, 64 << 10, "mixed"),
-        (Backend::Auto, 64 << 20, "tables"),
+fn judges(keys: &[Signer]) -> Vec<Judge> {
+    // Without a budget all keys stay cold; with a small one some become warm, one hot.
+    let all = [
+        (Backend::Auto, 0, "cold", 1),
+        (Backend::Auto, 64 << 20, "tables", 1),
+        (Backend::Auto, 64 << 10, "mixed", 4),
+        (Backend::Avx2, 64 << 20, "avx2", PORTABLE),
+        (Backend::Portable, 64 << 20, "portable", PORTABLE),
+        (Backend::Portable, 0, "portable, cold", PORTABLE),
     ];
-    let others = [
-        (Backend::Avx2, 64 << 20, "avx2"),
-        (Backend::Portable, 64 << 20, "portable"),
-    ];
-    let all = budgets.into_iter().chain(others);
-    all.filter_map(|(backend, memory_budget_bytes, name)| {
-        let verifier = Verifier::new(VerifierConfig {
-            backend,
-            memory_budget_bytes,
+    all.into_iter()
+        .filter_map(|(backend, memory_budget_bytes, name, share)| {
+            let verifier = Verifier::new(VerifierConfig {
+                backend,
+                memory_budget_bytes,
+            })
+            .ok()?;
+            let handles = keys.iter().map(|key| verifier.register(&key.public)).collect();
+            Some(Judge {
+                verifier,
+                handles,
+                name,
+                share,
+            })
         })
-        .ok()?;
-        let handles = keys.iter().map(|key| verifier.register(&key.public)).collect();
-        Some((verifier, handles, name))
-    })
-    .collect()
+        .collect()
 }
 
-fn cases() -> usize {
-    match std::env::var("TIDEGATE_VERIFY_CASES") {
-        Ok(count) => count.parse().expect("TIDEGATE_VERIFY_CASES is a number"),
-        Err(_) => 100_000,
-    }
-}
-
-/// Some cases with one message.
-fn draw(signers: &[Signer], numbers: &mut Numbers) -> Vec<Case> {
-    // Some keys are used much more than others.
-    let few = 1 + numbers.below(signers.len());
-    let signer = numbers.below(few);
-    let message: Vec<u8> = (0..numbers.below(300))
-        .map(|_| numbers.next().to_le_bytes()[0])
-        .collect();
-    let good = signers[signer].sign(&message);
-    let mut case = || {
-        let kind = numbers.below(KINDS);
-        let signature = SignatureBytes::from_bytes(make(kind, &signers[signer], &message, good, numbers));
-        let message = message.clone();
-        Case {
-            signer,
-            message,
-            signature,
+impl Judge {
+    fn item<'a>(&self, case: &'a Case) -> Item<'a> {
+        Item {
+            key: self.handles[case.signer],
+            message: &case.message,
+            signature: &case.signature,
         }
-    };
-    (0..SHARED).map(|_| case()).collect()
+    }
+
+    /// Judges the cases as two batches, cut at `cut`.
+    fn check(&self, cases: &[Case], cut: usize, expected: &[Verdict], place: &str) {
+        let items: Vec<Item<'_>> = cases.iter().map(|case| self.item(case)).collect();
+        let mut verdicts = vec![Verdict::Invalid; cases.len()];
+        let (first, second) = verdicts.split_at_mut(cut);
+        self.verifier.verify_batch(&items[..cut], first);
+        self.verifier.verify_batch(&items[cut..], second);
+        let differs = verdicts.iter().zip(expected).position(|(ours, theirs)| ours != theirs);
+        let kind = differs.map(|at| cases[at].kind);
+        let backend = self.verifier.backend();
+        assert_eq!(differs, None, "{} ({backend}), {place}, {kind:?}", self.name);
+    }
 }
 
 /// What dalek says; where the rules coincide, on keys of rule 3, that is rule 4.
@@ -213,104 +101,126 @@ fn by_dalek(signer: &Signer, case: &Case) -> Verdict {
     key.verify_strict(&case.message, &signature).is_ok().into()
 }
 
-fn check_batch(verifier: &Verifier, handles: &[KeyHandle], cases: &[Case], expected: &[Verdict], what: &str) {
-    let items: Vec<Item<'_>> = cases
-        .iter()
-        .map(|case| Item {
-            key: handles[case.signer],
-            message: &case.message,
-            signature: &case.signature,
-        })
-        .collect();
-    let mut verdicts = vec![Verdict::Invalid; cases.len()];
-    verifier.verify_batch(&items, &mut verdicts);
-    let differs = verdicts.iter().zip(expected).position(|(ours, theirs)| ours != theirs);
-    assert_eq!(differs, None, "{what}, backend {}", verifier.backend());
+fn setting(name: &str) -> Option<usize> {
+    let value = std::env::var(name).ok()?;
+    Some(
+        value
+            .parse()
+            .unwrap_or_else(|_| panic!("{name}={value} is not a number")),
+    )
 }
 
-/// What one batch was.
-#[derive(Default)]
-struct Counts {
-    valid: usize,
-    by_reference: usize,
+/// Cases by who agreed on them.
+type Counts = BTreeMap<&'static str, usize>;
+
+fn add(mut all: Counts, more: Counts) -> Counts {
+    more.into_iter()
+        .for_each(|(name, count)| *all.entry(name).or_default() += count);
+    all
+}
+
+fn line(counts: &Counts) -> String {
+    let words: Vec<String> = counts.iter().map(|(name, count)| format!("{name} {count}")).collect();
+    words.join(", ")
 }
 
 #[test]
 fn all_paths_agree_with_dalek_and_with_the_reference() {
-    let mut numbers = Numbers(SEED);
-    let signers: Vec<Signer> = (0..40).map(|_| Signer::new(&mut numbers)).collect();
-    let verifiers = verifiers(&signers);
-    let batches = cases().div_ceil(BATCH);
-    let counts: Vec<Counts> = (0..batches)
-        .into_par_iter()
-        .map(|batch| check_all(batch, &signers, &verifiers))
-        .collect();
-    let total = batches * BATCH;
-    let valid: usize = counts.iter().map(|counts| counts.valid).sum();
-    let by_reference: usize = counts.iter().map(|counts| counts.by_reference).sum();
-    assert!(valid > 0 && valid < total, "both verdicts occur");
+    let cases = setting("TIDEGATE_VERIFY_CASES").unwrap_or(100_000);
+    let first = setting("TIDEGATE_VERIFY_FIRST").unwrap_or(0);
+    let pieces = cases.div_ceil(PIECE);
+    let mut total = Counts::new();
+    for piece in first..first + pieces {
+        let batches = (cases - (piece - first) * PIECE).min(PIECE).div_ceil(BATCH);
+        let counts = check_piece(piece, batches);
+        println!("piece {piece}: {}", line(&counts));
+        total = add(total, counts);
+    }
+    let dalek = total["verify_strict"];
+    assert!(dalek >= cases && total["reference"] * REFERENCE >= cases);
+    assert!(
+        total["valid"] * 20 > dalek && total["valid"] * 2 < dalek,
+        "both verdicts occur"
+    );
     println!(
-        "{total} cases ({valid} valid) against verify_strict, {by_reference} against the reference, seed {SEED:#x}"
+        "no disagreement in pieces {first}..{}, seed {SEED:#x}: {}",
+        first + pieces,
+        line(&total)
     );
 }
 
-fn check_all(batch: usize, signers: &[Signer], verifiers: &[(Verifier, Vec<KeyHandle>, &str)]) -> Counts {
-    let mut numbers = Numbers(SEED.wrapping_mul(2 * batch as u64 + 3));
-    let mut counts = Counts::default();
-    let cases: Vec<Case> = (0..BATCH / SHARED).flat_map(|_| draw(signers, &mut numbers)).collect();
+fn check_piece(piece: usize, batches: usize) -> Counts {
+    let seed = Numbers(SEED ^ piece as u64).next();
+    let signers = signers(KEYS, &mut Numbers(seed));
+    let judges = judges(&signers);
+    (0..batches)
+        .into_par_iter()
+        .map(|batch| check_batch(seed, piece, batch, &signers, &judges))
+        .reduce(Counts::new, add)
+}
+
+fn check_batch(seed: u64, piece: usize, batch: usize, signers: &[Signer], judges: &[Judge]) -> Counts {
+    let place = format!("piece {piece}, batch {batch}");
+    let mut numbers = Numbers(seed.wrapping_mul(2 * batch as u64 + 3));
+    let kinds: Vec<Kind> = (0..BATCH).map(|_| KINDS[numbers.below(KINDS.len())]).collect();
+    let cases = draw(&kinds, signers, &mut numbers);
     let expected: Vec<Verdict> = cases.iter().map(|case| by_dalek(&signers[case.signer], case)).collect();
-    counts.valid = expected.iter().filter(|verdict| verdict.is_valid()).count();
-    for (case, expected) in cases.iter().zip(&expected).skip(batch % 100).step_by(100) {
-        let key = &signers[case.signer].public;
-        let verdict = reference::verdict(key.bytes().as_bytes(), &case.message, case.signature.as_bytes());
-        assert_eq!(Verdict::from(verdict), *expected, "reference, batch {batch}");
-        assert_eq!(
-            verify(key, &case.message, &case.signature),
-            *expected,
-            "stateless, batch {batch}"
-        );
-        counts.by_reference += 1;
+    let valid = expected.iter().filter(|verdict| verdict.is_valid()).count();
+    let mut counts = Counts::from([("verify_strict", BATCH), ("valid", valid)]);
+    for (case, expected) in cases.iter().zip(&expected).skip(batch % REFERENCE).step_by(REFERENCE) {
+        check_alone(case, *expected, signers, judges, &place);
+        *counts.entry("reference").or_default() += 1;
     }
-    for (verifier, handles, name) in verifiers {
-        // The slow paths see a part of the cases.
-        if verifier.backend().starts_with("dalek") && !batch.is_multiple_of(4) {
-            continue;
-        }
-        check_batch(verifier, handles, &cases, &expected, &format!("{name}, batch {batch}"));
+    let cut = numbers.below(BATCH);
+    for judge in judges.iter().filter(|judge| batch.is_multiple_of(judge.share)) {
+        judge.check(&cases, cut, &expected, &place);
+        counts.insert(judge.name, BATCH);
         if batch.is_multiple_of(2) {
-            verifier.maintain(7);
+            judge.verifier.maintain(7);
         }
     }
     counts
 }
 
+/// The reference, the stateless verdict and every `verify_one`.
+fn check_alone(case: &Case, expected: Verdict, signers: &[Signer], judges: &[Judge], place: &str) {
+    let Signer { public, powers, .. } = &signers[case.signer];
+    let slow = powers.verdict(&case.message, case.signature.as_bytes());
+    assert_eq!(Verdict::from(slow), expected, "reference, {place}, {:?}", case.kind);
+    let stateless = verify(public, &case.message, &case.signature);
+    assert_eq!(stateless, expected, "stateless, {place}, {:?}", case.kind);
+    for judge in judges {
+        let verdict = judge.verifier.verify_one(&judge.item(case));
+        assert_eq!(verdict, expected, "{} alone, {place}, {:?}", judge.name, case.kind);
+    }
+}
+
 #[test]
-fn the_reference_finds_the_edges() {
+fn each_kind_is_what_it_says() {
     let mut numbers = Numbers(3);
-    let signer = Signer::new(&mut numbers);
-    let key = *signer.public.bytes().as_bytes();
-    let good = signer.sign(b"m");
-    let judge =
-        |kind: usize, numbers: &mut Numbers| reference::verdict(&key, b"m", &make(kind, &signer, b"m", good, numbers));
-    assert!(judge(0, &mut numbers));
-    for kind in 3..=10 {
-        assert!(!judge(kind, &mut numbers), "kind {kind}");
+    let signers = signers(8, &mut numbers);
+    let judge = |case: &Case| {
+        signers[case.signer]
+            .powers
+            .verdict(&case.message, case.signature.as_bytes())
+    };
+    let identity = reference::identity_forms()[0];
+    for case in draw(&[Kind::Good; 8], &signers, &mut numbers) {
+        // The smallest nonce of all is 0.
+        assert_eq!(judge(&case), case.signature.as_bytes()[..32] != identity);
+    }
+    for kind in KINDS.into_iter().filter(|kind| !matches!(kind, Kind::Good)) {
+        for case in draw(&[kind; 8], &signers, &mut numbers) {
+            let own = kind == Kind::Stranger && judge(&case);
+            assert!(own || !judge(&case), "{kind:?}");
+        }
     }
     // The identity as R satisfies the equation; only its name is refused.
-    let identity = make(6, &signer, b"m", good, &mut numbers);
-    assert!(
-        signer
-            .public
-            .verifying_key()
-            .verify_stream(&Signature::from_bytes(&identity))
-            .is_ok()
-    );
     use ed25519_dalek::Verifier as _;
-    assert!(
-        signer
-            .public
-            .verifying_key()
-            .verify(b"m", &Signature::from_bytes(&identity))
-            .is_ok()
-    );
+    for case in draw(&[Kind::Identity; 8], &signers, &mut numbers) {
+        let signature = Signature::from_bytes(case.signature.as_bytes());
+        let key = signers[case.signer].public.verifying_key();
+        assert!(key.verify(&case.message, &signature).is_ok());
+        assert_eq!(by_dalek(&signers[case.signer], &case), Verdict::Invalid);
+    }
 }

@@ -1,4 +1,7 @@
-//! Rule 4 in big integers, written down as RFC 8032 has it: one addition law, one bit at a time, no trick. Slow.
+//! Rule 4 in big integers, written down as RFC 8032 has it: one addition law, one bit at a time, no trick. Slow; only the
+//! doubles of a key are kept, since most cases share their key with many.
+
+use std::sync::LazyLock;
 
 use num_bigint::BigUint;
 use sha2::{Digest as _, Sha512};
@@ -17,7 +20,7 @@ pub(crate) fn bytes(number: &BigUint) -> [u8; 32] {
 }
 
 /// p = 2^255 − 19.
-fn prime() -> BigUint {
+pub(crate) fn prime() -> BigUint {
     (BigUint::from(1_u8) << 255) - 19_u8
 }
 
@@ -93,17 +96,6 @@ impl Curve {
         }
     }
 
-    fn times(&self, scalar: &BigUint, point: &Point) -> Point {
-        let mut sum = Point::identity();
-        for bit in (0..scalar.bits()).rev() {
-            sum = self.add(&sum, &sum);
-            if scalar.bit(bit) {
-                sum = self.add(&sum, point);
-            }
-        }
-        sum
-    }
-
     fn negative(&self, point: &Point) -> Point {
         Point {
             x: (&self.p - &point.x) % &self.p,
@@ -139,24 +131,51 @@ impl Curve {
     }
 }
 
-/// The verdict of rule 4 on a key of rule 3.
-pub(crate) fn verdict(key: &[u8; 32], message: &[u8], signature: &[u8; 64]) -> bool {
-    let curve = Curve::new();
-    let (r, s) = signature.split_at(32);
-    let s = number(s);
-    if s >= order() {
-        return false;
+static CURVE: LazyLock<Curve> = LazyLock::new(Curve::new);
+
+static BASE: LazyLock<Powers> = LazyLock::new(|| {
+    let y = BigUint::from(4_u8) * CURVE.inverse(&BigUint::from(5_u8)) % &CURVE.p;
+    Powers::of(&bytes(&y))
+});
+
+/// A point and its doubles: element i is `[2^i]P`.
+pub(crate) struct Powers {
+    encoding: [u8; 32],
+    doubles: Vec<Point>,
+}
+
+impl Powers {
+    /// Of the point with this canonical encoding.
+    pub(crate) fn of(encoding: &[u8; 32]) -> Self {
+        let point = CURVE.decode(encoding);
+        let doubles = core::iter::successors(Some(point), |point| Some(CURVE.add(point, point)));
+        Self {
+            encoding: *encoding,
+            doubles: doubles.take(253).collect(),
+        }
     }
-    let k = number(
-        &Sha512::new()
+
+    /// `[scalar]P` for a scalar below L: the sum of the doubles whose bits are set.
+    fn times(&self, scalar: &BigUint) -> Point {
+        assert!(scalar < &order(), "L < 2^253");
+        let set = (0..).zip(&self.doubles).filter(|(bit, _)| scalar.bit(*bit));
+        set.fold(Point::identity(), |sum, (_, double)| CURVE.add(&sum, double))
+    }
+
+    /// The verdict of rule 4, if this is a key of rule 3.
+    pub(crate) fn verdict(&self, message: &[u8], signature: &[u8; 64]) -> bool {
+        let (r, s) = signature.split_at(32);
+        let s = number(s);
+        if s >= order() {
+            return false;
+        }
+        let hash = Sha512::new()
             .chain_update(r)
-            .chain_update(key)
-            .chain_update(message)
-            .finalize(),
-    ) % order();
-    let y = BigUint::from(4_u8) * curve.inverse(&BigUint::from(5_u8)) % &curve.p;
-    let base = curve.decode(&bytes(&y));
-    let minus_ka = curve.negative(&curve.times(&k, &curve.decode(key)));
-    let computed = curve.add(&curve.times(&s, &base), &minus_ka);
-    r == curve.encode(&computed) && r != curve.encode(&Point::identity())
+            .chain_update(self.encoding)
+            .chain_update(message);
+        let k = number(&hash.finalize()) % order();
+        let minus_ka = CURVE.negative(&self.times(&k));
+        let computed = CURVE.add(&BASE.times(&s), &minus_ka);
+        r == CURVE.encode(&computed) && r != CURVE.encode(&Point::identity())
+    }
 }
