@@ -259,6 +259,10 @@ impl Bench {
 
     fn add(&mut self, system: &str, name: &str, unit: Unit, values: &mut [f64]) {
         let Spread { median, spread } = Spread::of(values);
+        if self.scale == Scale::Full {
+            // A suite takes a minute or more: whoever waits sees each row when it is there.
+            eprintln!("{name}  {median:.2} {}", unit.name());
+        }
         self.result.rows.push(Row {
             name: name.to_owned(),
             system: system.to_owned(),

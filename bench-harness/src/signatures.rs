@@ -1,5 +1,8 @@
 //! The signatures that the suites `verify` and `sign` and their peers work on: the same in the harness and in a peer's process.
 
+use std::sync::Arc;
+
+use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
 use tidegate_crypto::keys::SecretKey;
 use tidegate_types::SignatureBytes;
 
@@ -58,7 +61,7 @@ pub struct Workload {
     /// `keys=…,draw=…`, for a row's name.
     pub name: String,
     /// The keys that may occur.
-    pub keys: Vec<SecretKey>,
+    pub keys: Arc<[SecretKey]>,
     /// Batches of 4 096.
     pub batches: Vec<Vec<Signed>>,
 }
@@ -74,16 +77,26 @@ pub struct Signed {
     pub signature: SignatureBytes,
 }
 
+/// The keys number 0 to `count` − 1; the same ones in every process.
+#[must_use]
+pub fn keys(count: u32) -> Arc<[SecretKey]> {
+    let seed = |number: u32| {
+        let mut seed = [7; 32];
+        seed[..4].copy_from_slice(&number.to_le_bytes());
+        seed
+    };
+    let keys = (0..count).into_par_iter();
+    keys.map(|number| SecretKey::from_seed(seed(number))).collect()
+}
+
 impl Workload {
-    /// Signatures of `count` keys drawn by `draw`; the same ones in every process.
+    /// Signatures of keys drawn by `draw`; the same ones in every process.
+    ///
+    /// # Panics
+    /// If there are 2^32 keys or more.
     #[must_use]
-    pub fn new(count: u32, draw: Draw, scale: Scale) -> Self {
-        let seed = |number: u32| {
-            let mut seed = [7; 32];
-            seed[..4].copy_from_slice(&number.to_le_bytes());
-            seed
-        };
-        let keys: Vec<SecretKey> = (0..count).map(|number| SecretKey::from_seed(seed(number))).collect();
+    pub fn new(keys: Arc<[SecretKey]>, draw: Draw, scale: Scale) -> Self {
+        let count = u32::try_from(keys.len()).expect("fewer than 2^32 keys");
         let mut state = 0x9e37_79b9_u64;
         let mut random = || {
             // xorshift64*, upper half.
@@ -92,10 +105,13 @@ impl Workload {
             state ^= state >> 27;
             u32::try_from(state.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 32).expect("32 bits")
         };
-        let mut sign = || {
-            let key = draw.key(random(), count);
+        let mut draft = || (draw.key(random(), count), random());
+        let drafts: Vec<Vec<(usize, u32)>> = (0..scale.pick(16, 1))
+            .map(|_| (0..scale.pick(4_096, 64)).map(|_| draft()).collect())
+            .collect();
+        let sign = |(key, number): (usize, u32)| {
             let mut message = [0x3c; MESSAGE];
-            message[..4].copy_from_slice(&random().to_le_bytes());
+            message[..4].copy_from_slice(&number.to_le_bytes());
             let signature = keys[key].sign(&message);
             Signed {
                 key,
@@ -103,11 +119,14 @@ impl Workload {
                 signature,
             }
         };
-        let batches = (0..scale.pick(16, 1))
-            .map(|_| (0..scale.pick(4_096, 64)).map(|_| sign()).collect())
-            .collect();
-        let name = format!("keys={count},draw={}", draw.name());
-        Self { name, keys, batches }
+        let batches = drafts
+            .into_par_iter()
+            .map(|batch| batch.into_iter().map(sign).collect());
+        Self {
+            name: format!("keys={count},draw={}", draw.name()),
+            batches: batches.collect(),
+            keys,
+        }
     }
 
     /// How many signatures there are in all.

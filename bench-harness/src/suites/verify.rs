@@ -3,7 +3,7 @@
 //! A row's value is the time of one signature: on one core its cost, on two the inverse of the throughput. Each row of the
 //! verifier goes through 16 different batches of 4 096, so that as many keys are touched as that has signatures.
 
-use std::{hint::black_box, path::Path};
+use std::{hint::black_box, path::Path, sync::Arc};
 
 use ed25519_dalek::{Signature, Verifier as _, VerifyingKey};
 use rayon::{ThreadPool, ThreadPoolBuilder};
@@ -13,12 +13,14 @@ use super::{Suite, SuiteError};
 use crate::{
     measure::{Bench, Scale, Unit},
     peers,
-    signatures::{Draw, Signed, Workload},
+    signatures::{self, Draw, Signed, Workload},
 };
 
 /// Verification.
 pub(super) struct Verify;
 
+/// Numbers of keys that the portable path is measured with.
+const PORTABLE_KEYS: [u32; 3] = [32, 1_024, 32_768];
 /// Room for tables: a small one for each of a million keys.
 const BUDGET: usize = 4 << 30;
 
@@ -45,14 +47,18 @@ impl Suite for Verify {
             } else {
                 &[Draw::Uniform]
             };
+            let all = signatures::keys(*keys);
             for draw in draws {
-                let work = Workload::new(*keys, *draw, scale);
+                let work = Workload::new(Arc::clone(&all), *draw, scale);
                 tables(bench, &pools, &work)?;
-                if *keys == 32 && matches!(draw, Draw::Uniform) {
+                if matches!(draw, Draw::Uniform) && PORTABLE_KEYS.contains(keys) {
+                    portable(bench, &work)?;
+                }
+                if matches!(draw, Draw::Uniform) && *keys == 32 {
                     cold(bench, &pools, &work)?;
-                    single(bench, &work)?;
-                    portable(bench, &pools[..1], &work)?;
                     libraries(bench, &work);
+                    few(bench, Backend::Auto, &work)?;
+                    few(bench, Backend::Portable, &work)?;
                 }
             }
         }
@@ -116,33 +122,44 @@ fn on_pools(
     }
 }
 
-fn verifier(budget: usize) -> Result<Verifier, SuiteError> {
+fn verifier(backend: Backend, budget: usize) -> Result<Verifier, SuiteError> {
     Ok(Verifier::new(VerifierConfig {
-        backend: Backend::Auto,
+        backend,
         memory_budget_bytes: budget,
     })?)
 }
 
-/// What a processor without AVX-512 IFMA would run, in use for a while.
-fn portable(bench: &mut Bench, pools: &[ThreadPool], work: &Workload) -> Result<(), SuiteError> {
-    let verifier = Verifier::new(VerifierConfig {
-        backend: Backend::Portable,
-        memory_budget_bytes: BUDGET,
-    })?;
+/// What a processor without AVX-512 IFMA would run, in use for a while, and dalek with as many keys.
+fn portable(bench: &mut Bench, work: &Workload) -> Result<(), SuiteError> {
+    let verifier = verifier(Backend::Portable, BUDGET)?;
     let handles = register(work, &verifier);
-    let items = items_of(work, &handles);
+    let mut items = items_of(work, &handles);
+    items.truncate(1);
+    let one = pool(1);
     let mut verdicts = Vec::new();
-    for _ in 0..2 {
-        verify_all(&pools[0], &verifier, &items, &mut verdicts);
+    for _ in 0..20 {
+        verify_all(&one, &verifier, &items, &mut verdicts);
         verifier.maintain(usize::MAX);
     }
-    on_pools(bench, pools, &verifier, work, &handles, "portable");
+    let count = items.iter().map(Vec::len).sum();
+    let name = format!("verify::batch/{},tables=portable,cores=1", work.name);
+    bench.measure(&name, Unit::Micros, count, || {
+        verify_all(&one, &verifier, &items, &mut verdicts);
+    });
+    let keys: Vec<VerifyingKey> = work.keys.iter().map(|key| *key.public().verifying_key()).collect();
+    let name = format!("dalek::verify/{},cores=1", work.name);
+    bench.measure_of("ed25519-dalek", &name, Unit::Micros, count, || {
+        for signed in work.batches.iter().take(1).flatten() {
+            let signature = Signature::from_bytes(signed.signature.as_bytes());
+            assert!(keys[signed.key].verify(black_box(&signed.message), &signature).is_ok());
+        }
+    });
     Ok(())
 }
 
 /// Keys that have been in use for a while.
 fn tables(bench: &mut Bench, pools: &[ThreadPool], work: &Workload) -> Result<(), SuiteError> {
-    let verifier = verifier(BUDGET)?;
+    let verifier = verifier(Backend::Auto, BUDGET)?;
     let handles = register(work, &verifier);
     let items = items_of(work, &handles);
     let mut verdicts = Vec::new();
@@ -156,36 +173,81 @@ fn tables(bench: &mut Bench, pools: &[ThreadPool], work: &Workload) -> Result<()
 
 /// The same keys, each met for the first time.
 fn cold(bench: &mut Bench, pools: &[ThreadPool], work: &Workload) -> Result<(), SuiteError> {
-    let verifier = verifier(0)?;
+    let verifier = verifier(Backend::Auto, 0)?;
     let handles = register(work, &verifier);
     on_pools(bench, pools, &verifier, work, &handles, "no");
     Ok(())
 }
 
-/// One signature at a time: the latency of a lone payment.
-fn single(bench: &mut Bench, work: &Workload) -> Result<(), SuiteError> {
-    for (budget, what) in [(BUDGET, "yes"), (0, "no")] {
-        let verifier = verifier(budget)?;
-        let handles = register(work, &verifier);
-        let items = items_of(work, &handles);
-        let all = items.iter().flatten();
-        for _ in 0..6 {
-            all.clone()
-                .take(1_000)
-                .for_each(|item| assert!(verifier.verify_one(item).is_valid()));
+/// How much the keys were used, and maintained, before a measurement.
+#[derive(Clone, Copy, Debug)]
+enum Use {
+    /// Registered, never maintained.
+    New,
+    /// A few times each, then maintained.
+    Little,
+    /// Maintained as often as it changes anything.
+    Much,
+}
+
+impl Use {
+    const ALL: [Self; 3] = [Self::New, Self::Little, Self::Much];
+
+    /// The tier in which that leaves them, where there are three.
+    const fn tier(self) -> &'static str {
+        match self {
+            Self::New => "cold",
+            Self::Little => "warm",
+            Self::Much => "hot",
+        }
+    }
+
+    /// Uses them so.
+    fn bring(self, verifier: &Verifier, items: &[Vec<Item<'_>>], keys: usize) {
+        let (rounds, uses) = match self {
+            Self::New => return,
+            Self::Little => (1, 6 * keys),
+            Self::Much => (6, 40 * keys),
+        };
+        for _ in 0..rounds {
+            for item in items.iter().flatten().take(uses) {
+                assert!(verifier.verify_one(item).is_valid(), "good signatures are valid");
+            }
             verifier.maintain(usize::MAX);
         }
-        let some: Vec<&Item<'_>> = all.take(bench.scale().pick(500, 4)).collect();
-        bench.measure(
-            &format!("verify::one/{},tables={what}", work.name),
-            Unit::Micros,
-            some.len(),
-            || {
-                for item in &some {
-                    black_box(verifier.verify_one(black_box(item)));
-                }
-            },
-        );
+    }
+}
+
+/// A few signatures at a time: the latency of a lone payment, and how soon a batch pays.
+fn few(bench: &mut Bench, backend: Backend, work: &Workload) -> Result<(), SuiteError> {
+    let one = pool(1);
+    for used in Use::ALL {
+        let verifier = verifier(backend, BUDGET)?;
+        let handles = register(work, &verifier);
+        let items = items_of(work, &handles);
+        used.bring(&verifier, &items, work.keys.len());
+        let some: Vec<Item<'_>> = items
+            .iter()
+            .flatten()
+            .copied()
+            .take(bench.scale().pick(504, 8))
+            .collect();
+        let name = |batch: usize| few_name(backend, &work.name, used.tier(), batch);
+        bench.measure(&name(1), Unit::Micros, some.len(), || {
+            for item in &some {
+                assert!(verifier.verify_one(black_box(item)).is_valid());
+            }
+        });
+        let mut verdicts = [Verdict::Invalid; 8];
+        for batch in FEW.into_iter().skip(1) {
+            bench.measure(&name(batch), Unit::Micros, some.len(), || {
+                one.install(|| {
+                    for items in some.chunks(batch) {
+                        verifier.verify_batch(black_box(items), &mut verdicts[..items.len()]);
+                    }
+                });
+            });
+        }
     }
     Ok(())
 }
@@ -230,25 +292,45 @@ fn libraries(bench: &mut Bench, work: &Workload) {
     );
 }
 
+/// How many signatures come at once in the rows of [`few`].
+const FEW: [usize; 3] = [1, 2, 8];
+
+fn few_name(backend: Backend, work: &str, tier: &str, batch: usize) -> String {
+    format!(
+        "verify::few/{work},backend={},tier={tier},batch={batch}",
+        backend.name()
+    )
+}
+
 fn ratios(bench: &mut Bench) {
-    let hot = "verify::batch/keys=32,draw=uniform,tables=yes,cores=1";
-    let cold = "verify::batch/keys=32,draw=uniform,tables=no,cores=1";
-    bench.ratio("dalek verify / hot", "dalek::verify/cores=1", hot);
-    bench.ratio("dalek verify_batch / hot", "dalek::verify_batch/cores=1", hot);
-    bench.ratio("dalek verify_batch / cold", "dalek::verify_batch/cores=1", cold);
-    bench.ratio("dalek verify / cold", "dalek::verify/cores=1", cold);
-    bench.ratio(
-        "dalek verify / one, hot",
-        "dalek::verify/cores=1",
-        "verify::one/keys=32,draw=uniform,tables=yes",
-    );
-    bench.ratio(
-        "dalek verify / one, cold",
-        "dalek::verify/cores=1",
-        "verify::one/keys=32,draw=uniform,tables=no",
-    );
-    bench.ratio("ring verify / hot", "ring::verify/cores=1", hot);
-    bench.ratio_to_peer("aws-lc-rs verify / hot", "aws-lc-rs::verify/cores=1", hot);
-    bench.ratio_to_peer("graviola verify / hot", "graviola::verify/cores=1", hot);
-    bench.ratio_to_peer("ed25519-zebra batch / cold", "ed25519-zebra::batch/cores=1", cold);
+    let batch = |keys: u32, tables: &str| format!("verify::batch/keys={keys},draw=uniform,tables={tables},cores=1");
+    let (hot, cold) = (batch(32, "yes"), batch(32, "no"));
+    let dalek = "dalek::verify/cores=1";
+    bench.ratio("dalek verify / hot", dalek, &hot);
+    bench.ratio("dalek verify_batch / hot", "dalek::verify_batch/cores=1", &hot);
+    bench.ratio("dalek verify_batch / cold", "dalek::verify_batch/cores=1", &cold);
+    bench.ratio("dalek verify / cold", dalek, &cold);
+    bench.ratio("ring verify / hot", "ring::verify/cores=1", &hot);
+    bench.ratio_to_peer("aws-lc-rs verify / hot", "aws-lc-rs::verify/cores=1", &hot);
+    bench.ratio_to_peer("graviola verify / hot", "graviola::verify/cores=1", &hot);
+    bench.ratio_to_peer("ed25519-zebra batch / cold", "ed25519-zebra::batch/cores=1", &cold);
+    for keys in PORTABLE_KEYS {
+        let theirs = format!("dalek::verify/keys={keys},draw=uniform,cores=1");
+        if bench.value(&theirs).is_some() {
+            let name = format!("dalek verify / portable, {keys} keys");
+            bench.ratio(&name, &theirs, &batch(keys, "portable"));
+        }
+    }
+    for backend in [Backend::Auto, Backend::Portable] {
+        for used in Use::ALL {
+            for count in FEW {
+                let name = format!("dalek verify / {}, {}, {count} at once", backend.name(), used.tier());
+                bench.ratio(
+                    &name,
+                    dalek,
+                    &few_name(backend, "keys=32,draw=uniform", used.tier(), count),
+                );
+            }
+        }
+    }
 }

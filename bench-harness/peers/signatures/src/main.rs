@@ -19,7 +19,7 @@ use graviola::signing::eddsa::{Ed25519SigningKey, Ed25519VerifyingKey};
 use tidegate_bench_harness::{
     measure::{Bench, Scale, Unit},
     peers::{self, Peers},
-    signatures::{Draw, HEADER, SEED, Signed, Workload},
+    signatures::{Draw, HEADER, SEED, Signed, Workload, keys},
 };
 
 fn main() -> ExitCode {
@@ -43,11 +43,11 @@ fn main() -> ExitCode {
 }
 
 fn verify(bench: &mut Bench) {
-    let work = Workload::new(32, Draw::Uniform, bench.scale());
-    let keys = work.public_keys();
+    let work = Workload::new(keys(32), Draw::Uniform, bench.scale());
+    let public = work.public_keys();
     let batch = &work.batches[0];
 
-    let parsed: Vec<ParsedPublicKey> = keys
+    let parsed: Vec<ParsedPublicKey> = public
         .iter()
         .map(|key| ParsedPublicKey::new(&ED25519, key).expect("32 bytes of a key"))
         .collect();
@@ -56,7 +56,7 @@ fn verify(bench: &mut Bench) {
         key.verify_sig(&signed.message, signed.signature.as_bytes()).is_ok()
     });
 
-    let parsed: Vec<Ed25519VerifyingKey> = keys
+    let parsed: Vec<Ed25519VerifyingKey> = public
         .iter()
         .map(|key| Ed25519VerifyingKey::from_bytes(key).expect("a point"))
         .collect();
@@ -66,12 +66,12 @@ fn verify(bench: &mut Bench) {
     });
 
     let parsed: Vec<ed25519_zebra::VerificationKey> =
-        keys.iter().map(|key| (*key).try_into().expect("a point")).collect();
+        public.iter().map(|key| (*key).try_into().expect("a point")).collect();
     each(bench, "ed25519-zebra", batch, |signed| {
         let signature = ed25519_zebra::Signature::from(*signed.signature.as_bytes());
         parsed[signed.key].verify(&signature, &signed.message).is_ok()
     });
-    zebra_batch(bench, &keys, batch);
+    zebra_batch(bench, &public, batch);
 }
 
 /// One row: some signatures, one at a time, on one core.

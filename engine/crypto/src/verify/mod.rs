@@ -15,6 +15,8 @@
 
 mod backend;
 mod comb;
+#[cfg(target_arch = "x86_64")]
+mod decompressed;
 mod engine;
 #[cfg(target_arch = "x86_64")]
 #[allow(unsafe_code, reason = "vector instructions")]

@@ -63,6 +63,11 @@ impl<E: Engine> Pool<E> {
     }
 
     pub(super) fn verify_batch(&self, items: &[Item<'_>], verdicts: &mut [Verdict]) {
+        if items.len() <= CHUNK_MIN {
+            // One task: handing it to another thread costs more than it does.
+            self.verify_chunk(items, verdicts);
+            return;
+        }
         let tasks = TASKS * rayon::current_num_threads();
         let chunk = items
             .len()

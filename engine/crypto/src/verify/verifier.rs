@@ -96,7 +96,7 @@ impl Verifier {
     }
 
     /// Judges each item: `verdicts[i]` becomes the verdict on `items[i]`, whatever the other items are. Runs on the
-    /// current rayon pool.
+    /// current rayon pool; a few dozen items on the calling thread.
     ///
     /// # Panics
     /// If the slices differ in length, or an item's handle is none of this verifier's.

@@ -2,9 +2,8 @@
 
 use std::sync::OnceLock;
 
-use ed25519_dalek::VerifyingKey;
-
 use super::super::comb::{Digits, Shape};
+use super::super::decompressed::Decompressed;
 use super::super::engine::{Engine, Job, Table};
 use super::super::scalar::{is_reduced, reduce_wide, words};
 use super::super::single::{IDENTITY, verdict};
@@ -42,10 +41,11 @@ struct Prepared<'a> {
 type Members = [usize; 8];
 
 /// The eight-lane verifier of a processor that has the instructions, and the table of the base point.
-#[derive(Clone, Copy)]
 pub(in super::super) struct Lanes8 {
     cpu: Cpu,
     base: &'static [Row; BASE_ROWS],
+    /// For a signature that is alone with its key, without a table.
+    decompressed: Decompressed,
 }
 
 static BASE_TABLE: OnceLock<Box<[Row; BASE_ROWS]>> = OnceLock::new();
@@ -56,7 +56,11 @@ impl Lanes8 {
         let cpu = Cpu::detect()?;
         // SAFETY: `cpu` proves every instruction that `base_table` is compiled for.
         let base = BASE_TABLE.get_or_init(|| unsafe { base_table(cpu) });
-        Some(Self { cpu, base })
+        Some(Self {
+            cpu,
+            base,
+            decompressed: Decompressed::new(),
+        })
     }
 }
 
@@ -67,6 +71,7 @@ impl Engine for Lanes8 {
 
     fn key(&self, key: &PublicKey) -> KeyPoint {
         let bytes = *key.bytes().as_bytes();
+        self.decompressed.keep(key.verifying_key());
         // SAFETY: `self.cpu` proves every instruction that `negative_x` is compiled for.
         let negative_x = unsafe { negative_x(self.cpu, &bytes) };
         KeyPoint { bytes, negative_x }
@@ -92,12 +97,25 @@ impl Engine for Lanes8 {
 
     fn judge(&self, jobs: &[Job<'_, Self>], valid: &mut [bool]) {
         assert_eq!(jobs.len(), valid.len(), "one verdict per job");
+        if let ([job], [valid]) = (jobs, &mut *valid)
+            && matches!(job.table, Table::None)
+        {
+            *valid = self.by_dalek(job);
+            return;
+        }
         // SAFETY: `self.cpu` proves every instruction that `judge` is compiled for.
-        unsafe { judge(self.cpu, self.base, jobs, valid) }
+        unsafe { judge(self, jobs, valid) }
     }
 
     fn name(&self) -> &'static str {
         "avx512ifma-8lane"
+    }
+}
+
+impl Lanes8 {
+    /// One lane of eight costs as much as eight: dalek is faster for one key that has no table.
+    fn by_dalek(&self, job: &Job<'_, Self>) -> bool {
+        verdict(&self.decompressed.get(&job.key.bytes), job.message, job.signature)
     }
 }
 
@@ -178,7 +196,8 @@ struct Computed {
 }
 
 #[target_feature(enable = "avx512f,avx512vl,avx512dq,avx512bw,avx512ifma,avx512vbmi2")]
-fn judge(cpu: Cpu, base: &[Row; BASE_ROWS], jobs: &[Job<'_, Lanes8>], valid: &mut [bool]) {
+fn judge(engine: &Lanes8, jobs: &[Job<'_, Lanes8>], valid: &mut [bool]) {
+    let Lanes8 { cpu, base, .. } = *engine;
     valid.fill(false);
     let mut prepared: Vec<Prepared<'_>> = Vec::with_capacity(jobs.len());
     prepared.extend(jobs.iter().enumerate().filter_map(|(index, job)| prepare(index, job)));
@@ -196,10 +215,8 @@ fn judge(cpu: Cpu, base: &[Row; BASE_ROWS], jobs: &[Job<'_, Lanes8>], valid: &mu
     by_tables::<WARM_ROWS, 5, 1, 51>(cpu, base, &prepared, &warm, &mut computed);
     for group in bare.chunks(8) {
         if let [alone] = group {
-            // One lane of eight costs as much as eight; dalek is faster for a key that has no table, even though it has to
-            // decompress it again.
             let job = prepared[*alone].job;
-            valid[job] = by_dalek(&jobs[job]);
+            valid[job] = engine.by_dalek(&jobs[job]);
         } else {
             computed.push(bare_keys(cpu, base, &prepared, fill(group)));
         }
@@ -296,11 +313,6 @@ fn bare_keys(cpu: Cpu, base: &[Row; BASE_ROWS], prepared: &[Prepared<'_>], membe
     let digits = Digits::new::<{ COLD.teeth }, 1>(&k);
     let point = cold(cpu, &rows, &digits, base, &Digits::new::<{ BASE.teeth }, 1>(&s));
     Computed { members, point }
-}
-
-fn by_dalek(job: &Job<'_, Lanes8>) -> bool {
-    let key = VerifyingKey::from_bytes(&job.key.bytes).expect("a key of rule 3 is a point");
-    verdict(&key, job.message, job.signature)
 }
 
 /// Compares the encodings of the points with the bytes of R: y limb by limb, x by its lowest bit.
