@@ -190,6 +190,48 @@ fn a_key_that_lost_its_table_is_judged_as_before() {
 }
 
 #[test]
+fn a_flood_of_new_keys_takes_no_table_from_keys_in_use() {
+    // Room for four large tables of 24 KiB and 64 small ones; for two large ones where dalek's points make them larger.
+    let verifier = Verifier::new(VerifierConfig {
+        memory_budget_bytes: 192 << 10,
+        ..VerifierConfig::default()
+    })
+    .expect("auto is always there");
+    let Signed { keys, entries } = signed(4, 64);
+    let handles = handles(&verifier, &keys);
+    let verify = |key: KeyHandle, entry: &(usize, [u8; 40], SignatureBytes), times: usize| {
+        for _ in 0..times {
+            let item = Item {
+                key,
+                message: &entry.1,
+                signature: &entry.2,
+            };
+            let _ = verifier.verify_one(&item);
+        }
+    };
+    for entry in &entries {
+        verify(handles[entry.0], entry, 4);
+    }
+    let established = verifier.maintain(100);
+    assert!(established.built > 0 && established.evicted == 0, "{established:?}");
+    let mut evicted = 0;
+    for number in 0..400_u32 {
+        let mut seed = [77; 32];
+        seed[..4].copy_from_slice(&number.to_le_bytes());
+        let stranger = verifier.register(&SecretKey::from_seed(seed).public());
+        // Refused signatures count as uses too: an attacker needs no good ones.
+        verify(stranger, &entries[0], 3);
+        evicted += verifier.maintain(3).evicted;
+    }
+    assert_eq!(evicted, 0, "three uses are not twice sixty");
+    // Who is really used more gets a place after all.
+    let newcomer = verifier.register(&SecretKey::from_seed([78; 32]).public());
+    verify(newcomer, &entries[0], 256);
+    let taken: usize = (0..4).map(|_| verifier.maintain(3).evicted).sum();
+    assert_eq!(taken, 1);
+}
+
+#[test]
 fn equal_keys_share_a_handle_and_others_do_not() {
     let verifier = Verifier::new(VerifierConfig::default()).expect("auto is always there");
     let keys: Vec<SecretKey> = (0..50).map(|seed| SecretKey::from_seed([seed; 32])).collect();

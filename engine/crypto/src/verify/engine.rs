@@ -12,6 +12,9 @@ pub(super) trait Engine: Sized + Send + Sync {
     type Hot: Send + Sync;
     /// The table of a key that is used now and then.
     type Warm: Send + Sync;
+    /// The most items that one task judges: many share one inversion, few let the cores finish together and hold the lock
+    /// for about a millisecond at most.
+    const CHUNK_MAX: usize;
 
     /// What is to be kept of a key.
     fn key(&self, key: &PublicKey) -> Self::Key;

@@ -5,8 +5,10 @@
 //! why nothing here can deadlock, not even when a rayon worker that waits for its half of a batch steals the maintenance
 //! task. Tables are built outside the lock and published by moving a box behind it.
 
+use core::cmp::Reverse;
 use core::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, TryLockError};
+use std::collections::VecDeque;
+use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, TryLockError};
 
 use rayon::iter::{IndexedParallelIterator, ParallelIterator};
 use rayon::slice::{ParallelSlice, ParallelSliceMut};
@@ -20,8 +22,8 @@ use crate::keys::PublicKey;
 pub(super) struct Pool<E: Engine> {
     engine: E,
     store: RwLock<Store<E>>,
-    /// Keys that earned a table since the last maintenance, at most [`CANDIDATES`].
-    candidates: Mutex<Vec<u32>>,
+    /// Keys that earned a table and have not been looked at since, at most [`CANDIDATES`], the newest at the back.
+    candidates: Mutex<VecDeque<u32>>,
     /// Held by the one maintenance that may run.
     maintenance: Mutex<()>,
     /// Uses are counted in epochs; only maintenance turns the page.
@@ -30,13 +32,17 @@ pub(super) struct Pool<E: Engine> {
     verified: AtomicUsize,
 }
 
-/// Bounds of the items that one task judges: many share one inversion, few let the cores finish together.
+/// The fewest items that are worth a task; [`Engine::CHUNK_MAX`] is the most.
 const CHUNK_MIN: usize = 64;
-const CHUNK_MAX: usize = 512;
 /// Tasks per thread that a batch is cut into.
 const TASKS: usize = 4;
-/// Candidates that are remembered; what comes beyond them comes again when it has earned more.
+/// Candidates that are remembered. The oldest make room: they come again when they have earned more.
 const CANDIDATES: usize = 1 << 16;
+/// Candidates that one maintenance looks at for each table it may build: it is called so often that its work must not grow
+/// with the number of keys that wait.
+const LOOKED_AT: usize = 16;
+/// Candidates that are looked at under one read lock.
+const LOCKED_FOR: usize = 64;
 /// The shortest epoch, in verifications.
 const EPOCH_MIN: usize = 1 << 16;
 /// Tables that are built before they are published together.
@@ -73,7 +79,7 @@ impl<E: Engine> Pool<E> {
             .len()
             .div_ceil(tasks)
             .next_multiple_of(16)
-            .clamp(CHUNK_MIN, CHUNK_MAX);
+            .clamp(CHUNK_MIN, E::CHUNK_MAX);
         items
             .par_chunks(chunk)
             .zip(verdicts.par_chunks_mut(chunk))
@@ -89,9 +95,10 @@ impl<E: Engine> Pool<E> {
         }
         self.verified.fetch_add(items.len(), Ordering::Relaxed);
         if !risen.is_empty() {
-            let mut candidates = self.candidates.lock().unwrap_or_else(PoisonError::into_inner);
-            let room = CANDIDATES.saturating_sub(candidates.len());
-            candidates.extend(risen.into_iter().take(room));
+            let mut candidates = self.candidates();
+            candidates.extend(risen);
+            let surplus = candidates.len().saturating_sub(CANDIDATES);
+            candidates.drain(..surplus);
         }
     }
 
@@ -148,20 +155,54 @@ impl<E: Engine> Pool<E> {
         next
     }
 
-    /// The most used candidates, at most `budget`; the others stay candidates.
+    /// The most used of the newest candidates, at most `budget`. Those that find no room are forgotten until they have
+    /// earned more; those beyond the budget stay candidates, behind all newer ones.
     fn promotions(&self, budget: usize, epoch: u8) -> Vec<Promotion> {
-        let mut keys = core::mem::take(&mut *self.candidates.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut wishes = self.wishes(budget, epoch);
+        wishes.sort_unstable_by_key(|(uses, key)| (Reverse(*uses), *key));
+        let (mut promotions, mut refused, mut looked_at) = (Vec::new(), 0, 0);
+        for (uses, key) in &wishes {
+            if promotions.len() >= budget || refused >= budget {
+                break;
+            }
+            looked_at += 1;
+            match self.read().promotion(*key, *uses, epoch) {
+                Some(promotion) => promotions.push(promotion),
+                // The others were used less.
+                None => refused += 1,
+            }
+        }
+        let mut candidates = self.candidates();
+        for (_, key) in &wishes[looked_at..] {
+            candidates.push_front(*key);
+        }
+        candidates.truncate(CANDIDATES);
+        promotions
+    }
+
+    /// Takes the newest candidates, and gives those that still deserve a table, with their uses.
+    fn wishes(&self, budget: usize, epoch: u8) -> Vec<(u32, u32)> {
+        let mut keys: Vec<u32> = {
+            let mut candidates = self.candidates();
+            let count = candidates.len().min(budget.saturating_mul(LOOKED_AT));
+            let first = candidates.len() - count;
+            candidates.drain(first..).collect()
+        };
         keys.sort_unstable();
         keys.dedup();
-        let mut promotions: Vec<Promotion> = {
+        let mut wishes = Vec::with_capacity(keys.len());
+        for keys in keys.chunks(LOCKED_FOR) {
             let store = self.read();
-            keys.into_iter().filter_map(|key| store.promotion(key, epoch)).collect()
-        };
-        promotions.sort_unstable_by_key(|promotion| (core::cmp::Reverse(promotion.uses), promotion.key));
-        let rest = promotions.split_off(budget.min(promotions.len()));
-        let mut candidates = self.candidates.lock().unwrap_or_else(PoisonError::into_inner);
-        candidates.extend(rest.into_iter().map(|promotion| promotion.key));
-        promotions
+            wishes.extend(
+                keys.iter()
+                    .filter_map(|key| store.wish(*key, epoch).map(|uses| (uses, *key))),
+            );
+        }
+        wishes
+    }
+
+    fn candidates(&self) -> MutexGuard<'_, VecDeque<u32>> {
+        self.candidates.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Builds tables without the lock, then publishes them behind it.

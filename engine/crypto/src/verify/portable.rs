@@ -152,6 +152,7 @@ impl Engine for Portable {
     type Key = VerifyingKey;
     type Hot = KeyTable;
     type Warm = Never;
+    const CHUNK_MAX: usize = 64;
 
     fn key(&self, key: &PublicKey) -> VerifyingKey {
         *key.verifying_key()

@@ -142,15 +142,25 @@ impl<E: Engine> Store<E> {
         uses >= least && uses.is_power_of_two()
     }
 
-    /// The table that a candidate deserves, if there would be room for it.
-    pub(super) fn promotion(&self, key: u32, epoch: u8) -> Option<Promotion> {
+    /// The uses of a candidate, if there is a better table than it has.
+    pub(super) fn wish(&self, key: u32, epoch: u8) -> Option<u32> {
+        let Standing { place, uses } = &self.standings[key as usize];
+        let uses = uses.at(epoch);
+        let least = match place {
+            Place::Cold => WARM_USES,
+            Place::Warm(_) => HOT_USES,
+            Place::Hot(_) => return None,
+        };
+        (uses >= least).then_some(uses)
+    }
+
+    /// The table that a candidate is to get, if there is room for it.
+    pub(super) fn promotion(&self, key: u32, uses: u32, epoch: u8) -> Option<Promotion> {
         let uses_of = |key: u32| self.standings[key as usize].uses.at(epoch);
-        let uses = uses_of(key);
-        let place = self.standings[key as usize].place;
-        let cold = place == Place::Cold;
-        if uses >= HOT_USES && !matches!(place, Place::Hot(_)) && self.hot.has_room(uses, uses_of) {
+        let cold = self.standings[key as usize].place == Place::Cold;
+        if uses >= HOT_USES && self.hot.has_room(uses, uses_of) {
             Some(Promotion { key, uses, hot: true })
-        } else if uses >= WARM_USES && cold && self.warm.has_room(uses, uses_of) {
+        } else if cold && self.warm.has_room(uses, uses_of) {
             Some(Promotion { key, uses, hot: false })
         } else {
             None

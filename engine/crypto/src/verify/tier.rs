@@ -4,7 +4,7 @@
 //! four), kept in one word and aged when it is looked at. A key takes the place of another only if it was used at least
 //! twice as much in the same time: a flood of new keys, each used once or twice, evicts nothing that is hot.
 
-use core::sync::atomic::{AtomicU32, Ordering};
+use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 /// How often a key was used lately. Written by several threads without care for a lost count: verdicts do not depend on it.
 #[derive(Debug, Default)]
@@ -17,16 +17,27 @@ const COUNT_MAX: u32 = (1 << COUNT_BITS) - 1;
 impl Uses {
     /// The count as it stands in `epoch`.
     pub(super) fn at(&self, epoch: u8) -> u32 {
-        let word = self.0.load(Ordering::Relaxed);
-        let age = u32::from(epoch.wrapping_sub((word >> COUNT_BITS) as u8));
-        (word & COUNT_MAX).checked_shr(age).unwrap_or(0)
+        self.seen_from(epoch).1
     }
 
     /// One more; the new count.
     pub(super) fn touch(&self, epoch: u8) -> u32 {
-        let count = COUNT_MAX.min(self.at(epoch) + 1);
+        let (epoch, count) = self.seen_from(epoch);
+        let count = COUNT_MAX.min(count + 1);
         self.0.store(u32::from(epoch) << COUNT_BITS | count, Ordering::Relaxed);
         count
+    }
+
+    /// The epoch and count of this key for a thread that takes `epoch` for the present one. A chunk that began before the
+    /// page was turned meets keys of the epoch after its own: those stay in theirs. (A key that nobody touched for 255
+    /// epochs is taken for one of those and keeps what it had: at worst a table that is not missed.)
+    fn seen_from(&self, epoch: u8) -> (u8, u32) {
+        let word = self.0.load(Ordering::Relaxed);
+        let changed = (word >> COUNT_BITS) as u8;
+        match epoch.wrapping_sub(changed) {
+            u8::MAX => (changed, word & COUNT_MAX),
+            age => (epoch, (word & COUNT_MAX).checked_shr(age.into()).unwrap_or(0)),
+        }
     }
 }
 
@@ -46,7 +57,9 @@ pub(super) struct Tier<T> {
     entries: Vec<Option<Entry<T>>>,
     free: Vec<u32>,
     capacity: usize,
-    hand: usize,
+    /// Where the clock looks next. It goes on whenever it found nothing, so that tables which are used much hide none
+    /// that are not.
+    hand: AtomicUsize,
 }
 
 /// Places that the clock looks at before it gives up.
@@ -63,7 +76,7 @@ impl<T> Tier<T> {
             entries: Vec::new(),
             free: Vec::new(),
             capacity,
-            hand: 0,
+            hand: AtomicUsize::new(0),
         }
     }
 
@@ -92,7 +105,7 @@ impl<T> Tier<T> {
         &entry.table
     }
 
-    /// True if [`Tier::place`] would find a place for a key with so many uses.
+    /// True if [`Tier::place`] would find a place for a key with so many uses, as far as the clock looks now.
     pub(super) fn has_room(&self, uses: u32, uses_of: impl Fn(u32) -> u32) -> bool {
         self.len() < self.capacity || self.victim(uses, uses_of).is_some()
     }
@@ -116,9 +129,8 @@ impl<T> Tier<T> {
             let slot = u32::try_from(self.entries.len() - 1).expect("the capacity is below 2^32");
             return Some((Slot(slot), None));
         }
-        let victim = self.victim(uses, uses_of);
-        self.hand = (self.hand + LOOKS) % self.capacity.max(1);
-        let slot = victim?;
+        let slot = self.victim(uses, uses_of)?;
+        self.turn();
         let old = core::mem::replace(&mut self.entries[slot], entry).map(|entry| entry.owner);
         Some((Slot(u32::try_from(slot).expect("the capacity is below 2^32")), old))
     }
@@ -126,12 +138,23 @@ impl<T> Tier<T> {
     /// The least used of the next few places, if its key was used at most half of `uses`.
     fn victim(&self, uses: u32, uses_of: impl Fn(u32) -> u32) -> Option<usize> {
         let count = self.entries.len();
-        (0..LOOKS.min(count))
-            .map(|look| (self.hand + look) % count)
+        let hand = self.hand.load(Ordering::Relaxed);
+        let found = (0..LOOKS.min(count))
+            .map(|look| (hand + look) % count)
             .filter_map(|slot| self.entries[slot].as_ref().map(|entry| (uses_of(entry.owner), slot)))
             .min()
             .filter(|(theirs, _)| *theirs <= uses / 2)
-            .map(|(_, slot)| slot)
+            .map(|(_, slot)| slot);
+        if found.is_none() {
+            self.turn();
+        }
+        found
+    }
+
+    /// Moves the clock's hand.
+    fn turn(&self) {
+        let next = (self.hand.load(Ordering::Relaxed) + LOOKS) % self.capacity.max(1);
+        self.hand.store(next, Ordering::Relaxed);
     }
 
     /// Gives a place back.
@@ -154,6 +177,31 @@ mod tests {
         assert_eq!((uses.at(250), uses.at(251), uses.at(253), uses.at(254)), (8, 4, 1, 0));
         assert_eq!(uses.touch(251), 5);
         assert_eq!(uses.at(251_u8.wrapping_add(40)), 0);
+    }
+
+    #[test]
+    fn a_thread_that_is_an_epoch_behind_takes_nothing_away() {
+        let uses = Uses::default();
+        (0..8).for_each(|_| {
+            uses.touch(4);
+        });
+        assert_eq!((uses.at(3), uses.touch(3), uses.at(4)), (8, 9, 9));
+        assert_eq!(uses.at(2), 0, "two epochs behind is 254 ahead");
+    }
+
+    #[test]
+    fn tables_that_are_used_much_hide_none_that_are_not() {
+        // The clock first meets keys that are used much, as many as it looks at twice.
+        let uses_of = |key: u32| if key < 32 { 1000 } else { 1 };
+        let mut tier = Tier::<[u8; 10]>::new(10 * 48);
+        for key in 0..48 {
+            tier.place(key, Box::new([0; 10]), uses_of(key), uses_of)
+                .expect("there is room");
+        }
+        let tries = (1..=3).find(|_| tier.has_room(50, uses_of));
+        assert_eq!(tries, Some(3), "the third look is at places of keys used once");
+        let placed = tier.place(48, Box::new([1; 10]), 50, uses_of);
+        assert!(matches!(placed, Some((_, Some(32..)))), "{placed:?}");
     }
 
     #[test]

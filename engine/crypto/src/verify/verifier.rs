@@ -99,7 +99,8 @@ impl Verifier {
     /// current rayon pool; a few dozen items on the calling thread.
     ///
     /// # Panics
-    /// If the slices differ in length, or an item's handle is none of this verifier's.
+    /// If the slices differ in length, or a handle was never given out here. (A handle of another verifier may name a key
+    /// of this one: keep one verifier's handles with it.)
     pub fn verify_batch(&self, items: &[Item<'_>], verdicts: &mut [Verdict]) {
         assert_eq!(items.len(), verdicts.len(), "one verdict per item");
         on_path!(self, pool => pool.verify_batch(items, verdicts));
@@ -108,7 +109,7 @@ impl Verifier {
     /// The verdict on one signature, on the calling thread.
     ///
     /// # Panics
-    /// If the item's handle is none of this verifier's.
+    /// If the handle was never given out here.
     #[must_use]
     pub fn verify_one(&self, item: &Item<'_>) -> Verdict {
         let mut verdict = [Verdict::Invalid];
@@ -116,8 +117,8 @@ impl Verifier {
         verdict[0]
     }
 
-    /// Builds at most `budget` tables for the keys that were used most, giving up others if the memory budget demands
-    /// it. May run at any time beside the other methods, on any thread; a call during another one does nothing.
+    /// Builds at most `budget` tables for the keys that were used most of late, giving up others if the memory budget
+    /// demands it. Its work is bounded by `budget`, not by the number of keys. May run at any time beside the other methods, on any thread; a call during another one does nothing.
     pub fn maintain(&self, budget: usize) -> Maintenance {
         on_path!(self, pool => pool.maintain(budget))
     }

@@ -68,6 +68,7 @@ impl Engine for Lanes8 {
     type Key = KeyPoint;
     type Hot = HotTable;
     type Warm = WarmTable;
+    const CHUNK_MAX: usize = 512;
 
     fn key(&self, key: &PublicKey) -> KeyPoint {
         let bytes = *key.bytes().as_bytes();
