@@ -5,11 +5,15 @@
     reason = "how much is tested is the caller's, by an environment variable"
 )]
 
+#[allow(dead_code, reason = "each test program uses a part")]
+mod paths;
+
 use tidegate_crypto::keys::SecretKey;
-use tidegate_crypto::verify::{Backend, Item, KeyHandle, Verdict, Verifier, VerifierConfig};
+use tidegate_crypto::verify::{Backend, Item, KeyHandle, Verdict, Verifier};
 use tidegate_types::SignatureBytes;
 
-const BACKENDS: [Backend; 4] = [Backend::Auto, Backend::Avx512, Backend::Avx2, Backend::Portable];
+/// Room for every table.
+const BUDGET: usize = 256 << 20;
 
 /// Signed messages under a few keys, in an order that mixes them.
 struct Signed {
@@ -34,21 +38,11 @@ fn handles(verifier: &Verifier, keys: &[SecretKey]) -> Vec<KeyHandle> {
     keys.iter().map(|key| verifier.register(&key.public())).collect()
 }
 
-fn verifiers() -> impl Iterator<Item = Verifier> {
-    BACKENDS.into_iter().filter_map(|backend| {
-        Verifier::new(VerifierConfig {
-            backend,
-            ..VerifierConfig::default()
-        })
-        .ok()
-    })
-}
-
 #[test]
 fn a_signature_corrupted_at_any_index_changes_that_verdict_alone() {
     const COUNT: usize = 100;
     let Signed { keys, entries } = signed(5, 100);
-    for verifier in verifiers() {
+    for verifier in paths::verifiers(BUDGET) {
         let handles = handles(&verifier, &keys);
         for bad in 0..COUNT {
             let mut signatures: Vec<SignatureBytes> = entries.iter().map(|entry| entry.2).collect();
@@ -87,7 +81,7 @@ fn a_large_batch_bent_at_one_index_changes_that_verdict_alone() {
         61
     };
     let Signed { keys, mut entries } = signed(100, 4096);
-    let verifier = Verifier::new(VerifierConfig::default()).expect("auto is always there");
+    let verifier = paths::verifier(BUDGET);
     let handles = handles(&verifier, &keys);
     for bad in (0..COUNT).step_by(step) {
         entries[bad].1[bad % 40] ^= 0x10;
@@ -113,11 +107,7 @@ fn a_large_batch_bent_at_one_index_changes_that_verdict_alone() {
 #[test]
 fn maintenance_beside_batches_and_registration_changes_no_verdict() {
     let Signed { keys, entries } = signed(20, 600);
-    let verifier = Verifier::new(VerifierConfig {
-        memory_budget_bytes: 200 << 10,
-        ..VerifierConfig::default()
-    })
-    .expect("auto is always there");
+    let verifier = paths::verifier(200 << 10);
     let handles = handles(&verifier, &keys);
     let items: Vec<Item<'_>> = entries
         .iter()
@@ -148,11 +138,7 @@ fn maintenance_beside_batches_and_registration_changes_no_verdict() {
 #[test]
 fn a_key_that_lost_its_table_is_judged_as_before() {
     // Room for one small table of 1.5 KiB and for no large one.
-    let verifier = Verifier::new(VerifierConfig {
-        memory_budget_bytes: 3100,
-        ..VerifierConfig::default()
-    })
-    .expect("auto is always there");
+    let verifier = paths::verifier(3100);
     let Signed { keys, entries } = signed(2, 64);
     let handles = handles(&verifier, &keys);
     let use_key = |key: usize, times: usize| {
@@ -192,11 +178,7 @@ fn a_key_that_lost_its_table_is_judged_as_before() {
 #[test]
 fn a_flood_of_new_keys_takes_no_table_from_keys_in_use() {
     // Room for four large tables of 24 KiB and 64 small ones; for two large ones where dalek's points make them larger.
-    let verifier = Verifier::new(VerifierConfig {
-        memory_budget_bytes: 192 << 10,
-        ..VerifierConfig::default()
-    })
-    .expect("auto is always there");
+    let verifier = paths::verifier(192 << 10);
     let Signed { keys, entries } = signed(4, 64);
     let handles = handles(&verifier, &keys);
     let verify = |key: KeyHandle, entry: &(usize, [u8; 40], SignatureBytes), times: usize| {
@@ -233,7 +215,7 @@ fn a_flood_of_new_keys_takes_no_table_from_keys_in_use() {
 
 #[test]
 fn equal_keys_share_a_handle_and_others_do_not() {
-    let verifier = Verifier::new(VerifierConfig::default()).expect("auto is always there");
+    let verifier = paths::verifier(BUDGET);
     let keys: Vec<SecretKey> = (0..50).map(|seed| SecretKey::from_seed([seed; 32])).collect();
     let first = handles(&verifier, &keys);
     assert_eq!(
@@ -246,7 +228,7 @@ fn equal_keys_share_a_handle_and_others_do_not() {
 #[test]
 fn a_signature_of_one_key_is_invalid_under_another() {
     let Signed { keys, entries } = signed(2, 1);
-    for verifier in verifiers() {
+    for verifier in paths::verifiers(BUDGET) {
         let handles = handles(&verifier, &keys);
         let (key, message, signature) = &entries[0];
         for (index, handle) in handles.iter().enumerate() {
@@ -263,7 +245,7 @@ fn a_signature_of_one_key_is_invalid_under_another() {
 #[test]
 fn batches_of_every_small_length_are_judged() {
     let Signed { keys, entries } = signed(3, 80);
-    for verifier in verifiers() {
+    for verifier in paths::verifiers(BUDGET) {
         let handles = handles(&verifier, &keys);
         let items: Vec<Item<'_>> = entries
             .iter()
@@ -287,7 +269,7 @@ fn batches_of_every_small_length_are_judged() {
 
 #[test]
 fn backend_words_read_back_and_others_are_refused() {
-    for backend in BACKENDS {
+    for backend in [Backend::Auto, Backend::Avx512, Backend::Avx2, Backend::Portable] {
         assert_eq!(backend.name().parse(), Ok(backend));
     }
     assert!("AVX512".parse::<Backend>().is_err());

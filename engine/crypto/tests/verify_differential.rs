@@ -15,6 +15,8 @@
 )]
 
 mod differential;
+#[allow(dead_code, reason = "each test program uses a part")]
+mod paths;
 mod reference;
 
 use std::collections::BTreeMap;
@@ -53,7 +55,9 @@ fn judges(keys: &[Signer]) -> Vec<Judge> {
         (Backend::Portable, 64 << 20, "portable", PORTABLE),
         (Backend::Portable, 0, "portable, cold", PORTABLE),
     ];
+    // Under `TIDEGATE_CPU` all of them take that path.
     all.into_iter()
+        .map(|(backend, budget, name, share)| (paths::forced().unwrap_or(backend), budget, name, share))
         .filter_map(|(backend, memory_budget_bytes, name, share)| {
             let verifier = Verifier::new(VerifierConfig {
                 backend,

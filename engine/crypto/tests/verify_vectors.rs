@@ -1,9 +1,12 @@
 //! Published signatures and their verdicts by rules 3 and 4: RFC 8032, Wycheproof, and the twelve of speccheck.
 
+#[allow(dead_code, reason = "each test program uses a part")]
+mod paths;
+
 use std::path::Path;
 
 use tidegate_crypto::keys::{KeyError, PublicKey, SecretKey};
-use tidegate_crypto::verify::{Backend, Item, Verdict, Verifier, VerifierConfig, verify};
+use tidegate_crypto::verify::{Item, Verdict, verify};
 use tidegate_types::{KeyBytes, SignatureBytes};
 
 /// Rule 3, then rule 4 by every path that this processor has; the paths must agree.
@@ -11,13 +14,8 @@ fn judge(key: [u8; 32], message: &[u8], signature: [u8; 64]) -> Result<Verdict, 
     let key = PublicKey::register(KeyBytes::from_bytes(key))?;
     let signature = SignatureBytes::from_bytes(signature);
     let verdict = verify(&key, message, &signature);
-    for backend in [Backend::Auto, Backend::Avx512, Backend::Avx2, Backend::Portable] {
-        let Ok(verifier) = Verifier::new(VerifierConfig {
-            backend,
-            ..VerifierConfig::default()
-        }) else {
-            continue;
-        };
+    for verifier in paths::verifiers(1 << 20) {
+        let backend = verifier.backend();
         let item = Item {
             key: verifier.register(&key),
             message,

@@ -43,7 +43,7 @@ pub fn seeds(target: Target) -> Vec<Vec<u8>> {
             .encode()
         });
         match target.form {
-            Form::Plain => vec![Vec::new()],
+            Form::Plain | Form::Signature => vec![Vec::new()],
             Form::Message => headers.map(|header| header.to_vec()).collect(),
             Form::Stream => headers.map(|header| [&[4], &header[..]].concat()).collect(),
         }

@@ -1,8 +1,9 @@
-//! One function per decoder.
+//! One function per decoder, and one for the verdict on a signature.
 //!
 //! Each returns whether the bytes were accepted, and panics if the value's encoding is not those very bytes: a second
 //! encoding of one value would let a third party alter what was signed.
 
+pub use crate::signatures::judge_signature;
 use tidegate_batch as batch;
 use tidegate_channel as channel;
 use tidegate_ledger as ledger;
@@ -12,7 +13,7 @@ use tidegate_wire::{
     frame::{HEADER_LEN, Header, MAX_BODY, MessageReader},
 };
 
-/// A decoder under test.
+/// A function under test.
 #[derive(Clone, Copy, Debug)]
 pub struct Target {
     /// The name of its function.
@@ -32,11 +33,34 @@ pub enum Form {
     Message,
     /// A byte that chooses how the stream is cut, and the stream.
     Stream,
+    /// A signature to make and to change.
+    Signature,
+}
+
+impl Form {
+    /// What a target may ask for beside what its input's length allows, in bytes.
+    #[must_use]
+    pub const fn bytes_free(self) -> usize {
+        match self {
+            Self::Plain | Self::Message | Self::Stream => 16 << 10,
+            // Batches on every path: points of cold keys are combined for one use.
+            Self::Signature => 1 << 20,
+        }
+    }
+
+    /// How many times as long an input takes as a decoder's.
+    #[must_use]
+    pub const fn dearness(self) -> u64 {
+        match self {
+            Self::Plain | Self::Message | Self::Stream => 1,
+            Self::Signature => 20,
+        }
+    }
 }
 
 macro_rules! targets {
     ($($form:ident $function:ident),* $(,)?) => {
-        /// Every decoder.
+        /// Every one of them.
         pub const ALL: &[Target] =
             &[$(Target { name: stringify!($function), form: Form::$form, run: $function }),*];
     };
@@ -62,6 +86,7 @@ targets! {
     Stream decode_stream,
     Message decode_to_hub,
     Message decode_to_client,
+    Signature judge_signature,
 }
 
 /// Decodes a value of fixed width and holds its encoding against the bytes.

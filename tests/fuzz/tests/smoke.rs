@@ -18,13 +18,12 @@ use tidegate_test_fuzz::{
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// Inputs of each target when no time is given.
+/// Inputs of each decoder when no time is given.
 const INPUTS: u64 = 20_000;
 
 /// What a target may ask for beyond its input: views are lists, and the check encodes the value again. A stream is read
 /// twice and its messages copied.
 const BYTES_PER_BYTE: usize = 64;
-const BYTES_FREE: usize = 16 << 10;
 
 fn setting<T: std::str::FromStr>(name: &str) -> Option<T> {
     let value = env::var(name).ok()?;
@@ -51,14 +50,14 @@ fn feed(target: Target, seed: u64, time: Option<Duration>) -> (u64, u64) {
     let mut corpus = corpus::seeds(target);
     let mut random = Random::new(seed);
     let (begin, mut count, mut accepted) = (Instant::now(), 0, 0);
-    while time.map_or(count < INPUTS, |time| begin.elapsed() < time) {
+    while time.map_or(count < INPUTS / target.form.dearness(), |time| begin.elapsed() < time) {
         let mut input = corpus[random.below(corpus.len())].clone();
         mutate(&mut input, &mut random);
         let outcome = panic::catch_unwind(|| run(target, &input));
         let Ok((good, bytes)) = outcome else {
             panic!("{}: seed {seed}, input {count}: {}", target.name, hex(&input));
         };
-        let limit = input.len() * BYTES_PER_BYTE + BYTES_FREE;
+        let limit = input.len() * BYTES_PER_BYTE + target.form.bytes_free();
         assert!(
             bytes <= limit,
             "{}: asked for {bytes} bytes for {}",
@@ -118,5 +117,5 @@ fn the_allocator_counts() {
         run: |data| Vec::<u8>::with_capacity(usize::from(data[0]) << 16).capacity() > 0,
     };
     assert!(run(greedy, &[0xff]).1 >= 0xff_0000);
-    assert!(run(greedy, &[0]).1 < BYTES_FREE);
+    assert!(run(greedy, &[0]).1 < greedy.form.bytes_free());
 }

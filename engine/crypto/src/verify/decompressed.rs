@@ -59,13 +59,14 @@ mod tests {
     use crate::keys::SecretKey;
 
     #[test]
+    #[cfg_attr(miri, ignore = "hundreds of keys take hours")]
     fn keys_that_share_a_place_push_each_other_out_and_stay_themselves() {
         let all = Decompressed::new();
-        // As many keys as two of them must share a place.
-        let keys: Vec<VerifyingKey> = (0..=PLACES)
+        // Enough for some to share a place, as people share birthdays.
+        let keys: Vec<VerifyingKey> = (0..300_u32)
             .map(|number| {
                 let mut seed = [9; 32];
-                seed[..8].copy_from_slice(&number.to_le_bytes());
+                seed[..4].copy_from_slice(&number.to_le_bytes());
                 *SecretKey::from_seed(seed).public().verifying_key()
             })
             .collect();
