@@ -77,7 +77,11 @@ pub(crate) struct ChannelRecord {
     pub(crate) page: Link,
     pub(crate) leaf_oldest: Link,
     pub(crate) leaf_newest: Link,
+    /// The oldest leaf that is not acknowledged: what an ack changes begins here, not 64 leaves back.
+    pub(crate) leaf_unacked: Link,
     pub(crate) leaf_count: u32,
+    /// 1 if a late ack has passed leaves whose credits may still wait; then those before `leaf_unacked` count too.
+    pub(crate) late: u32,
     pub(crate) unfirm_count: u32,
     pub(crate) answer_oldest: Link,
     pub(crate) answer_newest: Link,
@@ -205,7 +209,7 @@ pub(crate) const FIRM: u32 = 1;
 pub(crate) const VOID: u32 = 2;
 
 /// How many closed payments one page remembers.
-pub(crate) const ANSWERS_PER_PAGE: usize = 15;
+pub(crate) const ANSWERS_PER_PAGE: usize = 14;
 
 /// One closed payment.
 #[derive(Clone, Copy, Debug, Default, Pod, Zeroable)]
@@ -223,11 +227,13 @@ pub(crate) struct ClosedPayment {
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
 #[repr(C)]
 pub(crate) struct AnswerRecord {
-    pub(crate) payments: [ClosedPayment; ANSWERS_PER_PAGE],
-    pub(crate) first: u32,
-    pub(crate) end: u32,
+    /// The first four bytes of each payment id, so that a new id is told apart by one line of memory a page.
+    pub(crate) prints: [u32; ANSWERS_PER_PAGE],
+    pub(crate) first: u8,
+    pub(crate) end: u8,
+    pub(crate) reserved: [u8; 2],
     pub(crate) next: Link,
-    pub(crate) reserved: [u32; 5],
+    pub(crate) payments: [ClosedPayment; ANSWERS_PER_PAGE],
 }
 
 macro_rules! linked {

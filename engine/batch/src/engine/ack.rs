@@ -54,7 +54,7 @@ impl<S: Slots> Engine<S> {
         self.touch(slot);
         let in_time = self.in_time(newest);
         let (mut sum, mut count) = (0, 0);
-        let mut link = self.record(slot).leaf_oldest;
+        let mut link = self.record(slot).first_waiting();
         while link != 0 && self.store.leaves.at(link).h <= counter {
             if in_time {
                 let (s, c) = self.firm_leaf(link);
@@ -65,6 +65,8 @@ impl<S: Slots> Engine<S> {
         }
         let record = self.record_mut(slot);
         record.acked_h = counter;
+        record.leaf_unacked = link;
+        record.late = u32::from(!in_time);
         record.firm += sum;
         record.unfirm -= sum;
         record.unfirm_count -= count;
@@ -112,7 +114,15 @@ impl<S: Slots> Engine<S> {
         if counter > record.h || record.h - counter >= super::UNACKED_MAX {
             return None;
         }
-        let mut link = record.leaf_oldest;
+        let unacked = record.leaf_unacked;
+        // Nearly always one that waits for its ack, mostly the newest.
+        let mut link = if counter == record.h {
+            record.leaf_newest
+        } else if unacked != 0 && self.store.leaves.at(unacked).h <= counter {
+            unacked
+        } else {
+            record.leaf_oldest
+        };
         while link != 0 {
             let found = self.store.leaves.at(link);
             if found.h == counter {

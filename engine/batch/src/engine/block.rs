@@ -71,6 +71,7 @@ impl<S: Slots> Engine<S> {
         let record = self.record_mut(slot);
         record.status = SETTLED;
         (record.leaf_oldest, record.leaf_newest, record.leaf_count) = (0, 0, 0);
+        (record.leaf_unacked, record.late) = (0, 0);
         (record.answer_oldest, record.answer_newest) = (0, 0);
         self.opened_or_settled.push(slot);
     }

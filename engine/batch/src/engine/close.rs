@@ -4,6 +4,7 @@
 use tidegate_channel::{FinalTerms, RefuseReason, client_balance, hub_balance};
 use tidegate_types::{ClientCounter, OutPoint, Txid};
 
+use super::pay::print_of;
 use super::{ANSWERS_KEPT, Engine};
 use crate::executed::Answer;
 use crate::input::CloseInput;
@@ -60,6 +61,7 @@ impl<S: Slots> Engine<S> {
             let page = self.store.answers.at_mut(newest);
             if (page.end as usize) < ANSWERS_PER_PAGE {
                 page.payments[page.end as usize] = payment;
+                page.prints[page.end as usize] = print_of(&payment.payment_id);
                 page.end += 1;
                 return;
             }
@@ -69,6 +71,7 @@ impl<S: Slots> Engine<S> {
             ..bytemuck::Zeroable::zeroed()
         };
         page.payments[0] = payment;
+        page.prints[0] = print_of(&payment.payment_id);
         let mut allocation = self.store.meta().answers;
         let link = self.store.answers.take(&mut allocation, page);
         self.store.meta_mut().answers = allocation;

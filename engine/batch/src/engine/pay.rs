@@ -281,18 +281,12 @@ fn known_counter<T>(state: &ClientState, digest: &Digest, record: &ChannelRecord
     }
 }
 
+/// A mix of all 72 bytes in six. No hash: see [`judge`].
 fn content(payee_channel: &[u8; 32], amount: u64, hash: &[u8; 32]) -> [u8; 6] {
-    let mut mixed = [0_u8; 6];
-    for (i, byte) in payee_channel
-        .iter()
-        .chain(hash)
-        .chain(&amount.to_le_bytes())
-        .enumerate()
-    {
-        let at = i % mixed.len();
-        mixed[at] = mixed[at].rotate_left(3) ^ byte;
-    }
-    mixed
+    let words = payee_channel.as_chunks::<8>().0.iter().chain(hash.as_chunks::<8>().0);
+    let mixed = words.fold(amount, |mixed, word| mixed.rotate_left(11) ^ u64::from_le_bytes(*word));
+    let [a, b, c, d, e, f, g, h] = mixed.to_le_bytes();
+    [a ^ g, b ^ h, c, d, e, f]
 }
 
 impl LockRecord {

@@ -83,6 +83,15 @@ impl Touches {
 }
 
 impl ChannelRecord {
+    /// No leaf before this one holds a credit that waits.
+    pub(crate) const fn first_waiting(&self) -> Link {
+        if self.late == 0 {
+            self.leaf_unacked
+        } else {
+            self.leaf_oldest
+        }
+    }
+
     pub(crate) fn sums(&self) -> HalfSums {
         HalfSums {
             firm_credit: amount(self.firm),
@@ -128,7 +137,7 @@ impl<S: Slots> Engine<S> {
             return false;
         }
         let mut voided = (0_u64, 0_u32);
-        let mut link = self.record(slot).leaf_oldest;
+        let mut link = self.record(slot).first_waiting();
         while link != 0 {
             let leaf = *self.store.leaves.at(link);
             if leaf.body != 0 {
@@ -195,7 +204,12 @@ impl<S: Slots> Engine<S> {
     /// The lowest expiry anew from the credits that wait.
     pub(crate) fn refresh_expiry(&mut self, slot: u32) {
         let mut lowest = None;
-        let mut link = self.record(slot).leaf_oldest;
+        let record = self.record(slot);
+        let mut link = if record.unfirm_count == 0 {
+            0
+        } else {
+            record.first_waiting()
+        };
         while link != 0 {
             let leaf = self.store.leaves.at(link);
             if leaf.body != 0 {

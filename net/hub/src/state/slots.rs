@@ -14,6 +14,8 @@ pub struct RegionSlots {
     region: Region,
     record_bytes: usize,
     per_chunk: usize,
+    /// ⌊2⁴⁸ ⁄ `per_chunk`⌋ + 1: a multiplication for a division. Exact while index × per_chunk < 2⁴⁸.
+    reciprocal: u64,
     len: usize,
 }
 
@@ -25,6 +27,7 @@ impl RegionSlots {
             region,
             record_bytes: table.slot_bytes,
             per_chunk,
+            reciprocal: (1 << 48) / per_chunk as u64 + 1,
             len,
         }
     }
@@ -34,8 +37,12 @@ impl RegionSlots {
         &mut self.region
     }
 
-    const fn offset(&self, index: usize) -> usize {
-        index % self.per_chunk * self.record_bytes
+    /// The chunk of a record, and where it begins there.
+    #[inline]
+    fn place(&self, index: usize) -> (usize, usize) {
+        let chunk = usize::try_from((index as u128 * u128::from(self.reciprocal)) >> 48)
+            .expect("a quotient is not above what was divided");
+        (chunk, (index - chunk * self.per_chunk) * self.record_bytes)
     }
 }
 
@@ -45,14 +52,14 @@ impl Slots for RegionSlots {
     }
 
     fn slot(&self, index: usize) -> &[u8] {
-        let offset = self.offset(index);
-        &self.region.slot(index / self.per_chunk)[offset..offset + self.record_bytes]
+        let (chunk, offset) = self.place(index);
+        &self.region.slot(chunk)[offset..offset + self.record_bytes]
     }
 
     fn slot_mut(&mut self, index: usize) -> &mut [u8] {
-        let offset = self.offset(index);
+        let (chunk, offset) = self.place(index);
         let end = offset + self.record_bytes;
-        &mut self.region.slot_mut(index / self.per_chunk)[offset..end]
+        &mut self.region.slot_mut(chunk)[offset..end]
     }
 
     fn grow(&mut self, len: usize) -> Result<(), SlotsFull> {
@@ -96,4 +103,28 @@ pub(crate) fn store(regions: Vec<Region>) -> Store<RegionSlots> {
         .collect();
     let slots: [RegionSlots; TABLES.len()] = slots.try_into().expect("one region per table");
     Store::new(slots)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_records_place_is_its_quotient_and_rest() {
+        for (table, records) in TABLES.iter().zip(RECORDS_MAX) {
+            let spec = RegionSpec {
+                name: table.name,
+                slot_bytes: CHUNK_BYTES,
+                slots_max: 1,
+            };
+            let slots = RegionSlots::new(Region::new(spec).expect("one page"), *table);
+            let edges = (0..records.div_ceil(slots.per_chunk))
+                .step_by(997)
+                .map(|chunk| chunk * slots.per_chunk);
+            for index in edges.flat_map(|first| [first.saturating_sub(1), first, first + 1]) {
+                let expected = (index / slots.per_chunk, index % slots.per_chunk * table.slot_bytes);
+                assert_eq!(slots.place(index), expected, "{} {index}", table.name);
+            }
+        }
+    }
 }

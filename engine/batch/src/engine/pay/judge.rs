@@ -202,23 +202,29 @@ impl<S: Slots> Engine<S> {
         page: Option<&PageRecord>,
         lock: &Lock,
     ) -> Result<(), RefuseReason> {
+        let print = print_of(lock.payment_id.as_bytes());
         if let Some(page) = page {
-            let print = print_of(lock.payment_id.as_bytes());
-            let alike = page
+            let mut alike = page
                 .prints
                 .iter()
                 .enumerate()
-                .filter(|&(at, &p)| p == print && page.open & (1 << at) != 0);
-            for known in alike.map(|(at, _)| self.store.locks.at(page.locks[at])) {
+                .fold(0_u64, |bits, (at, &p)| bits | (u64::from(p == print) << at));
+            alike &= page.open;
+            while alike != 0 {
+                let known = self.store.locks.at(page.locks[alike.trailing_zeros() as usize]);
                 if known.payment_id == *lock.payment_id.as_bytes() {
                     return Err(duplicate(known.content() == content_of(lock)));
                 }
+                alike &= alike - 1;
             }
         }
         let mut link = record.answer_oldest;
         while link != 0 {
             let page = self.store.answers.at(link);
-            for closed in &page.payments[page.first as usize..page.end as usize] {
+            let held = page.first as usize..page.end as usize;
+            // All of a page are compared before any is looked at: the processor does that in one go.
+            let alike = page.prints.iter().fold(false, |alike, &p| alike | (p == print));
+            for closed in page.payments[held].iter().filter(|_| alike) {
                 if closed.payment_id == *lock.payment_id.as_bytes() {
                     return Err(duplicate(closed.content == content_of(lock)));
                 }

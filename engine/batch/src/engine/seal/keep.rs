@@ -74,6 +74,9 @@ impl<S: Slots> Engine<S> {
         if newest == 0 {
             record.leaf_oldest = link;
         }
+        if record.leaf_unacked == 0 {
+            record.leaf_unacked = link;
+        }
         record.leaf_newest = link;
         record.leaf_count += 1;
         record.h = private.counter.get();
@@ -95,6 +98,9 @@ impl<S: Slots> Engine<S> {
             }
             let record = self.record_mut(slot);
             record.leaf_oldest = leaf.next;
+            if record.leaf_unacked == oldest {
+                record.leaf_unacked = leaf.next;
+            }
             record.leaf_before = leaf.digest;
             record.leaf_count -= 1;
             self.store.leaves.at_mut(oldest).next = 0;
