@@ -94,6 +94,12 @@ pub enum InputError {
     /// A value does not decode.
     #[error("an input does not decode: {0}")]
     Decode(#[from] DecodeError),
+    /// A logged input names something that the state does not hold.
+    #[error("a logged input names a {what} that the state does not hold")]
+    Dangling {
+        /// What is missing.
+        what: &'static str,
+    },
     /// The operations of a state do not decode.
     #[error("{0}")]
     Operations(#[from] OperationsError),

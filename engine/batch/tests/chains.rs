@@ -108,5 +108,6 @@ proptest! {
             prop_assert_eq!(refused, idle);
             check(&rig);
         }
+        rig.replay();
     }
 }

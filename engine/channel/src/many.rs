@@ -180,7 +180,7 @@ mod tests {
                 credit_salts(&secret, all, &mut Vec::new(), out);
             });
             let locks: Vec<_> = seeds.iter().map(lock).collect();
-            each(&locks, |l| id_of(l), |all, out| lock_ids(all.iter().map(place), out));
+            each(&locks, id_of, |all, out| lock_ids(all.iter().map(place), out));
             let credits: Vec<_> = seeds.iter().map(credit).collect();
             each(&credits, Credit::entry, |all, out| credit_entries(all, out));
             let outcomes: Vec<_> = seeds.iter().map(outcome).collect();

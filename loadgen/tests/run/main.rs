@@ -113,7 +113,10 @@ const EVEN: Rate = Rate::PerSecond(1_000.0);
 /// Nothing is wrong but that, on a machine that is busy with other tests, the generator was held up, which it tells.
 #[track_caller]
 fn assert_good(result: &RunResult) {
-    let others = result.notes.iter().filter(|note| *note != "the generator limited the run");
+    let others = result
+        .notes
+        .iter()
+        .filter(|note| *note != "the generator limited the run");
     assert_eq!(others.count(), 0, "{result}");
     assert_eq!(result.valid, !result.generator.saturated, "{result}");
 }
@@ -141,7 +144,10 @@ fn one_signature_may_pay_many() {
     let result = load_profile(profile, Cheat::None, EVEN, 1_000);
     assert_good(&result);
     assert_eq!((result.sent, result.delivered, result.errors), (1_000, 1_000, 0));
-    assert!(result.audit.value_conserved && result.audit.acked_missing == 0, "{result}");
+    assert!(
+        result.audit.value_conserved && result.audit.acked_missing == 0,
+        "{result}"
+    );
 }
 
 #[test]

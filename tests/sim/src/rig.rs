@@ -227,7 +227,7 @@ impl Rig {
         let result = state.engine.execute(batch.time, &batch.inputs, &mut executed);
         result.map_err(StateError::from)?;
         let mut record = Vec::new();
-        state::append_record(&executed, &batch.inputs, &mut record);
+        state::append_record(&state.engine, &executed, &batch.inputs, &mut record);
         let after = standing(&state.engine);
         self.under_way = Some(UnderWay { batch, after });
         let failed = self.disk.has_failed();

@@ -17,7 +17,7 @@ const CLIENTS: u32 = 4;
 const CHECKPOINTS_AFTER: [u64; 3] = [4, 6, 36];
 const BATCHES: u64 = 38;
 /// Within so many sites the second failure of a trial falls, in the recovery.
-const SITES_SECOND: u64 = 40;
+const SITES_SECOND: u64 = 17;
 
 /// One way for the story to fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -18,7 +18,7 @@ const GENESIS_BLOCK: Digest = Digest::from_bytes([1; 32]);
 const MARGIN: u32 = 2;
 const CAPACITY_SAT: u64 = 1_000_000;
 /// A multiple of 4096 and small, so that segments are often begun, recycled, and removed when there are too many.
-const SEGMENT_BYTES: u64 = 16 << 10;
+const SEGMENT_BYTES: u64 = 12 << 10;
 
 struct Client {
     key: SecretKey,

@@ -128,7 +128,7 @@ fn run(mut state: HubState, plan: &Plan, payers: &mut Payers) -> Result<Driven, 
         }
         state.engine.execute(UnixMillis::new(time), &inputs, &mut executed)?;
         record.clear();
-        append_record(&executed, &inputs, &mut record);
+        append_record(&state.engine, &executed, &inputs, &mut record);
         state.log.append_sync(&[&record])?;
         let micros = begin.elapsed().as_secs_f64() * 1e6;
         let list = if beside {

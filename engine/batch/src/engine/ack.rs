@@ -110,7 +110,12 @@ impl<S: Slots> Engine<S> {
 
     /// The record of one of the channel's last 64 leaves.
     pub(super) fn find_leaf(&self, record: &ChannelRecord, leaf: LeafRef) -> Option<Link> {
-        let counter = leaf.counter.get();
+        let link = self.find_counter(record, leaf.counter.get())?;
+        (self.store.leaves.at(link).digest == *leaf.digest.as_bytes()).then_some(link)
+    }
+
+    /// As [`Engine::find_leaf`], by its counter alone.
+    pub(super) fn find_counter(&self, record: &ChannelRecord, counter: u64) -> Option<Link> {
         if counter > record.h || record.h - counter >= super::UNACKED_MAX {
             return None;
         }
@@ -126,7 +131,7 @@ impl<S: Slots> Engine<S> {
         while link != 0 {
             let found = self.store.leaves.at(link);
             if found.h == counter {
-                return (found.digest == *leaf.digest.as_bytes()).then_some(link);
+                return Some(link);
             }
             link = found.next;
         }

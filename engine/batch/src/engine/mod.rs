@@ -4,6 +4,7 @@ mod ack;
 mod block;
 mod close;
 mod entries;
+mod logged;
 mod pay;
 mod plan;
 mod seal;
@@ -43,6 +44,9 @@ pub struct Engine<S> {
     notes_changes: bool,
     plan: plan::Plan,
     judged: pay::Judged,
+    reading: logged::Reading,
+    /// How many channels there were before the newest batch.
+    channels_before: u32,
     leaf_digests: seal::LeafDigests,
 }
 
@@ -140,6 +144,8 @@ impl<S: Slots> Engine<S> {
             notes_changes: false,
             plan: plan::Plan::default(),
             judged: pay::Judged::default(),
+            reading: logged::Reading::default(),
+            channels_before: meta.channels,
             leaf_digests: seal::LeafDigests::default(),
             store,
         })
@@ -225,6 +231,7 @@ impl<S: Slots> Engine<S> {
         self.outcome_log.clear();
         out.refusals.clear();
         out.changes.clear();
+        self.channels_before = self.store.meta().channels;
         let mut plan = core::mem::take(&mut self.plan);
         plan.make(self, inputs);
         for (index, input) in inputs.iter().enumerate() {

@@ -121,8 +121,18 @@ const fn bit(slot: LockSlot) -> u64 {
 impl Plan {
     /// Plans a batch.
     pub(crate) fn make<S: Slots>(&mut self, engine: &Engine<S>, inputs: &[Input]) {
-        self.hash_inputs(engine, inputs);
-        self.link_chains(engine, inputs);
+        self.foresee(engine, inputs, |_| true);
+        self.digests.clear();
+        many::state_digests(pays(inputs).map(|(_, pay)| &pay.state), &mut self.digests);
+        for ((at, _), digest) in pays(inputs).zip(&self.digests) {
+            self.inputs[at].digest = *digest;
+        }
+    }
+
+    /// Plans what follows from the operations of the states that will be taken, not yet looking at what they say of it.
+    pub(crate) fn foresee<S: Slots>(&mut self, engine: &Engine<S>, inputs: &[Input], taken: impl Fn(usize) -> bool) {
+        self.hash_operations(engine, inputs);
+        self.link_chains(engine, inputs, taken);
         for round in 0..self.rounds.len() {
             let states = core::mem::take(&mut self.rounds[round]);
             if states.is_empty() {
@@ -133,19 +143,14 @@ impl Plan {
         }
     }
 
-    fn hash_inputs<S: Slots>(&mut self, engine: &Engine<S>, inputs: &[Input]) {
+    fn hash_operations<S: Slots>(&mut self, engine: &Engine<S>, inputs: &[Input]) {
         self.inputs.clear();
         self.inputs.resize(inputs.len(), BLANK);
-        self.digests.clear();
-        many::state_digests(pays(inputs).map(|(_, pay)| &pay.state), &mut self.digests);
-        for ((at, pay), digest) in pays(inputs).zip(&self.digests) {
-            self.inputs[at].slot = engine.channel(&pay.state.channel);
-            self.inputs[at].digest = *digest;
-        }
         self.digests.clear();
         many::operations_digests(pays(inputs).map(|(_, pay)| pay.encoded.as_slice()), &mut self.digests);
         let mut first_add = 0;
         for ((at, pay), digest) in pays(inputs).zip(&self.digests) {
+            self.inputs[at].slot = engine.channel(&pay.state.channel);
             self.inputs[at].operations = *digest;
             self.inputs[at].first_add = first_add;
             first_add += adds(pay).count();
@@ -161,12 +166,12 @@ impl Plan {
     }
 
     /// Puts every state that may be accepted into the chain of its channel.
-    fn link_chains<S: Slots>(&mut self, engine: &Engine<S>, inputs: &[Input]) {
+    fn link_chains<S: Slots>(&mut self, engine: &Engine<S>, inputs: &[Input], taken: impl Fn(usize) -> bool) {
         self.by_slot.clear();
         self.chains.clear();
         self.changed.clear();
         self.rounds.iter_mut().for_each(Vec::clear);
-        for (at, pay) in pays(inputs) {
+        for (at, pay) in pays(inputs).filter(|(at, _)| taken(*at)) {
             let Some(slot) = self.inputs[at]
                 .slot
                 .filter(|&slot| pay.state.counter > engine.record(slot).c())
@@ -273,6 +278,12 @@ impl Plan {
     /// What is known of an input.
     pub(crate) fn of(&self, input: u32) -> Planned {
         self.inputs[input as usize]
+    }
+
+    /// The digest of a state's operations and the root after them, if all that were said to be taken are.
+    pub(crate) fn foreseen(&self, input: usize) -> (Digest, Digest) {
+        let planned = &self.inputs[input];
+        (planned.operations, planned.root)
     }
 
     /// The id and the salt of the `nth` lock that a state adds.

@@ -34,8 +34,9 @@ pub(crate) struct Rig {
     pub(crate) height: u32,
     pub(crate) now: u64,
     pub(crate) next_payment: u64,
-    /// Every input of every batch, for a replay.
+    /// Every input of every batch, and the batches as the log holds them, for a replay.
     pub(crate) history: Vec<Vec<Input>>,
+    pub(crate) log: Vec<Vec<u8>>,
     /// Kept from what each batch says it changed.
     pub(crate) tree: StateTree,
 }
@@ -92,6 +93,7 @@ impl Rig {
             now: 1_000,
             next_payment: 1,
             history: Vec::new(),
+            log: Vec::new(),
             tree: StateTree::default(),
         };
         let mut opened = Vec::new();
@@ -126,6 +128,9 @@ impl Rig {
         self.engine
             .execute(UnixMillis::new(self.now), &inputs, &mut self.out)
             .expect("the tables are large");
+        let mut logged = Vec::new();
+        self.engine.append_logged(&inputs, &self.out, &mut logged);
+        self.log.push(logged);
         let signed = self.out.header.sign(&self.ledger, &self.hub);
         signed
             .verify(&self.ledger, &self.hub.public())
@@ -160,6 +165,30 @@ impl Rig {
         self.tree.update(&slots, &digests);
         let rebuilt = self.engine.state_root();
         assert_eq!(self.tree.root(), rebuilt, "a batch says all that it changes");
+    }
+
+    /// Reads the log into a new engine, and executes it there: the same inputs, the same state.
+    pub(crate) fn replay(&self) {
+        let hub = self.hub.public().bytes();
+        let mut engine = Engine::create(tables(), hub, self.ledger, policy(), [3; 32]).expect("empty tables");
+        let (mut out, mut now, mut inputs) = (Executed::default(), 1_000, Vec::new());
+        for (expected, logged) in self.history.iter().zip(&self.log) {
+            let mut reader = tidegate_types::Reader::new(logged);
+            let count = u32::try_from(expected.len()).expect("few inputs");
+            engine
+                .read_logged(&mut reader, count, &mut inputs)
+                .expect("the log's own form");
+            reader.finish().expect("nothing else");
+            assert_eq!(&inputs, expected);
+            now += 10;
+            engine
+                .execute(UnixMillis::new(now), &inputs, &mut out)
+                .expect("the tables are large");
+        }
+        assert_eq!(
+            (engine.state_root(), engine.opened()),
+            (self.engine.state_root(), self.engine.opened())
+        );
     }
 
     pub(crate) fn mine(&mut self, blocks: u32) -> Input {

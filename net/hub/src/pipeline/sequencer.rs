@@ -323,7 +323,7 @@ impl Sequencer {
 
     fn execute(&mut self, gathered: &Gathered, job: &mut Job) -> Result<(), SequencerError> {
         self.engine.execute(now(), &gathered.inputs, &mut job.executed)?;
-        append_record(&job.executed, &gathered.inputs, &mut job.record);
+        append_record(&self.engine, &job.executed, &gathered.inputs, &mut job.record);
         job.inputs = gathered.inputs.len();
         self.lsn = self.lsn.next();
         // On the disk a record takes whole pages.

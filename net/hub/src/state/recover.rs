@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use tidegate_batch::{ChannelView, Engine, Executed};
+use tidegate_batch::{ChannelView, Engine, Executed, Input};
 use tidegate_channel::BatchHeader;
 use tidegate_disk::Disk;
 use tidegate_table::{CheckpointStore, Loaded, Lsn, Region, SlotInfo, SuperblockInfo, load, superblocks};
@@ -52,6 +52,7 @@ fn engine_of(regions: Vec<Region>, loaded: Option<Loaded>) -> Result<(HubEngine,
 /// Executes recorded batches again.
 #[derive(Debug, Default)]
 pub(super) struct Replayer {
+    inputs: Vec<Input>,
     executed: Executed,
     batches: u64,
     bytes: u64,
@@ -80,30 +81,28 @@ impl Replayer {
     }
 
     fn note(&mut self, lsn: Lsn, payload: &[u8]) -> Result<(), StateError> {
-        self.headers.push(decode(lsn, payload)?.header);
+        let header = record::header(payload).map_err(|error| StateError::BadRecord { lsn: lsn.get(), error })?;
+        self.headers.push(header);
         Ok(())
     }
 
     pub(super) fn take(&mut self, engine: &mut HubEngine, lsn: Lsn, payload: &[u8]) -> Result<(), StateError> {
-        let found = decode(lsn, payload)?;
-        engine.execute(found.header.time, &found.inputs, &mut self.executed)?;
-        if self.executed.header != found.header {
+        let header = record::read(engine, payload, &mut self.inputs)
+            .map_err(|error| StateError::BadRecord { lsn: lsn.get(), error })?;
+        engine.execute(header.time, &self.inputs, &mut self.executed)?;
+        if self.executed.header != header {
             return Err(StateError::Diverged {
                 lsn: lsn.get(),
-                batch: found.header.number,
+                batch: header.number,
             });
         }
         self.batches += 1;
         self.bytes += payload.len() as u64;
         if self.keep_headers {
-            self.headers.push(found.header);
+            self.headers.push(header);
         }
         Ok(())
     }
-}
-
-fn decode(lsn: Lsn, payload: &[u8]) -> Result<record::Record, StateError> {
-    record::decode(payload).map_err(|error| StateError::BadRecord { lsn: lsn.get(), error })
 }
 
 /// A state that was read and replayed without being changed.
