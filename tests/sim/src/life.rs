@@ -10,8 +10,10 @@ const SITES_SHORT: u64 = 30;
 /// The other half fails within so many, or ends by itself; a checkpoint takes dozens.
 const SITES_LONG: u64 = 500;
 const BATCHES: u64 = 24;
-/// A checkpoint follows one batch of so many.
-const CHECKPOINT_IN: u64 = 8;
+/// A checkpoint is begun with one batch of so many, unless one is under way.
+const CHECKPOINT_IN: u64 = 6;
+/// After each batch fewer steps of it than this are done: some checkpoints are quick, others last for many batches.
+const STEPS: u64 = 20;
 
 /// What went wrong, and in which life.
 #[derive(Debug, thiserror::Error)]
@@ -82,10 +84,14 @@ fn work(rig: &mut Rig) -> Result<(), Breach> {
         if rig.world.once_in(4) && rig.prepare(&state)?.is_none() {
             return Ok(());
         }
-        let Some(lsn) = rig.batch(&mut state)? else {
+        if rig.world.once_in(CHECKPOINT_IN) {
+            rig.checkpoint_soon();
+        }
+        if rig.batch(&mut state)?.is_none() {
             return Ok(());
-        };
-        if rig.world.once_in(CHECKPOINT_IN) && rig.checkpoint(&mut state, lsn)?.is_none() {
+        }
+        let steps = rig.world.below(STEPS);
+        if rig.steps(&mut state, steps)?.is_none() {
             return Ok(());
         }
     }

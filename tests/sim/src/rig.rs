@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use tidegate_batch::Executed;
 use tidegate_disk::{Disk, FaultyDisk};
-use tidegate_hub::state::{self, HubState, StateError};
-use tidegate_table::{CheckpointError, Lsn};
+use tidegate_hub::state::{self, HubState, StateError, Stepped};
+use tidegate_table::Lsn;
 use tidegate_types::{BatchNumber, UnixMillis};
 use tidegate_wal::LogError;
 
@@ -21,6 +21,8 @@ use crate::sites::{Stage, Stages};
 use crate::world::{self, World};
 
 const DATA: &str = "/hub";
+/// Fewer steps of a checkpoint than this come between a batch's execution and its append.
+const STEPS_BETWEEN: u64 = 6;
 
 /// How a run sees its disk.
 pub type Wrap = fn(FaultyDisk) -> Arc<dyn Disk>;
@@ -58,6 +60,16 @@ struct UnderWay {
     after: check_whole::Standing,
 }
 
+/// How far the present life is with a checkpoint.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Checkpointing {
+    #[default]
+    Idle,
+    /// It is begun with the next batch.
+    Due,
+    UnderWay,
+}
+
 /// A hub's state and what is known of it.
 #[derive(Debug)]
 pub struct Rig {
@@ -72,6 +84,7 @@ pub struct Rig {
     created: bool,
     clock: u64,
     stages: Stages,
+    checkpoint: Checkpointing,
     /// Batches that were acknowledged as durable.
     pub acknowledged: u64,
     /// Batches that were not acknowledged, and yet were there after reopening.
@@ -97,6 +110,7 @@ impl Rig {
             created: false,
             clock: 1_000,
             stages: Stages::default(),
+            checkpoint: Checkpointing::Idle,
             acknowledged: 0,
             unacknowledged_found: 0,
             interrupted: 0,
@@ -108,6 +122,7 @@ impl Rig {
     pub fn take_disk(&mut self, disk: FaultyDisk) {
         self.disk = disk;
         self.stages = Stages::default();
+        self.checkpoint = Checkpointing::Idle;
     }
 
     /// The names of all sites that the present disk has passed, in order.
@@ -173,6 +188,7 @@ impl Rig {
     pub fn open(&mut self) -> Result<Option<HubState>, Breach> {
         let failed = self.disk.has_failed();
         let disk = self.enter(Stage::Open);
+        self.checkpoint = Checkpointing::Idle;
         match HubState::open(&disk, Path::new(DATA), &mut |_| {}) {
             Ok(state) => {
                 self.check_told(failed, Stage::Open)?;
@@ -208,7 +224,8 @@ impl Rig {
         self.world.take_leaves(&self.model.newest);
     }
 
-    /// Executes and logs one batch: the one that was under way, or what `world` fills it with.
+    /// Executes and logs one batch: the one that was under way, or what `world` fills it with. In between, as the hub's
+    /// sequencer does, a checkpoint that is due is begun, and one that is under way goes on.
     ///
     /// # Errors
     /// [`Breach`].
@@ -222,7 +239,6 @@ impl Rig {
             time: UnixMillis::new(self.clock),
             inputs,
         };
-        self.stages.enter(self.disk.sites(), Stage::Append);
         let mut executed = Executed::default();
         let result = state.engine.execute(batch.time, &batch.inputs, &mut executed);
         result.map_err(StateError::from)?;
@@ -230,6 +246,11 @@ impl Rig {
         state::append_record(&state.engine, &executed, &batch.inputs, &mut record);
         let after = standing(&state.engine);
         self.under_way = Some(UnderWay { batch, after });
+        if self.between(state)?.is_none() {
+            self.interrupted += 1;
+            return Ok(None);
+        }
+        self.stages.enter(self.disk.sites(), Stage::Append);
         let failed = self.disk.has_failed();
         let mut result = state.log.append_sync(&[&record]);
         if let Err(LogError::NoSpace(_)) = result {
@@ -281,23 +302,70 @@ impl Rig {
         }
     }
 
-    /// Writes a checkpoint of the state after record `lsn`. A full disk is no failure here.
+    /// Has the next batch begin a checkpoint, unless one is under way.
+    pub fn checkpoint_soon(&mut self) {
+        if self.checkpoint == Checkpointing::Idle {
+            self.checkpoint = Checkpointing::Due;
+        }
+    }
+
+    /// Between the execution of a batch and its append: the superblock must wait for that.
+    fn between(&mut self, state: &mut HubState) -> Result<Option<()>, Breach> {
+        if self.checkpoint == Checkpointing::Due {
+            state.checkpointer.begin(&mut state.engine, state.log.next_lsn())?;
+            self.checkpoint = Checkpointing::UnderWay;
+        }
+        if self.checkpoint == Checkpointing::Idle {
+            return Ok(Some(()));
+        }
+        // Now and then a quick disk and a slow log: all is written but the superblock.
+        let all = self.world.once_in(8);
+        let steps = if all { u64::MAX } else { self.world.below(STEPS_BETWEEN) };
+        self.steps(state, steps)
+    }
+
+    /// Does at most so many steps of the checkpoint that is under way, if one is. A full disk is no failure here.
     ///
     /// # Errors
     /// [`Breach`].
-    pub fn checkpoint(&mut self, state: &mut HubState, lsn: Lsn) -> Result<Option<()>, Breach> {
-        let failed = self.disk.has_failed();
+    pub fn steps(&mut self, state: &mut HubState, count: u64) -> Result<Option<()>, Breach> {
         self.stages.enter(self.disk.sites(), Stage::Checkpoint);
-        let facts = state.log_facts();
-        match HubState::checkpoint(&mut state.engine, &mut state.checkpoints, &facts, lsn) {
-            Ok(()) => {
-                self.check_told(failed, Stage::Checkpoint)?;
-                self.checkpoints += 1;
-                Ok(Some(()))
+        for _ in 0..count {
+            if self.checkpoint != Checkpointing::UnderWay {
+                break;
             }
-            Err(StateError::Checkpoint(CheckpointError::NoSpace(_))) => Ok(Some(())),
-            Err(_) if self.disk.has_failed() => Ok(None),
-            Err(error) => Err(error.into()),
+            let failed = self.disk.has_failed();
+            match state.checkpointer.step() {
+                Ok(Stepped::More(_)) => self.check_told(failed, Stage::Checkpoint)?,
+                Ok(Stepped::AwaitsLog) => break,
+                Ok(Stepped::Done(_)) => {
+                    self.checkpoints += 1;
+                    self.end_checkpoint(state);
+                }
+                Err(error) if state::is_no_space(&error) => self.end_checkpoint(state),
+                Err(_) if self.disk.has_failed() => return Ok(None),
+                Err(error) => return Err(error.into()),
+            }
         }
+        Ok(Some(()))
+    }
+
+    fn end_checkpoint(&mut self, state: &mut HubState) {
+        drop(state.checkpointer.end(&mut state.engine));
+        self.checkpoint = Checkpointing::Idle;
+    }
+
+    /// Finishes the checkpoint that is under way and writes a last one, as a hub does that is told to stop. All batches are
+    /// durable up to record `lsn`. A full disk is no failure here.
+    ///
+    /// # Errors
+    /// [`Breach`].
+    pub fn last_checkpoint(&mut self, state: &mut HubState, lsn: Lsn) -> Result<Option<()>, Breach> {
+        if self.steps(state, u64::MAX)?.is_none() {
+            return Ok(None);
+        }
+        state.checkpointer.begin(&mut state.engine, lsn)?;
+        self.checkpoint = Checkpointing::UnderWay;
+        self.steps(state, u64::MAX)
     }
 }

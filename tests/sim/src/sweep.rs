@@ -12,10 +12,12 @@ use crate::rig::{Breach, Rig, Wrap};
 use crate::tally::Tally;
 
 const CLIENTS: u32 = 4;
-/// After these batches of the story's first part a checkpoint is written. The gaps are long enough that more segments are
+/// With these batches of the story's first part a checkpoint is begun. The gaps are long enough that more segments are
 /// given back at once than the log keeps ready.
-const CHECKPOINTS_AFTER: [u64; 3] = [4, 6, 36];
-const BATCHES: u64 = 38;
+const CHECKPOINTS_WITH: [u64; 3] = [4, 9, 36];
+/// After each batch so many steps of it are done: it lasts for some batches.
+const STEPS: u64 = 7;
+const BATCHES: u64 = 41;
 /// Within so many sites the second failure of a trial falls, in the recovery.
 const SITES_SECOND: u64 = 17;
 
@@ -64,10 +66,10 @@ fn tell(rig: &mut Rig) -> Result<Option<()>, Breach> {
         if number % 3 == 0 && rig.prepare(&state)?.is_none() {
             return Ok(None);
         }
-        let Some(lsn) = rig.batch(&mut state)? else {
-            return Ok(None);
-        };
-        if CHECKPOINTS_AFTER.contains(&number) && rig.checkpoint(&mut state, lsn)?.is_none() {
+        if CHECKPOINTS_WITH.contains(&number) {
+            rig.checkpoint_soon();
+        }
+        if rig.batch(&mut state)?.is_none() || rig.steps(&mut state, STEPS)?.is_none() {
             return Ok(None);
         }
     }
@@ -87,7 +89,7 @@ fn go_on(rig: &mut Rig, state: &mut HubState) -> Result<Option<()>, Breach> {
         }
     }
     match newest {
-        Some(lsn) => rig.checkpoint(state, lsn),
+        Some(lsn) => rig.last_checkpoint(state, lsn),
         None => Ok(None),
     }
 }

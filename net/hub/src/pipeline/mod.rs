@@ -7,6 +7,7 @@
 //! log         append, one sync, sign, write receipts ─────────▶ reactor        encrypt, write
 //! commitment  the state tree, from what durable batches changed
 //! ledger      blocks, funding, closes                ─────────▶ sequencer, reactor
+//! checkpoint  writes the state as it was at one batch ────────▶ sequencer
 //! admin       status and metrics over HTTP on loopback
 //! ```
 //!
@@ -15,6 +16,7 @@
 //!
 //! Any failed write or sync of the log ends the process: nothing is answered after it, and nothing is retried (R3).
 
+mod checkpoints;
 mod front;
 mod ledger;
 mod log;

@@ -15,11 +15,12 @@ use tidegate_reactor::Sender as ReactorSender;
 use tidegate_types::UnixMillis;
 use tidegate_wire::messages::{Body, HelloAnswer};
 
+use super::checkpoints::Checkpoints;
 use super::options::Settings;
 use super::stats::{Stats, add, note};
 use super::work::{Group, Job, Origin, Work};
-use crate::state::{HubEngine, HubState, LogFacts, StateError, append_record};
-use tidegate_table::{CheckpointError, CheckpointStore, Lsn};
+use crate::state::{HubEngine, StateError, append_record};
+use tidegate_table::Lsn;
 use tidegate_wal::{HEADER_BYTES, PAGE_BYTES};
 
 mod answer;
@@ -39,11 +40,9 @@ const MAINTAIN_EVERY: usize = 256;
 
 pub(crate) struct Sequencer {
     engine: HubEngine,
-    checkpoints: CheckpointStore,
-    log: LogFacts,
+    checkpoints: Checkpoints,
     /// The newest record that has been handed to the log.
     lsn: Lsn,
-    bytes_since_checkpoint: u64,
     sessions: Sessions,
     verifier: Arc<Verifier>,
     settings: Settings,
@@ -74,11 +73,8 @@ pub(crate) struct Sequencer {
 /// What the sequencer is made of.
 pub(crate) struct Parts {
     pub(crate) engine: HubEngine,
-    pub(crate) checkpoints: CheckpointStore,
-    pub(crate) log: LogFacts,
+    pub(crate) checkpoints: Checkpoints,
     pub(crate) lsn: Lsn,
-    /// Bytes of the log behind the checkpoint.
-    pub(crate) replayed_bytes: u64,
     pub(crate) verifier: Arc<Verifier>,
     pub(crate) pool: ThreadPool,
     pub(crate) settings: Settings,
@@ -111,9 +107,7 @@ impl Sequencer {
         let Parts {
             engine,
             checkpoints,
-            log,
             lsn,
-            replayed_bytes,
             verifier,
             pool,
             settings,
@@ -130,9 +124,7 @@ impl Sequencer {
         Self {
             engine,
             checkpoints,
-            log,
             lsn,
-            bytes_since_checkpoint: replayed_bytes,
             sessions,
             verifier,
             settings,
@@ -170,9 +162,7 @@ impl Sequencer {
             if self.stopping && !self.has_work() {
                 return self.finish();
             }
-            if self.bytes_since_checkpoint >= self.settings.checkpoint_log_bytes {
-                self.checkpoint()?;
-            }
+            self.checkpoints.tick(&mut self.engine, self.lsn)?;
         }
     }
 
@@ -327,37 +317,19 @@ impl Sequencer {
         job.inputs = gathered.inputs.len();
         self.lsn = self.lsn.next();
         // On the disk a record takes whole pages.
-        self.bytes_since_checkpoint += (job.record.len() + HEADER_BYTES).next_multiple_of(PAGE_BYTES) as u64;
+        let bytes = (job.record.len() + HEADER_BYTES).next_multiple_of(PAGE_BYTES);
+        self.checkpoints.note_log(bytes as u64);
         add(&self.stats.inputs, job.inputs as u64);
         Ok(())
     }
 
     /// Lets the log finish, then writes a checkpoint of the state, which is then that of the newest record.
-    fn checkpoint(&mut self) -> Result<(), SequencerError> {
+    fn finish(mut self) -> Result<(), SequencerError> {
         while self.in_flight > 0 {
             let job = self.done.recv().map_err(|_| SequencerError::LogEnded)?;
             self.take_back(job);
         }
-        let start = Instant::now();
-        self.bytes_since_checkpoint = 0;
-        match HubState::checkpoint(&mut self.engine, &mut self.checkpoints, &self.log, self.lsn) {
-            // The one before stands, and so does the log behind it: later, when there is room.
-            Err(StateError::Checkpoint(CheckpointError::NoSpace(error))) => {
-                tracing::warn!(%error, "no room for a checkpoint");
-                return Ok(());
-            }
-            other => other?,
-        }
-        tracing::info!(
-            lsn = self.lsn.get(),
-            millis = micros(start.elapsed()) / 1000,
-            "checkpoint written"
-        );
-        Ok(())
-    }
-
-    fn finish(mut self) -> Result<(), SequencerError> {
-        self.checkpoint()
+        Ok(self.checkpoints.finish(&mut self.engine, self.lsn)?)
     }
 
     fn hello(&mut self, origin: Origin, identity: tidegate_types::KeyBytes) -> Vec<u8> {

@@ -14,9 +14,10 @@ use tidegate_reactor::{Config, Reactor, ReactorError, Sender as ReactorSender};
 use tidegate_session::{Limits, ServerConfig};
 use tidegate_settle::{Node, NodeOptions, OpenError, QueryError, TickError};
 use tidegate_types::{Height, LedgerId};
-use tidegate_wal::LogError;
+use tidegate_wal::{LogError, Segments};
 use tidegate_wire::messages::HelloAnswer;
 
+use super::checkpoints::checkpoints;
 use super::front::Front;
 use super::ledger::{LedgerThread, LedgerWork, block_input};
 use super::log::LogThread;
@@ -27,7 +28,7 @@ use super::work::{Group, Work};
 use crate::admin::{Admin, AdminError};
 use crate::commitment::{Commitment, CommitmentThread, Feed};
 use crate::files::ledger_dir;
-use crate::state::{HubState, LogFacts, StateError};
+use crate::state::{HubState, StateError};
 
 /// Milliseconds that clients have to take what waits for them when the hub ends.
 const DRAIN_MILLIS: u64 = 2_000;
@@ -125,6 +126,7 @@ struct Threads {
     commitment: JoinHandle<()>,
     ledger: JoinHandle<Result<(), TickError>>,
     preparer: JoinHandle<Result<(), LogError>>,
+    checkpoint: JoinHandle<()>,
     /// Held until every thread that writes has ended.
     lock: DirLock,
     admin: Admin,
@@ -335,21 +337,21 @@ fn start(
         waiting,
         reactor: sender,
     } = pipes;
-    let (facts, lsn, replayed_bytes) = (state.log_facts(), state.log.synced_lsn(), state.replayed_bytes);
+    let (segments, lsn) = (state.log.segments(), state.log.synced_lsn());
     let hello = hello(&options, &node, &state);
     let no_room = Arc::new(AtomicBool::new(false));
     let HubState {
         engine,
         log,
-        checkpoints,
+        checkpointer,
+        replayed_bytes,
         ..
     } = state;
+    let (checkpoints, checkpoint_thread) = checkpoints(checkpointer, replayed_bytes, &options.settings);
     let parts = Parts {
         engine,
         checkpoints,
-        log: facts.clone(),
         lsn,
-        replayed_bytes,
         verifier,
         pool,
         settings: options.settings.clone(),
@@ -382,7 +384,8 @@ fn start(
         reserved: Default::default(),
     };
     let both_ends = (groups.0.clone(), sender.clone());
-    let (ledger_end, prepare_end, reactor_end) = (both_ends.clone(), both_ends, groups.0.clone());
+    let (ledger_end, prepare_end, reactor_end) = (both_ends.clone(), both_ends.clone(), groups.0.clone());
+    let checkpoint_failed = move || end_hub(&both_ends.0, &both_ends.1);
     let (log_end, sequencer_end) = (sender.clone(), sender);
     let mut front = Front::new(groups.0, ledger_queue.0, waiting);
     Ok(Threads {
@@ -392,8 +395,9 @@ fn start(
         commitment: spawn("commitment", move || commitment.run())?,
         ledger: spawn("ledger", move || run_ledger(ledger, &ledger_end.0, &ledger_end.1))?,
         preparer: spawn("log-prepare", move || {
-            prepare(&facts, &no_room, &prepare_end.0, &prepare_end.1)
+            prepare(&segments, &no_room, &prepare_end.0, &prepare_end.1)
         })?,
+        checkpoint: spawn("checkpoint", move || checkpoint_thread.run(checkpoint_failed))?,
         admin,
         lock,
     })
@@ -428,10 +432,15 @@ fn run_log(mut log: LogThread, reactor: &ReactorSender) -> Result<(), LogError> 
 fn run_ledger(ledger: LedgerThread, groups: &Sender<Group>, reactor: &ReactorSender) -> Result<(), TickError> {
     let result = ledger.run();
     if result.is_err() {
-        let _ended = reactor.stop(0);
-        let _ended = groups.send(vec![Work::Stop]);
+        end_hub(groups, reactor);
     }
     result
+}
+
+/// Ends the hub after a failure: nothing more is told to anyone.
+fn end_hub(groups: &Sender<Group>, reactor: &ReactorSender) {
+    let _ended = reactor.stop(0);
+    let _ended = groups.send(vec![Work::Stop]);
 }
 
 fn run_reactor(reactor: Reactor, front: &mut Front, groups: &Sender<Group>) -> Result<(), ReactorError> {
@@ -447,13 +456,13 @@ const PREPARE_EVERY: Duration = Duration::from_millis(100);
 /// Keeps a zeroed segment ahead of the log until the log is gone. Without room the hub answers `Busy`; after a failed
 /// write or sync it ends.
 fn prepare(
-    facts: &LogFacts,
+    segments: &Arc<Segments>,
     no_room: &AtomicBool,
     groups: &Sender<Group>,
     reactor: &ReactorSender,
 ) -> Result<(), LogError> {
-    while Arc::strong_count(&facts.segments) > 2 {
-        match facts.segments.prepare() {
+    while Arc::strong_count(segments) > 2 {
+        match segments.prepare() {
             Ok(()) => no_room.store(false, Ordering::Relaxed),
             Err(error @ LogError::NoSpace(_)) => {
                 if !no_room.swap(true, Ordering::Relaxed) {
@@ -461,8 +470,7 @@ fn prepare(
                 }
             }
             Err(error) => {
-                let _ended = reactor.stop(0);
-                let _ended = groups.send(vec![Work::Stop]);
+                end_hub(groups, reactor);
                 return Err(error);
             }
         }
@@ -512,6 +520,7 @@ impl Serving {
             commitment,
             ledger,
             preparer,
+            checkpoint,
             admin,
             lock,
         } = self.threads;
@@ -522,6 +531,7 @@ impl Serving {
         let ledger = ledger.join().map_err(panicked("ledger"))?;
         let reactor = reactor.join().map_err(panicked("reactor"))?;
         let preparer = preparer.join().map_err(panicked("log-prepare"))?;
+        checkpoint.join().map_err(panicked("checkpoint"))?;
         admin.stop();
         commitment.join().map_err(panicked("commitment"))?;
         drop(lock);

@@ -9,6 +9,7 @@
 //! Invariant: a batch whose record is durable is in the state after every later open; a batch whose record is not is
 //! not (R1, R6). Replay runs the engine's own `execute` without checking signatures again (rule 16).
 
+mod checkpoint;
 mod rebuild;
 mod record;
 mod recover;
@@ -24,6 +25,7 @@ use tidegate_table::{CheckpointError, CheckpointStore, Lsn};
 use tidegate_types::{BatchNumber, Digest, Height, KeyBytes, LedgerId, OutPoint, UnixMillis};
 use tidegate_wal::{Log, LogConfig, LogError};
 
+pub use checkpoint::{Checkpointer, Stepped, is_no_space};
 pub(crate) use rebuild::{CopyOf, Copying, Replayed, Tables};
 pub use record::append as append_record;
 pub use recover::{Inspected, inspect};
@@ -58,8 +60,7 @@ pub struct HubState {
     /// The log of batches.
     pub log: Log,
     /// The checkpoints.
-    pub checkpoints: CheckpointStore,
-    meta: Meta,
+    pub checkpointer: Checkpointer,
     /// How many batches were replayed.
     pub replayed: u64,
     /// Bytes of their records: the log behind the checkpoint is already that long.
@@ -246,39 +247,11 @@ impl HubState {
     pub fn open(disk: &Arc<dyn Disk>, data: &Path, progress: &mut dyn FnMut(u64)) -> Result<Self, StateError> {
         recover::open(disk, data, progress)
     }
-
-    /// Writes a checkpoint of the engine as it is: the state after log record `lsn`, which is durable. Then the log that
-    /// the checkpoint before covers is recycled.
-    ///
-    /// # Errors
-    /// [`StateError::Checkpoint`] or [`StateError::Log`].
-    pub fn checkpoint(
-        engine: &mut HubEngine,
-        checkpoints: &mut CheckpointStore,
-        log: &LogFacts,
-        lsn: Lsn,
-    ) -> Result<(), StateError> {
-        let older = checkpoints.lsn();
-        write_checkpoint(engine, checkpoints, log.meta, lsn, &mut |_| {})?;
-        // The log stays behind the older image too: should the newest be damaged, the other still leads to the present.
-        log.segments.recycle(older.next())?;
-        Ok(())
-    }
-
-    /// What a checkpoint needs of the log while another thread writes it.
-    #[must_use]
-    pub fn log_facts(&self) -> LogFacts {
-        LogFacts {
-            segments: self.log.segments(),
-            meta: self.meta,
-        }
-    }
 }
 
 /// What a checkpoint needs of the log while another thread writes it.
 #[derive(Clone, Debug)]
-pub struct LogFacts {
-    /// The log's files.
-    pub segments: Arc<tidegate_wal::Segments>,
+struct LogFacts {
+    segments: Arc<tidegate_wal::Segments>,
     meta: Meta,
 }

@@ -9,7 +9,7 @@ use tidegate_disk::Disk;
 use tidegate_table::{CheckpointStore, Loaded, Lsn, Region, SlotInfo, SuperblockInfo, load, superblocks};
 use tidegate_wal::{Log, LogReader, Tail};
 
-use super::{HubEngine, HubState, Meta, StateError, record, slots, state_dir, wal_dir};
+use super::{Checkpointer, HubEngine, HubState, LogFacts, Meta, StateError, record, slots, state_dir, wal_dir};
 
 /// Records between two calls of a progress callback.
 const PROGRESS_RECORDS: u64 = 256;
@@ -32,11 +32,11 @@ pub(super) fn open(disk: &Arc<dyn Disk>, data: &Path, progress: &mut dyn FnMut(u
         }
     }
     let (log, _tail) = replay.finish()?;
+    let segments = log.segments();
     Ok(HubState {
         engine,
         log,
-        checkpoints,
-        meta,
+        checkpointer: Checkpointer::new(checkpoints, LogFacts { segments, meta }),
         replayed: replayer.batches,
         replayed_bytes: replayer.bytes,
     })

@@ -32,8 +32,13 @@ impl RegionSlots {
         }
     }
 
+    /// The region.
+    pub(super) const fn region(&self) -> &Region {
+        &self.region
+    }
+
     /// The region, for a checkpoint.
-    pub(crate) const fn region_mut(&mut self) -> &mut Region {
+    pub(super) const fn region_mut(&mut self) -> &mut Region {
         &mut self.region
     }
 
@@ -59,7 +64,7 @@ impl Slots for RegionSlots {
     fn slot_mut(&mut self, index: usize) -> &mut [u8] {
         let (chunk, offset) = self.place(index);
         let end = offset + self.record_bytes;
-        &mut self.region.slot_mut(chunk)[offset..end]
+        self.region.part_mut(chunk, offset..end)
     }
 
     fn grow(&mut self, len: usize) -> Result<(), SlotsFull> {
