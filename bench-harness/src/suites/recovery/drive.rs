@@ -109,7 +109,6 @@ fn prepare(segments: &Segments, done: &AtomicBool) -> Result<(), LogError> {
 }
 
 fn run(mut state: HubState, plan: &Plan, payers: &mut Payers) -> Result<Driven, SuiteError> {
-    let facts = state.log_facts();
     let mut driven = Driven::default();
     let (mut inputs, mut record, mut executed) = (Vec::new(), Vec::new(), Executed::default());
     let mut log_behind = 0;
@@ -122,7 +121,7 @@ fn run(mut state: HubState, plan: &Plan, payers: &mut Payers) -> Result<Driven, 
         let mut beside = false;
         if plan.checkpoint_bytes.is_some_and(|bytes| log_behind >= bytes) {
             let lsn = state.log.synced_lsn();
-            HubState::checkpoint(&mut state.engine, &mut state.checkpoints, &facts, lsn)?;
+            state.checkpointer.write(&mut state.engine, lsn)?;
             driven.checkpoints.push(begin.elapsed().as_secs_f64());
             (log_behind, beside) = (0, true);
         }

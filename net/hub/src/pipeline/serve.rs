@@ -340,16 +340,9 @@ fn start(
     let (segments, lsn) = (state.log.segments(), state.log.synced_lsn());
     let hello = hello(&options, &node, &state);
     let no_room = Arc::new(AtomicBool::new(false));
-    let HubState {
-        engine,
-        log,
-        checkpointer,
-        replayed_bytes,
-        ..
-    } = state;
-    let (checkpoints, checkpoint_thread) = checkpoints(checkpointer, replayed_bytes, &options.settings);
+    let (checkpoints, checkpoint_thread) = checkpoints(state.checkpointer, state.replayed_bytes, &options.settings);
     let parts = Parts {
-        engine,
+        engine: state.engine,
         checkpoints,
         lsn,
         verifier,
@@ -365,7 +358,7 @@ fn start(
         stats: Arc::clone(&stats),
     };
     let log = LogThread {
-        log,
+        log: state.log,
         ledger: node.ledger(),
         key: options.keys.identity(),
         jobs: jobs.1,
@@ -383,9 +376,8 @@ fn start(
         reactor: sender.clone(),
         reserved: Default::default(),
     };
-    let both_ends = (groups.0.clone(), sender.clone());
-    let (ledger_end, prepare_end, reactor_end) = (both_ends.clone(), both_ends.clone(), groups.0.clone());
-    let checkpoint_failed = move || end_hub(&both_ends.0, &both_ends.1);
+    let ends = (groups.0.clone(), sender.clone());
+    let (ledger_end, prepare_end, reactor_end) = (ends.clone(), ends.clone(), groups.0.clone());
     let (log_end, sequencer_end) = (sender.clone(), sender);
     let mut front = Front::new(groups.0, ledger_queue.0, waiting);
     Ok(Threads {
@@ -397,7 +389,7 @@ fn start(
         preparer: spawn("log-prepare", move || {
             prepare(&segments, &no_room, &prepare_end.0, &prepare_end.1)
         })?,
-        checkpoint: spawn("checkpoint", move || checkpoint_thread.run(checkpoint_failed))?,
+        checkpoint: spawn("checkpoint", move || checkpoint_thread.run(|| end_hub(&ends.0, &ends.1)))?,
         admin,
         lock,
     })
