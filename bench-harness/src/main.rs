@@ -8,7 +8,7 @@ use clap::{Parser, Subcommand, builder::PossibleValuesParser};
 use tidegate_bench_harness::{
     measure::{Bench, Scale},
     peers::Peers,
-    suites::{self, SuiteError},
+    suites::{self, SuiteError, storage},
 };
 
 #[global_allocator]
@@ -30,6 +30,18 @@ enum Verb {
     /// Runs a suite and prints its rows and ratios.
     #[command(after_help = "Example: bench-harness run commit --dir /var/lib/tidegate --json commit.json")]
     Run(Run),
+    /// A child of the suite `storage`: works with the project's own store.
+    #[command(name = storage::WORK, hide = true)]
+    StoreWork {
+        /// What is to be done.
+        task: String,
+    },
+    /// A child of the suite `storage`: opens what a killed one left.
+    #[command(name = storage::REOPEN, hide = true)]
+    StoreReopen {
+        /// What was done.
+        task: String,
+    },
 }
 
 #[derive(Debug, clap::Args)]
@@ -46,6 +58,12 @@ struct Run {
     /// Measures other implementations too, which are built first: minutes, and a network for their sources.
     #[arg(long)]
     peers: bool,
+    /// Records of the suite `storage`; 1 000 000 and then 5 000 000 unless said.
+    #[arg(long, value_name = "COUNT")]
+    records: Option<usize>,
+    /// Batches of the suite `storage`.
+    #[arg(long, value_name = "COUNT")]
+    batches: Option<usize>,
     /// Payments of the suite `recovery`.
     #[arg(long, value_name = "COUNT")]
     payments: Option<usize>,
@@ -74,13 +92,19 @@ fn main() -> ExitCode {
             }
             ExitCode::SUCCESS
         }
-        Verb::Run(arguments) => match run(&arguments) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => {
-                eprintln!("{error}");
-                ExitCode::FAILURE
-            }
-        },
+        Verb::Run(arguments) => code_of(run(&arguments)),
+        Verb::StoreWork { task } => code_of(storage::child::<storage::Own>(storage::WORK, &task)),
+        Verb::StoreReopen { task } => code_of(storage::child::<storage::Own>(storage::REOPEN, &task)),
+    }
+}
+
+fn code_of(result: Result<(), impl std::fmt::Display>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
     }
 }
 
@@ -88,9 +112,17 @@ fn run(arguments: &Run) -> Result<(), RunError> {
     let suite = suites::find(&arguments.suite).expect("the parser takes only names of suites");
     let scale = if arguments.tiny { Scale::Tiny } else { Scale::Full };
     let peers = if arguments.peers { Peers::Run } else { Peers::Leave };
-    let sizes = [("payments", arguments.payments), ("channels", arguments.channels)];
+    let sizes = [
+        ("payments", arguments.payments),
+        ("channels", arguments.channels),
+        ("records", arguments.records),
+        ("batches", arguments.batches),
+    ];
     let sizes = sizes.into_iter().filter_map(|(name, size)| Some((name, size?)));
-    let bench = Bench::new(scale, peers).with_sizes(sizes.collect());
+    let mut bench = Bench::new(scale, peers).with_sizes(sizes.collect());
+    if let Ok(program) = std::env::current_exe() {
+        bench = bench.with_program(program);
+    }
     let report = suites::run(suite, bench, &arguments.dir, "mimalloc").map_err(|source| RunError::Suite {
         suite: arguments.suite.clone(),
         source,

@@ -5,6 +5,7 @@
 
 use std::{
     collections::BTreeMap,
+    path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
@@ -75,6 +76,7 @@ pub struct Bench {
     scale: Scale,
     peers: Peers,
     sizes: Sizes,
+    program: Option<PathBuf>,
     result: Measured,
 }
 
@@ -97,6 +99,7 @@ impl Bench {
             scale,
             peers,
             sizes: Sizes::new(),
+            program: None,
             result: Measured::default(),
         }
     }
@@ -106,6 +109,19 @@ impl Bench {
     pub fn with_sizes(mut self, sizes: Sizes) -> Self {
         self.sizes = sizes;
         self
+    }
+
+    /// The same with the file of the running program, for suites that measure in processes of their own.
+    #[must_use]
+    pub fn with_program(mut self, program: PathBuf) -> Self {
+        self.program = Some(program);
+        self
+    }
+
+    /// The running program, if this is one that can be started again as a child.
+    #[must_use]
+    pub fn program(&self) -> Option<&Path> {
+        self.program.as_deref()
     }
 
     /// A size that the command line may give; else `full` or `tiny`, whichever the scale is.

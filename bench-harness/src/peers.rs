@@ -47,9 +47,14 @@ enum PeerError {
 /// Builds `program` of the peers' workspace, runs it with `arguments` (and `--tiny` if that is the scale), and adds its
 /// rows; or adds under `program` why there are none. Paths among the arguments must be absolute.
 pub fn run(bench: &mut Bench, program: &str, arguments: &[&str]) {
+    run_as(bench, program, program, arguments);
+}
+
+/// [`run`] of a program that measures more than one peer: why there are no rows is added under `label`.
+pub fn run_as(bench: &mut Bench, label: &str, program: &str, arguments: &[&str]) {
     match rows(bench, program, arguments) {
         Ok(rows) => rows.into_iter().for_each(|row| bench.adopt(row)),
-        Err(error) => bench.not_run(program, &error.to_string()),
+        Err(error) => bench.not_run(label, &error.to_string()),
     }
 }
 

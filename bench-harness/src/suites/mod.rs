@@ -4,6 +4,7 @@ mod commit;
 mod merkle;
 pub mod recovery;
 mod sign;
+pub mod storage;
 mod verify;
 
 use std::path::Path;
@@ -34,6 +35,7 @@ pub const ALL: &[&dyn Suite] = &[
     &sign::Sign,
     &merkle::Merkle,
     &commit::Commit,
+    &storage::Storage,
     &recovery::Recovery,
 ];
 
@@ -46,6 +48,9 @@ pub enum SuiteError {
     /// The log failed.
     #[error("log: {0}")]
     Log(#[from] tidegate_wal::LogError),
+    /// A store failed.
+    #[error("store: {0}")]
+    Store(#[from] storage::StoreFault),
     /// The hub's state failed.
     #[error("state: {0}")]
     State(#[from] tidegate_hub::state::StateError),

@@ -174,6 +174,16 @@ impl Region {
         unsafe { self.memory.bytes(self.range(index)) }
     }
 
+    /// Asks the processor to fetch a slot that will soon be read or changed: a hint that changes nothing.
+    ///
+    /// # Panics
+    /// If `index` is not below [`Region::len`].
+    pub fn prefetch(&self, index: usize) {
+        self.range(index)
+            .step_by(SLOT_ALIGN)
+            .for_each(|at| self.memory.prefetch(at));
+    }
+
     /// The bytes of a slot, to be changed; its pages are dirty from now on.
     ///
     /// # Panics

@@ -19,7 +19,7 @@ use tidegate_wal::{LogError, PAGE_BYTES, Segments};
 
 use super::payers::{self, Payers};
 use crate::{
-    device::{Device, cpu_seconds, process_written},
+    device::{Device, cpu_seconds},
     suites::SuiteError,
 };
 
@@ -56,8 +56,6 @@ pub(super) struct Driven {
     pub(super) zero_bytes: u64,
     /// Bytes that reached the device, all processes' together; none where that is not counted.
     pub(super) device_bytes: Option<u64>,
-    /// Bytes that this process had written.
-    pub(super) process_bytes: u64,
     /// Own memory of this process, the payers' too.
     pub(super) resident_bytes: u64,
 }
@@ -78,7 +76,7 @@ pub(super) fn drive(data: &Path, plan: &Plan, payers: &mut Payers) -> Result<Dri
     let state = HubState::open(&disk(), data, &mut |_| {})?;
     let device = Device::under(data).ok();
     let written = |device: &Option<Device>| device.as_ref().map(Device::written).transpose();
-    let before = (written(&device)?, process_written()?);
+    let before = written(&device)?;
     let segments = state.log.segments();
     let done = AtomicBool::new(false);
     let mut driven = thread::scope(|scope| {
@@ -88,11 +86,10 @@ pub(super) fn drive(data: &Path, plan: &Plan, payers: &mut Payers) -> Result<Dri
         preparer.join().expect("preparing does not panic")?;
         driven
     })?;
-    driven.device_bytes = match (before.0, written(&device)?) {
+    driven.device_bytes = match (before, written(&device)?) {
         (Some(before), Some(after)) => Some(after - before),
         _ => None,
     };
-    driven.process_bytes = process_written()? - before.1;
     let counters = segments.counters();
     driven.log_bytes = counters.bytes;
     driven.zero_bytes = counters.prepared * plan.segment_bytes;

@@ -128,13 +128,8 @@ impl<'a> Rows<'a> {
         if let Some(bytes) = driven.device_bytes {
             self.add("disk", "counted=device", "B", per_payment(bytes), 1);
         }
-        self.add("disk", "counted=process", "B", per_payment(driven.process_bytes), 1);
         self.add("disk", "counted=log", "B", per_payment(driven.log_bytes), 1);
         self.add("disk", "counted=zeros", "B", per_payment(driven.zero_bytes), 1);
-        let checkpoints = driven
-            .process_bytes
-            .saturating_sub(driven.log_bytes + driven.zero_bytes);
-        self.add("disk", "counted=checkpoints", "B", per_payment(checkpoints), 1);
         let mut seconds: Vec<f64> = driven.checkpoints.iter().map(|s| s * 1e3).collect();
         if !seconds.is_empty() {
             let median = Spread::of(&mut seconds).median;
