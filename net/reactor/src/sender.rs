@@ -77,6 +77,20 @@ impl Sender {
         self.push(Command::Send(conn, plaintext))
     }
 
+    /// As [`Sender::send`], but leaves a sleeping reactor asleep: it sees the bytes after the next [`Sender::flush`]. For many
+    /// answers one behind the other, so that the reactor does not wake and sleep again for each.
+    ///
+    /// # Errors
+    /// [`SenderError::Ended`].
+    pub fn queue(&self, conn: ConnId, plaintext: Vec<u8>) -> Result<(), SenderError> {
+        self.put(Command::Send(conn, plaintext))
+    }
+
+    /// Has the reactor look at what was queued.
+    pub fn flush(&self) {
+        self.wake_up();
+    }
+
     /// As [`Sender::send`], without waiting.
     ///
     /// # Errors
@@ -120,7 +134,13 @@ impl Sender {
     }
 
     fn push(&self, command: Command) -> Result<(), SenderError> {
-        let waited = match self.queue.try_send(command) {
+        self.put(command)?;
+        self.wake_up();
+        Ok(())
+    }
+
+    fn put(&self, command: Command) -> Result<(), SenderError> {
+        match self.queue.try_send(command) {
             Ok(()) => Ok(()),
             Err(TrySendError::Disconnected(_)) => Err(SenderError::Ended),
             Err(TrySendError::Full(command)) => {
@@ -128,10 +148,7 @@ impl Sender {
                 self.wake_up();
                 self.queue.send(command).map_err(|_| SenderError::Ended)
             }
-        };
-        waited?;
-        self.wake_up();
-        Ok(())
+        }
     }
 
     /// One write to the eventfd per batch: whoever finds `waking` set knows that the reactor has not emptied the queue

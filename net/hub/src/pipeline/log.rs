@@ -1,5 +1,6 @@
 //! The log thread: durable, then signed, then told.
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -14,6 +15,9 @@ use super::receipts;
 use super::stats::{Stats, add, note};
 use super::work::Job;
 use crate::commitment::{AsOf, Feed};
+
+/// Answers after which the reactor is woken: it writes them while the next are made, and does not wake for each.
+const FLUSH_EVERY: u32 = 16;
 
 pub(crate) struct LogThread {
     pub(crate) log: Log,
@@ -53,7 +57,14 @@ impl LogThread {
         };
         let reactor = &self.reactor;
         // A reactor that has ended sends nothing more; the clients will ask again.
-        let send = |conn, bytes| drop(reactor.send(conn, bytes));
+        let queued = Cell::new(0_u32);
+        let send = |conn, bytes| {
+            drop(reactor.queue(conn, bytes));
+            queued.set(queued.get() + 1);
+            if queued.get().is_multiple_of(FLUSH_EVERY) {
+                reactor.flush();
+            }
+        };
         for sync in &job.syncs {
             send(
                 sync.origin.conn,
@@ -67,6 +78,7 @@ impl LogThread {
         for (conn, bytes) in job.replies.drain(..) {
             send(conn, bytes);
         }
+        reactor.flush();
         Ok(())
     }
 

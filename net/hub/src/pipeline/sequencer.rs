@@ -33,6 +33,8 @@ use sessions::Sessions;
 
 /// How long the sequencer sleeps when there is nothing to do; it is woken by work.
 const IDLE: Duration = Duration::from_secs(3600);
+/// How long what arrives may lie in its queue while the log is busy: less than a sync takes.
+const NAP: Duration = Duration::from_micros(200);
 /// Tables of keys that are made between two batches: few, so that no batch waits long for a worker.
 const TABLES_AT_ONCE: usize = 16;
 /// Inputs after which tables are thought of again: often under load, and no worker is woken for a lone payment.
@@ -203,9 +205,11 @@ impl Sequencer {
         } else {
             self.patience()
         };
-        if self.stopping {
-            // Whatever came before the word to stop has been taken; nothing more is.
-            match self.done.recv_timeout(patience) {
+        if self.stopping || self.in_flight > 0 {
+            // Whatever came before the word to stop has been taken; nothing more is. And while the log is busy it is the log
+            // that makes work due, so what arrives gathers in its queue and wakes nobody.
+            let nap = if self.stopping { patience } else { patience.min(NAP) };
+            match self.done.recv_timeout(nap) {
                 Ok(job) => self.take_back(job),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return Err(SequencerError::LogEnded),
@@ -217,10 +221,8 @@ impl Sequencer {
                 Ok(group) => self.take_group(group),
                 Err(_) => self.stopping = true,
             },
-            recv(self.done) -> job => {
-                let job = job.map_err(|_| SequencerError::LogEnded)?;
-                self.take_back(job);
-            }
+            // Nothing is in flight: all that can be heard here is that the log has ended.
+            recv(self.done) -> _ => return Err(SequencerError::LogEnded),
             default(patience) => {}
         }
         Ok(())

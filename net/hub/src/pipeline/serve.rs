@@ -389,7 +389,9 @@ fn start(
         preparer: spawn("log-prepare", move || {
             prepare(&segments, &no_room, &prepare_end.0, &prepare_end.1)
         })?,
-        checkpoint: spawn("checkpoint", move || checkpoint_thread.run(|| end_hub(&ends.0, &ends.1)))?,
+        checkpoint: spawn("checkpoint", move || {
+            checkpoint_thread.run(|| end_hub(&ends.0, &ends.1))
+        })?,
         admin,
         lock,
     })

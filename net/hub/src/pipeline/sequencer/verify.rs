@@ -13,8 +13,10 @@ use crate::pipeline::front::error_message;
 use crate::pipeline::stats::add;
 use crate::pipeline::work::Job;
 
-/// Fewer signatures than these are checked where they are: to wake workers costs more than it saves, in latency too.
-const WORTH_WAKING: usize = 8;
+/// Up to this many signatures are checked where they are: to wake workers costs more than it saves, in latency too. The
+/// verifier makes one task of as many. (Measured with 32 clients that each wait for their answer, batches of 19: 44 µs of hub
+/// CPU per payment with workers, of which 12 were theirs, spinning.)
+const WORTH_WAKING: usize = 64;
 
 impl Sequencer {
     pub(super) fn verify(&self, gathered: &mut Gathered, job: &mut Job) {
@@ -30,10 +32,8 @@ impl Sequencer {
             .map(|(at, message)| self.item(gathered, *at, message))
             .collect();
         let mut verdicts = vec![Verdict::Invalid; items.len()];
-        if items.len() < WORTH_WAKING {
-            for (verdict, item) in verdicts.iter_mut().zip(&items) {
-                *verdict = self.verifier.verify_one(item);
-            }
+        if items.len() <= WORTH_WAKING {
+            self.verifier.verify_batch(&items, &mut verdicts);
         } else {
             self.pool.install(|| self.verifier.verify_batch(&items, &mut verdicts));
         }
