@@ -26,29 +26,21 @@ impl Profile {
     /// The first rule that the figures break.
     pub(super) fn first_breach(&self) -> Option<Breach> {
         self.counts()
+            .chain(self.windows())
+            .chain(self.pace())
             .chain(self.money())
             .chain(self.times())
             .find(|check| !check.0)
             .map(|check| check.1)
     }
 
+    /// How many of everything, and who pays.
     fn counts(&self) -> impl Iterator<Item = Check> {
         let Population {
             keys,
             channels,
             connections,
         } = self.population;
-        let Run {
-            seconds,
-            seconds_max,
-            payments_per_s_planned,
-            window_per_channel,
-            window_per_connection,
-            payments_per_s,
-            ..
-        } = self.run;
-        let distance = self.settlement.distance;
-        let each = self.activity.payments_per_signature;
         [
             check(!self.about.is_empty(), "about", "must say what the profile stands for"),
             check(keys > 0, "population.keys", "must be at least 1"),
@@ -84,10 +76,25 @@ impl Profile {
                 "merchant.percent",
                 "must be between 1 and 99",
             ),
+        ]
+        .into_iter()
+    }
+
+    /// How far payments may run ahead of their answers.
+    fn windows(&self) -> impl Iterator<Item = Check> {
+        let distance = self.settlement.distance;
+        let each = self.activity.payments_per_signature;
+        let (channel, connection) = (self.run.window_per_channel, self.run.window_per_connection);
+        [
             check(
                 (1..=PER_SIGNATURE_MAX).contains(&each),
                 "activity.payments_per_signature",
                 "must be between 1 and 16",
+            ),
+            check(
+                (1..=DISTANCE_MAX).contains(&distance),
+                "settlement.distance",
+                "must be between 1 and 48",
             ),
             check(
                 distance.is_multiple_of(each.max(1)),
@@ -95,37 +102,39 @@ impl Profile {
                 "must be a multiple of `payments_per_signature`",
             ),
             check(
-                window_per_channel >= each,
+                channel >= each,
                 "run.window_per_channel",
                 "must hold the payments of one signature",
             ),
             check(
-                window_per_connection >= each,
-                "run.window_per_connection",
-                "must hold the payments of one signature",
-            ),
-            check(payments_per_s != Some(0), "run.payments_per_s", "must be at least 1"),
-            check(
-                (1..=DISTANCE_MAX).contains(&distance),
-                "settlement.distance",
-                "must be between 1 and 48",
-            ),
-            check(window_per_channel > 0, "run.window_per_channel", "must be at least 1"),
-            check(
-                window_per_channel <= distance,
+                channel <= distance,
                 "run.window_per_channel",
                 "must not exceed `distance`",
             ),
             check(
-                window_per_connection > 0,
+                connection >= each,
                 "run.window_per_connection",
-                "must be at least 1",
+                "must hold the payments of one signature",
             ),
+        ]
+        .into_iter()
+    }
+
+    fn pace(&self) -> impl Iterator<Item = Check> {
+        let Run {
+            seconds,
+            seconds_max,
+            payments_per_s_planned,
+            payments_per_s,
+            ..
+        } = self.run;
+        [
             check(
                 payments_per_s_planned > 0,
                 "run.payments_per_s_planned",
                 "must be at least 1",
             ),
+            check(payments_per_s != Some(0), "run.payments_per_s", "must be at least 1"),
             check(
                 (1..=seconds_max).contains(&seconds),
                 "run.seconds",
