@@ -1,19 +1,21 @@
-//! The command line: `prepare channels`, `prepare`, `run`. The binary `loadgen` and `tidegate loadgen` are the same.
+//! The command line: `prepare channels`, `prepare`, `run`, `search`, `curve`. The binary `loadgen` and `tidegate loadgen`
+//! are the same.
 
+mod load;
 mod prepare;
 mod run;
+mod sweep;
 
 use std::ffi::OsString;
 use std::io;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Parser, Subcommand};
 use tidegate_client::AddressError;
 use tidegate_client::channels_file::ChannelsFileError;
 use tidegate_crypto::verify::BackendError;
 
-use crate::profile::ProfileError;
+use crate::profile::{Profile, ProfileError, TopologyError};
 use crate::run::RunError;
 use crate::workload::WorkloadError;
 
@@ -21,6 +23,8 @@ use crate::workload::WorkloadError;
 pub const EXIT_BAD: u8 = 1;
 /// The command line does not parse.
 pub const EXIT_USAGE: u8 = 2;
+/// The latency is not what it was to be.
+pub const EXIT_SLO: u8 = 3;
 /// The generator itself was the limit of the run.
 pub const EXIT_SATURATED: u8 = 4;
 
@@ -42,110 +46,13 @@ const EXAMPLE: &str = "Example, as `tidegate benchmark` does it:
 #[derive(Debug, Subcommand)]
 enum Verb {
     /// Plan a profile's channels for a hub's genesis, or sign its payments beforehand.
-    Prepare(Prepare),
+    Prepare(prepare::Prepare),
     /// Load a hub with a prepared workload, measure, audit.
-    Run(RunArgs),
-}
-
-#[derive(Debug, Args)]
-#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
-#[command(after_help = "Example: loadgen prepare --profile quick --genesis hub/genesis --out workload")]
-struct Prepare {
-    #[command(subcommand)]
-    part: Option<PreparePart>,
-    #[command(flatten)]
-    workload: Option<PrepareWorkload>,
-}
-
-#[derive(Debug, Subcommand)]
-enum PreparePart {
-    /// Write the channels that the hub is to open: for `tidegate format --channels`.
-    #[command(after_help = "Example: loadgen prepare channels --profile quick --out channels")]
-    Channels(PrepareChannels),
-}
-
-#[derive(Debug, Args)]
-struct PrepareChannels {
-    /// A built-in profile, or a TOML file.
-    #[arg(long)]
-    profile: String,
-    /// The seed of all keys; that of the profile unless said.
-    #[arg(long)]
-    seed: Option<u64>,
-    /// The file to write.
-    #[arg(long)]
-    out: PathBuf,
-}
-
-#[derive(Debug, Args)]
-struct PrepareWorkload {
-    /// A built-in profile, or a TOML file.
-    #[arg(long)]
-    profile: String,
-    /// The seed of all keys and choices; that of the profile unless said. The channels must be of the same.
-    #[arg(long)]
-    seed: Option<u64>,
-    /// The genesis that `tidegate format` wrote.
-    #[arg(long)]
-    genesis: PathBuf,
-    /// The file to write.
-    #[arg(long)]
-    out: PathBuf,
-    /// How many payments; unless said, enough for `--rate` and `--seconds`.
-    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
-    payments: Option<u32>,
-    /// The rate of the run to come, in payments per second, or `max`.
-    #[arg(long, default_value = "max")]
-    rate: Rate,
-    /// How long the run will measure; as the profile says unless said.
-    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
-    seconds: Option<u32>,
-}
-
-#[derive(Debug, Args)]
-#[command(
-    after_help = "Example: loadgen run --hub tg1…@127.0.0.1:7411 --admin 127.0.0.1:7412 --profile quick \\
-                 --workload workload --rate 10000 --json result.json
-
-Exit codes: 0 valid, 1 not valid or not run, 2 command line, 4 limited by the generator"
-)]
-struct RunArgs {
-    /// The hub's address, as `tidegate format` printed it.
-    #[arg(long)]
-    hub: String,
-    /// The hub's admin address: without it there are no figures of the hub, and the result is not valid.
-    #[arg(long)]
-    admin: Option<SocketAddr>,
-    /// A built-in profile, or a TOML file.
-    #[arg(long)]
-    profile: String,
-    /// The prepared workload.
-    #[arg(long)]
-    workload: PathBuf,
-    /// Payments per second by schedule, or `max`: as fast as answers come, within the profile's windows.
-    #[arg(long, default_value = "max")]
-    rate: Rate,
-    /// How a rate spaces its payments.
-    #[arg(long, value_enum, default_value_t = Arrivals::Even)]
-    arrivals: Arrivals,
-    /// Seconds that are measured; as the profile says unless said.
-    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
-    seconds: Option<u32>,
-    /// Seconds of load before measuring begins; 1 unless said.
-    #[arg(long)]
-    warm_up: Option<u32>,
-    /// Refuse a workload of another seed.
-    #[arg(long)]
-    seed: Option<u64>,
-    /// A channel acknowledges when so many of its leaves wait; the hub stops at 64.
-    #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..=48))]
-    ack_every: u32,
-    /// The hub's data directory, to name its filesystem in the result.
-    #[arg(long)]
-    data: Option<PathBuf>,
-    /// Print the result as JSON; with FILE, write it there and print a report.
-    #[arg(long, value_name = "FILE", num_args = 0..=1)]
-    json: Option<Option<PathBuf>>,
+    Run(run::RunArgs),
+    /// Find the highest rate at which the latency is as asked.
+    Search(sweep::SearchArgs),
+    /// Measure latency against load.
+    Curve(sweep::CurveArgs),
 }
 
 /// How fast payments are sent.
@@ -155,6 +62,17 @@ pub enum Rate {
     PerSecond(f64),
     /// As fast as answers come, within the profile's windows: a closed loop.
     Max,
+}
+
+impl Rate {
+    /// The rate of a profile.
+    #[must_use]
+    pub fn of(profile: &Profile) -> Self {
+        profile
+            .run
+            .payments_per_s
+            .map_or(Self::Max, |rate| Self::PerSecond(rate.into()))
+    }
 }
 
 impl std::str::FromStr for Rate {
@@ -199,6 +117,10 @@ pub(crate) enum Failure {
     Run(RunError),
     #[error("TG-8007]: cannot write {}: {source}", path.display())]
     Output { path: PathBuf, source: io::Error },
+    #[error("TG-8008]: {0}")]
+    Topology(#[from] TopologyError),
+    #[error("TG-8009]: {name} must be between {least} and {most}")]
+    Range { name: &'static str, least: f64, most: f64 },
 }
 
 impl From<RunError> for Failure {
@@ -223,14 +145,10 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> u8 {
         }
     };
     let outcome = match cli.verb {
-        Verb::Prepare(Prepare {
-            part: Some(PreparePart::Channels(args)),
-            ..
-        }) => prepare::channels(&args),
-        Verb::Prepare(Prepare { part: None, workload }) => {
-            prepare::workload(&workload.expect("clap asks for its arguments where no subcommand stands"))
-        }
-        Verb::Run(args) => run::run(&args, argv),
+        Verb::Prepare(args) => prepare::run(&args),
+        Verb::Run(args) => run::run(args, argv),
+        Verb::Search(args) => sweep::search(&args, argv),
+        Verb::Curve(args) => sweep::curve(&args, argv),
     };
     outcome.unwrap_or_else(|failure| {
         eprintln!("error[{failure}");

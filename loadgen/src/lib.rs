@@ -9,11 +9,14 @@
 pub mod channels;
 pub mod cli;
 pub mod environment;
+mod hdr;
 pub mod keys;
 pub mod plan;
 pub mod profile;
 mod progress;
 pub mod result;
 pub mod run;
+pub mod slo;
 pub mod status;
+mod view;
 pub mod workload;

@@ -1,4 +1,7 @@
-//! The result of a run: `tidegate.result/1`, as the contract of interfaces has it, and a report for people.
+//! The result of a run: `tidegate.result/1`, as the contract of interfaces has it, and a report for people. What `search` and
+//! `curve` find is a [sweep].
+
+mod sweep;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -6,6 +9,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::environment::Environment;
+
+pub use sweep::{CURVE_SCHEMA, Point, SEARCH_SCHEMA, SweepResult};
 
 /// The value of [`RunResult::schema`].
 pub const SCHEMA: &str = "tidegate.result/1";
@@ -65,10 +70,22 @@ pub struct RunResult {
     pub environment: Environment,
     /// Second by second, warm-up included.
     pub series: Vec<SecondFigures>,
+    /// What the latency was to be, and whether it was.
+    #[serde(default)]
+    pub slo: Vec<SloFigures>,
     /// True if every number above may be believed.
     pub valid: bool,
     /// Why not, and what else a reader should know.
     pub notes: Vec<String>,
+}
+
+/// What was asked of the latency.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SloFigures {
+    /// As `p99<15ms`.
+    pub slo: String,
+    /// Whether it was met.
+    pub met: bool,
 }
 
 /// Quantiles in µs.
@@ -107,8 +124,15 @@ pub struct GeneratorFigures {
     pub lag_us_p99: f64,
     /// CPU seconds in the measured span, acks and receipt checks included.
     pub cpu_s: f64,
+    /// The same per payment that was answered, in µs: what measuring takes away from the hub where they share cores.
+    #[serde(default)]
+    pub cpu_us_per_payment: f64,
     /// The part of the measured span in which its event loop computed.
     pub busy: f64,
+    /// Payments that were due in the measured span and were not sent before its end. Their latency counts as what it was
+    /// then.
+    #[serde(default)]
+    pub missed: u64,
     /// True if the generator limited the run.
     pub saturated: bool,
 }
@@ -203,6 +227,9 @@ impl fmt::Display for RunResult {
                 writeln!(f, "{what:<12} {count:>12} {reason}")?;
             }
         }
+        for SloFigures { slo, met } in &self.slo {
+            writeln!(f, "slo          {slo} {}", if *met { "met" } else { "MISSED" })?;
+        }
         for note in &self.notes {
             writeln!(f, "note         {note}")?;
         }
@@ -248,9 +275,14 @@ impl RunResult {
         )?;
         writeln!(
             f,
-            "generator    {:.1} s CPU, late by {} at p99{}",
-            self.generator.cpu_s,
+            "generator    {:.2} µs CPU per payment, {:.0} % of its thread, late by {} at p99{}{}",
+            self.generator.cpu_us_per_payment,
+            self.generator.busy * 100.0,
             Micros(self.generator.lag_us_p99),
+            match self.generator.missed {
+                0 => String::new(),
+                missed => format!(", {missed} payments were due and not sent"),
+            },
             if self.generator.saturated { ", SATURATED" } else { "" }
         )
     }
@@ -338,6 +370,10 @@ mod tests {
             },
             environment: Environment::default(),
             series: Vec::new(),
+            slo: vec![SloFigures {
+                slo: "p99<1ms".to_owned(),
+                met: false,
+            }],
             valid: false,
             notes: vec!["a note".to_owned()],
         }
@@ -363,6 +399,7 @@ mod tests {
             "p50 900 µs  p99 1.50 ms  p99.9 2.00 s",
             "intended send time",
             "PayeeSilent",
+            "p99<1ms MISSED",
             "a note",
             "NOT VALID",
         ] {

@@ -10,8 +10,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// No status is longer.
 const LENGTH_MAX: u64 = 1 << 20;
 
-/// The part of a status that a result needs.
-#[derive(Clone, Debug, Deserialize)]
+/// The part of a status that results and views need.
+#[derive(Clone, Debug, Default, Deserialize)]
 pub(crate) struct Status {
     pub(crate) backend: String,
     pub(crate) state_root: String,
@@ -26,6 +26,18 @@ pub(crate) struct Status {
     /// Sum of all balances, locks and credits, and of all capacities: decimal, since they may be beyond 2⁵³.
     pub(crate) value_held: String,
     pub(crate) value_capacity: String,
+    // For the live view alone: a hub that does not tell them can be measured all the same.
+    #[serde(default)]
+    pub(crate) rss_bytes: u64,
+    #[serde(default)]
+    pub(crate) inputs: u64,
+    /// Median and 99th percentile of what a batch takes in each stage, µs.
+    #[serde(default)]
+    pub(crate) verify_us: [u64; 2],
+    #[serde(default)]
+    pub(crate) execute_us: [u64; 2],
+    #[serde(default)]
+    pub(crate) sync_us: [u64; 2],
 }
 
 /// Why there is no status.

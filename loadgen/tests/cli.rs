@@ -37,6 +37,8 @@ fn every_verb_has_an_example() {
         &["prepare", "--help"],
         &["prepare", "channels", "--help"],
         &["run", "--help"],
+        &["search", "--help"],
+        &["curve", "--help"],
     ] {
         let output = loadgen(folder.path(), verb);
         assert_eq!(output.status.code(), Some(0), "{verb:?}");
@@ -51,6 +53,8 @@ fn the_command_line_is_checked_first() {
         &["prepare"],
         &["fly"],
         &["run", "--rate", "fast"],
+        &["search", "--slo", "p99<15"],
+        &["curve", "--rates", "1,x"],
         &["prepare", "channels"],
     ] {
         complaint(arguments, 2);
@@ -91,6 +95,35 @@ fn what_cannot_be_done_is_one_line_with_a_code() {
             "error[TG-8003]: not-a-workload is no workload of this version",
         ),
         (&run("not-a-workload", "tg1@nowhere"), "error[TG-8004]: "),
+        (
+            &[
+                "prepare",
+                "channels",
+                "--profile",
+                "quick",
+                "--topology",
+                "not-a-workload",
+                "--out",
+                "c",
+            ],
+            "error[TG-8008]: not-a-workload:1: ",
+        ),
+        (
+            &[
+                "search",
+                "--slo",
+                "p99<15ms",
+                "--from",
+                "0",
+                "--hub",
+                HUB,
+                "--profile",
+                "quick",
+                "--workload",
+                "w",
+            ],
+            "error[TG-8009]: --from must be between 1 and",
+        ),
     ] {
         let error = complaint(arguments, 1);
         assert!(error.starts_with(start) && error.lines().count() == 1, "{error}");

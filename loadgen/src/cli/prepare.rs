@@ -1,6 +1,10 @@
 //! `loadgen prepare channels` and `loadgen prepare`.
 
-use super::{Failure, PrepareChannels, PrepareWorkload, Rate};
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+use super::{Failure, Rate};
 use crate::channels::channels_file;
 use crate::profile::Profile;
 use crate::workload::prepare;
@@ -8,8 +12,101 @@ use crate::workload::prepare;
 /// Seconds of load before measuring begins, unless said otherwise.
 pub(super) const WARM_UP_SECONDS: u32 = 1;
 
-pub(super) fn channels(args: &PrepareChannels) -> Result<u8, Failure> {
-    let profile = Profile::load(&args.profile)?;
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+#[command(after_help = "Example: loadgen prepare --profile quick --genesis hub/genesis --out workload")]
+pub(super) struct Prepare {
+    #[command(subcommand)]
+    part: Option<PreparePart>,
+    #[command(flatten)]
+    workload: Option<PrepareWorkload>,
+}
+
+#[derive(Debug, Subcommand)]
+enum PreparePart {
+    /// Write the channels that the hub is to open: for `tidegate format --channels`.
+    #[command(after_help = "Example: loadgen prepare channels --profile quick --out channels")]
+    Channels(PrepareChannels),
+}
+
+/// Which profile, and over which channels.
+#[derive(Debug, Args)]
+pub(super) struct ProfileArgs {
+    /// A built-in profile, or a TOML file.
+    #[arg(long)]
+    profile: String,
+    /// The channels of this list instead of the profile's own: lines of `node_a,node_b,capacity_sat`.
+    #[arg(long, value_name = "FILE")]
+    topology: Option<String>,
+}
+
+impl ProfileArgs {
+    pub(super) fn load(&self) -> Result<Profile, Failure> {
+        load(&self.profile, self.topology.as_deref())
+    }
+}
+
+fn load(profile: &str, topology: Option<&str>) -> Result<Profile, Failure> {
+    let profile = Profile::load(profile)?;
+    match topology {
+        Some(path) => Ok(profile.over(path)?),
+        None => Ok(profile),
+    }
+}
+
+#[derive(Debug, Args)]
+struct PrepareChannels {
+    #[command(flatten)]
+    profile: ProfileArgs,
+    /// The seed of all keys; that of the profile unless said.
+    #[arg(long)]
+    seed: Option<u64>,
+    /// The file to write.
+    #[arg(long)]
+    out: PathBuf,
+}
+
+#[derive(Debug, Args)]
+struct PrepareWorkload {
+    // Not flattened: clap does not look for an optional group's arguments in a group within it.
+    /// A built-in profile, or a TOML file.
+    #[arg(long)]
+    profile: String,
+    /// The channels of this list instead of the profile's own: lines of `node_a,node_b,capacity_sat`.
+    #[arg(long, value_name = "FILE")]
+    topology: Option<String>,
+    /// The seed of all keys and choices; that of the profile unless said. The channels must be of the same.
+    #[arg(long)]
+    seed: Option<u64>,
+    /// The genesis that `tidegate format` wrote.
+    #[arg(long)]
+    genesis: PathBuf,
+    /// The file to write.
+    #[arg(long)]
+    out: PathBuf,
+    /// How many payments; unless said, enough for `--rate` and `--seconds`.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+    payments: Option<u32>,
+    /// The rate of the run to come, in payments per second, or `max`. As the profile says unless said, or else `max`.
+    #[arg(long)]
+    rate: Option<Rate>,
+    /// How long the run will measure; as the profile says unless said.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+    seconds: Option<u32>,
+}
+
+pub(super) fn run(args: &Prepare) -> Result<u8, Failure> {
+    match (&args.part, &args.workload) {
+        (Some(PreparePart::Channels(args)), _) => channels(args),
+        (None, workload) => {
+            let args = workload.as_ref();
+            self::workload(args.expect("clap asks for its arguments where no subcommand stands"))
+        }
+    }
+}
+
+fn channels(args: &PrepareChannels) -> Result<u8, Failure> {
+    let profile = args.profile.load()?;
     let file = channels_file(&profile, args.seed.unwrap_or(profile.run.seed));
     file.write(&args.out)?;
     println!(
@@ -21,11 +118,13 @@ pub(super) fn channels(args: &PrepareChannels) -> Result<u8, Failure> {
     Ok(0)
 }
 
-pub(super) fn workload(args: &PrepareWorkload) -> Result<u8, Failure> {
-    let profile = Profile::load(&args.profile)?;
+fn workload(args: &PrepareWorkload) -> Result<u8, Failure> {
+    let profile = load(&args.profile, args.topology.as_deref())?;
     let seed = args.seed.unwrap_or(profile.run.seed);
     let seconds = args.seconds.unwrap_or(profile.run.seconds);
-    let payments = args.payments.unwrap_or_else(|| payments(&profile, args.rate, seconds));
+    let payments = args
+        .payments
+        .unwrap_or_else(|| payments(&profile, args.rate.unwrap_or_else(|| Rate::of(&profile)), seconds));
     let prepared = prepare(&profile, seed, &args.genesis, &args.out, payments)?;
     println!(
         "{}: {} signed payments, {} bytes",

@@ -1,67 +1,64 @@
 //! `loadgen run`.
 
-use std::env;
-use std::fs;
+use std::path::PathBuf;
 
-use tidegate_crypto::verify::Backend;
+use clap::Args;
 
-use super::{EXIT_BAD, EXIT_SATURATED, Failure, RunArgs, prepare};
-use crate::profile::Profile;
-use crate::result::RunResult;
-use crate::run::{RunOptions, run as run_load};
+use super::load::LoadArgs;
+use super::prepare::WARM_UP_SECONDS;
+use super::{EXIT_BAD, EXIT_SATURATED, EXIT_SLO, Failure, Rate};
+use crate::run::{Step, run as run_load};
+use crate::slo::Slo;
 
-/// A hub that has not answered by then will not.
-const PATIENCE_SECONDS: u32 = 15;
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example: loadgen run --hub tg1…@127.0.0.1:7411 --admin 127.0.0.1:7412 --profile quick \\
+                 --workload workload --rate 10000 --slo 'p99<15ms' --json result.json
 
-/// Forces a verifier, here and in the hub.
-const BACKEND_VARIABLE: &str = "TIDEGATE_CPU";
-
-pub(super) fn run(args: &RunArgs, argv: Vec<String>) -> Result<u8, Failure> {
-    let profile = Profile::load(&args.profile)?;
-    let backend = match env::var(BACKEND_VARIABLE) {
-        Ok(word) => word.parse().map_err(Failure::Backend)?,
-        Err(_) => Backend::Auto,
-    };
-    let options = RunOptions {
-        seconds: args.seconds.unwrap_or(profile.run.seconds),
-        seed: args.seed,
-        workload: args.workload.clone(),
-        hub: args.hub.parse()?,
-        admin: args.admin,
-        rate: args.rate,
-        arrivals: args.arrivals,
-        warm_up_seconds: args.warm_up.unwrap_or(prepare::WARM_UP_SECONDS),
-        ack_every: args.ack_every,
-        patience_seconds: PATIENCE_SECONDS,
-        data: args.data.clone(),
-        backend,
-        argv,
-        profile,
-    };
-    let result = run_load(&options)?;
-    emit(args, &result)?;
-    Ok(if result.generator.saturated {
-        EXIT_SATURATED
-    } else if result.valid {
-        0
-    } else {
-        EXIT_BAD
-    })
+Exit codes: 0 valid, 1 not valid or not run, 2 command line, 3 an SLO was missed, 4 limited by the generator"
+)]
+pub(super) struct RunArgs {
+    #[command(flatten)]
+    load: LoadArgs,
+    /// Payments per second by schedule, or `max`: as fast as answers come, within the profile's windows. As the profile
+    /// says unless said, or else `max`.
+    #[arg(long)]
+    rate: Option<Rate>,
+    /// Seconds that are measured; as the profile says unless said.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+    seconds: Option<u32>,
+    /// Seconds of load before measuring begins.
+    #[arg(long, default_value_t = WARM_UP_SECONDS)]
+    warm_up: u32,
+    /// What the latency must be, as `p99<15ms`; may be repeated. Exit code 3 if one is missed.
+    #[arg(long)]
+    slo: Vec<Slo>,
+    /// Write the latencies of each second as an interval log of HdrHistogram.
+    #[arg(long, value_name = "FILE")]
+    hlog: Option<PathBuf>,
+    /// Write the distribution of the measured latencies as HdrHistogram's plotter takes it.
+    #[arg(long, value_name = "FILE")]
+    hgrm: Option<PathBuf>,
 }
 
-fn emit(args: &RunArgs, result: &RunResult) -> Result<(), Failure> {
-    let json = serde_json::to_string_pretty(result).expect("a result is plain data") + "\n";
-    match &args.json {
-        Some(None) => print!("{json}"),
-        Some(Some(path)) => {
-            let failed = |source| Failure::Output {
-                path: path.clone(),
-                source,
-            };
-            fs::write(path, json).map_err(failed)?;
-            println!("{result}");
-        }
-        None => println!("{result}"),
-    }
-    Ok(())
+pub(super) fn run(args: RunArgs, argv: Vec<String>) -> Result<u8, Failure> {
+    let profile = args.load.profile()?;
+    let step = Step {
+        rate: args.rate.unwrap_or_else(|| Rate::of(&profile)),
+        warm_up_seconds: args.warm_up,
+        seconds: args.seconds.unwrap_or(profile.run.seconds),
+    };
+    let mut options = args.load.options(profile, argv)?;
+    (options.hlog, options.hgrm) = (args.hlog, args.hgrm);
+    let result = run_load(&options, step, &args.slo)?;
+    args.load.emit(&result)?;
+    Ok(if result.generator.saturated {
+        EXIT_SATURATED
+    } else if !result.valid {
+        EXIT_BAD
+    } else if result.slo.iter().any(|slo| !slo.met) {
+        EXIT_SLO
+    } else {
+        0
+    })
 }

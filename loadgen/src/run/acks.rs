@@ -8,9 +8,13 @@ use tidegate_types::{Fixed as _, HubCounter};
 use tidegate_wire::Kind;
 
 use super::generator::{ACK_BIT, Generator, Phase};
+use super::schedule::SECOND;
 
 /// Credits after which a channel acks, whatever the number of its leaves: the hub bounds them too.
 const CREDITS_WAITING_MAX: u32 = 1_024;
+
+/// How long the last acks may take, and the leaves that make their credits firm.
+const LAST_ACKS: u64 = 3 * SECOND;
 
 impl Generator {
     /// Puts the channel on the list of acks if it has enough to acknowledge.
@@ -40,7 +44,9 @@ impl Generator {
             at += 1;
         }
         self.sweep = at as f64;
-        if at == rows && (self.unfirm_sat == 0 || now > self.phase_since + self.parts.patience) {
+        // A million last acks prove no more than as many as go in a few seconds.
+        let late = now > self.phase_since + self.parts.patience.min(LAST_ACKS);
+        if late || (at == rows && self.unfirm_sat == 0) {
             self.enter(Phase::Done);
         }
     }

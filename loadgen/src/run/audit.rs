@@ -40,8 +40,7 @@ impl Generator {
             .sum::<u64>();
         let fees = payments * self.workload.head.fee.to_sat();
         // A failed payment stays in its lock, fee included, until it is dropped; this generator never drops.
-        let failed: u64 = self.meter.failed.values().sum();
-        let locked = self.failed_sat + failed * self.workload.head.fee.to_sat();
+        let locked = self.failed_sat + self.failed * self.workload.head.fee.to_sat();
         let hub_agrees = status.is_some_and(|status| status.value_held == status.value_capacity);
         Audit {
             value_conserved: findings.wrong == 0

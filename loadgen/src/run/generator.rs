@@ -2,6 +2,8 @@
 //!
 //! ```text
 //! Connecting ─▶ Loading (warm-up, then measured) ─▶ Draining ─▶ Acking ─▶ Done
+//!                  ▲                                  │
+//!                  └── the director has another step ─┘
 //! ```
 //!
 //! Nothing here waits, and nothing is allocated for a payment.
@@ -14,6 +16,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::Sender;
 
+use hdrhistogram::Histogram;
 use tidegate_client::HeaderCache;
 use tidegate_crypto::keys::PublicKey;
 use tidegate_reactor::{CloseReason, ConnId, Handler, Outbox};
@@ -26,8 +29,11 @@ use tidegate_wire::messages::{Body as _, Hello, HelloAnswer, PROTOCOL_VERSION};
 use super::channel::Channels;
 use super::flights::Flights;
 use super::meter::Meter;
+use super::pace::Pace;
 use super::schedule::{Clock, Plan, SECOND, Schedule};
+use super::steps::{Director, Measured, Step};
 use super::usage;
+use crate::cli::{Arrivals, Rate};
 use crate::keys::ClientKeys;
 use crate::profile::Profile;
 use crate::workload::{Section, Workload};
@@ -49,14 +55,22 @@ pub(super) enum Event {
     Done,
 }
 
-/// What a progress line tells.
-#[derive(Clone, Copy, Debug)]
+/// What there is to tell of one second.
+#[derive(Clone, Debug)]
 pub(super) struct Line {
+    /// Its beginning and end, in nanoseconds of the run's clock.
+    pub(super) from: u64,
+    pub(super) to: u64,
+    pub(super) rate: Rate,
+    /// Latencies of the payments that were answered in it.
+    pub(super) latency: Histogram<u64>,
     pub(super) answered: u64,
-    pub(super) p50_us: f64,
-    pub(super) p99_us: f64,
     pub(super) in_flight: usize,
     pub(super) warming_up: bool,
+    /// Since the run began.
+    pub(super) failed: u64,
+    pub(super) refused: u64,
+    pub(super) errors: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,6 +94,8 @@ pub(super) struct Conn {
     pub(super) free_at: u64,
     /// It stands in the list of those to be pumped.
     pub(super) listed: bool,
+    /// The payment with which its schedule begins in this step.
+    pub(super) base: u32,
 }
 
 /// Counts of the receipts.
@@ -93,16 +109,15 @@ pub(super) struct ReceiptCounts {
 pub(super) struct Parts {
     pub(super) profile: Profile,
     pub(super) workload: Workload,
-    pub(super) plan: Plan,
-    pub(super) warm_up_seconds: u32,
-    pub(super) seconds: u32,
+    pub(super) director: Box<dyn Director>,
+    pub(super) arrivals: Arrivals,
     pub(super) ack_every: u32,
     pub(super) patience_seconds: u32,
     pub(super) clock: Clock,
     pub(super) events: Sender<Event>,
     pub(super) answered: Arc<AtomicU64>,
     pub(super) acks: Arc<AtomicU64>,
-    pub(super) begin: Arc<AtomicU64>,
+    pub(super) pace: Arc<Pace>,
 }
 
 /// See the [module](self).
@@ -126,8 +141,16 @@ pub(super) struct Generator {
     pub(super) complaints: Vec<String>,
     /// Payments that could not be sent since one before them was refused or failed.
     pub(super) unsent: u64,
-    /// The workload ended before the time did.
+    /// The step under way, and those that are done.
+    pub(super) step: Option<Step>,
+    pub(super) done: Vec<Measured>,
+    /// The workload ended before the step's time did.
     pub(super) ended_early: bool,
+    /// Errors before the step.
+    pub(super) errors_before: u64,
+    /// Payments that failed or whose states were refused, in all steps.
+    pub(super) failed: u64,
+    pub(super) refused: u64,
     /// CPU seconds of process and loop in the measured span.
     pub(super) cpu: usage::Span,
     pub(super) parts: Shared,
@@ -149,16 +172,15 @@ pub(super) struct Generator {
 
 /// What is shared with other threads, and the numbers a run was asked for.
 pub(super) struct Shared {
-    pub(super) plan: Plan,
-    pub(super) warm_up_seconds: u32,
-    pub(super) seconds: u32,
+    pub(super) director: Box<dyn Director>,
+    pub(super) arrivals: Arrivals,
     pub(super) ack_every: u32,
     pub(super) patience: u64,
     pub(super) clock: Clock,
     pub(super) events: Sender<Event>,
     pub(super) answered: Arc<AtomicU64>,
     pub(super) acks: Arc<AtomicU64>,
-    pub(super) begin: Arc<AtomicU64>,
+    pub(super) pace: Arc<Pace>,
 }
 
 impl Generator {
@@ -166,9 +188,6 @@ impl Generator {
         let Parts {
             profile,
             workload,
-            plan,
-            warm_up_seconds,
-            seconds,
             ack_every,
             ..
         } = parts;
@@ -191,19 +210,23 @@ impl Generator {
             errors: 0,
             complaints: Vec::new(),
             unsent: 0,
+            step: None,
+            done: Vec::new(),
             ended_early: false,
+            errors_before: 0,
+            failed: 0,
+            refused: 0,
             cpu: usage::Span::default(),
             parts: Shared {
-                plan,
-                warm_up_seconds,
-                seconds,
+                director: parts.director,
+                arrivals: parts.arrivals,
                 ack_every,
                 patience: u64::from(parts.patience_seconds) * SECOND,
                 clock: parts.clock,
                 events: parts.events,
                 answered: parts.answered,
                 acks: parts.acks,
-                begin: parts.begin,
+                pace: parts.pace,
             },
             keys,
             headers: None,
@@ -243,6 +266,7 @@ impl Generator {
                 blocked: false,
                 free_at: 0,
                 listed: false,
+                base: 0,
             });
         }
         Ok(())
@@ -301,7 +325,7 @@ impl Generator {
         self.height = self.height.max(answer.height.get());
         self.conns[number as usize].greeted = true;
         if self.conns.iter().all(|conn| conn.greeted) {
-            self.begin_load();
+            self.next_step();
         }
     }
 

@@ -22,10 +22,11 @@ pub(crate) struct Meter {
     lag: Histogram<u64>,
     /// Latencies since the last progress line.
     recent: Histogram<u64>,
-    recent_answers: u64,
     /// Payments whose due time (or send time) is in the measured span.
     pub(crate) sent: u64,
-    /// Of these, delivered.
+    /// Payments that were due in the measured span and were not sent before its end.
+    pub(crate) missed: u64,
+    /// Of those sent, delivered.
     pub(crate) delivered: u64,
     /// Delivered answers that arrived in the measured span.
     pub(crate) answered_in_span: u64,
@@ -40,8 +41,8 @@ impl Default for Meter {
             service: histogram(),
             lag: histogram(),
             recent: histogram(),
-            recent_answers: 0,
             sent: 0,
+            missed: 0,
             delivered: 0,
             answered_in_span: 0,
             failed: BTreeMap::new(),
@@ -73,7 +74,6 @@ impl Meter {
     pub(crate) fn note_delivered(&mut self, schedule: &Schedule, times: Times, now: u64, count: u64) {
         let latency = now.saturating_sub(times.intended);
         self.recent.saturating_record_n(latency, count);
-        self.recent_answers += count;
         if schedule.is_measured(now) {
             self.answered_in_span += count;
         }
@@ -84,13 +84,24 @@ impl Meter {
         }
     }
 
-    /// Answers, p50 and p99 in microseconds since the last call.
-    pub(crate) fn take_recent(&mut self) -> (u64, f64, f64) {
-        let micros = |quantile| self.recent.value_at_quantile(quantile) as f64 / 1e3;
-        let line = (self.recent_answers, micros(0.5), micros(0.99));
+    /// `count` payments were due at `due`, and did not go out in the span.
+    pub(crate) fn note_missed(&mut self, schedule: &Schedule, due: u64, count: u64) {
+        if schedule.is_measured(due) {
+            self.missed += count;
+            self.latency.saturating_record_n(schedule.end - due, count);
+        }
+    }
+
+    /// Latencies since the last call.
+    pub(crate) fn take_recent(&mut self) -> Histogram<u64> {
+        let recent = self.recent.clone();
         self.recent.reset();
-        self.recent_answers = 0;
-        line
+        recent
+    }
+
+    /// All latencies of the measured span.
+    pub(crate) const fn latencies(&self) -> &Histogram<u64> {
+        &self.latency
     }
 
     pub(crate) fn latency(&self) -> Quantiles {
@@ -106,7 +117,7 @@ impl Meter {
     }
 }
 
-fn quantiles(histogram: &Histogram<u64>) -> Quantiles {
+pub(super) fn quantiles(histogram: &Histogram<u64>) -> Quantiles {
     let micros = |nanos: u64| (nanos as f64 / 1e2).round() / 1e1;
     let at = |quantile| micros(histogram.value_at_quantile(quantile));
     Quantiles {
@@ -146,6 +157,20 @@ mod tests {
     }
 
     #[test]
+    fn what_was_due_and_not_sent_is_as_late_as_the_end() {
+        let schedule = Schedule::new(Plan::Even(1.0), 0, 1, 1);
+        let mut meter = Meter::default();
+        meter.note_missed(&schedule, 900 * MS, 1);
+        meter.note_missed(&schedule, 1_500 * MS, 2);
+        assert_eq!((meter.missed, meter.sent, meter.delivered), (2, 0, 0));
+        assert!(
+            (meter.latency().p50 - 500_000.0).abs() < 1_000.0,
+            "{:?}",
+            meter.latency()
+        );
+    }
+
+    #[test]
     fn what_is_due_outside_the_span_is_not_measured_whenever_it_is_answered() {
         let schedule = Schedule::new(Plan::Even(1.0), 0, 1, 1);
         let mut meter = Meter::default();
@@ -158,7 +183,7 @@ mod tests {
             meter.note_delivered(&schedule, times, answered * MS, 1);
         }
         assert_eq!((meter.sent, meter.delivered, meter.answered_in_span), (1, 1, 1));
-        assert_eq!(meter.take_recent().0, 3);
-        assert_eq!(meter.take_recent().0, 0);
+        assert_eq!(meter.take_recent().len(), 3);
+        assert_eq!(meter.take_recent().len(), 0);
     }
 }

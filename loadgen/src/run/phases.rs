@@ -1,12 +1,14 @@
 //! From one phase of a run to the next.
 
 use std::fmt;
-use std::sync::atomic::Ordering;
 
 use tidegate_reactor::Outbox;
 
 use super::generator::{Event, Generator, Line, Phase};
-use super::schedule::{SECOND, Schedule};
+use super::meter::Meter;
+use super::schedule::{Plan, SECOND, Schedule};
+use super::steps::Measured;
+use crate::cli::Rate;
 use crate::workload::Head;
 
 /// Payments in a workload.
@@ -18,16 +20,54 @@ pub(super) fn payments(head: &Head) -> u32 {
 const LEAD_NS: u64 = 100_000_000;
 
 impl Generator {
-    pub(super) fn begin_load(&mut self) {
+    /// Begins the step that the director asks for, or ends the load.
+    pub(super) fn next_step(&mut self) {
+        let Some(step) = self.parts.director.next(&self.done) else {
+            return self.enter(Phase::Acking);
+        };
         let start = self.parts.clock.now() + LEAD_NS;
-        let parts = &self.parts;
-        self.schedule = Schedule::new(parts.plan.clone(), start, parts.warm_up_seconds, parts.seconds);
+        let head = &self.workload.head;
+        let index = self.done.len() as u64;
+        let plan = Plan::new(step.rate, self.parts.arrivals, payments(head), head.seed, index);
+        self.schedule = Schedule::new(plan, start, step.warm_up_seconds, step.seconds);
+        self.step = Some(step);
+        self.meter = Meter::default();
+        (self.ended_early, self.errors_before) = (false, self.errors);
         self.next_line = start + SECOND;
-        self.parts.begin.store(start, Ordering::Release);
-        self.enter(Phase::Loading);
-        for number in 0..u32::try_from(self.conns.len()).expect("connections are counted in u32") {
+        self.due.clear();
+        self.pump_list.clear();
+        let per_state = head.per_state;
+        for (number, conn) in (0..).zip(&mut self.conns) {
+            // In the first step the plan itself says when. Later ones begin where the last ended, which is another
+            // place on each connection, and spread the first payments as the plan would.
+            let next = conn.section.peek().map_or(u32::MAX, |record| record.head.number);
+            conn.base = if index == 0 {
+                0
+            } else {
+                next.saturating_sub(number * per_state)
+            };
+            (conn.blocked, conn.free_at, conn.listed) = (false, 0, true);
             self.pump_list.push(number);
-            self.conns[number as usize].listed = true;
+        }
+        self.parts.pace.begin(step.rate, self.parts.arrivals, start);
+        self.enter(Phase::Loading);
+    }
+
+    /// Notes what the step came to, and goes on.
+    fn finish_step(&mut self) {
+        if let Some(step) = self.step.take() {
+            let meter = std::mem::take(&mut self.meter);
+            let of = |counts: &std::collections::BTreeMap<_, u64>| counts.values().sum::<u64>();
+            self.failed += of(&meter.failed);
+            self.refused += of(&meter.refused);
+            self.done.push(Measured {
+                step,
+                meter,
+                seconds: self.schedule.seconds(),
+                cpu: self.cpu,
+                ended_early: self.ended_early,
+                errors: self.errors - self.errors_before,
+            });
         }
     }
 
@@ -55,9 +95,6 @@ impl Generator {
                 }
                 self.relist_blocked();
                 self.sweep_acks(out);
-                if now >= self.schedule.end {
-                    self.end_load();
-                }
             }
             Phase::Draining => self.drain(now),
             Phase::Acking => self.finish_acks(now, out),
@@ -68,20 +105,28 @@ impl Generator {
     }
 
     pub(super) fn tell_line(&mut self, now: u64) {
+        let from = self.next_line - SECOND;
         self.next_line += SECOND;
-        let (answered, p50_us, p99_us) = self.meter.take_recent();
+        let latency = self.meter.take_recent();
+        let of = |counts: &std::collections::BTreeMap<_, u64>| counts.values().sum::<u64>();
         self.tell(Event::Line(Line {
-            answered,
-            p50_us,
-            p99_us,
+            from,
+            to: now,
+            rate: self.step.map_or(Rate::Max, |step| step.rate),
+            answered: latency.len(),
+            latency,
             in_flight: self.flights.payments(),
             warming_up: now < self.schedule.begin + SECOND / 2,
+            failed: self.failed + of(&self.meter.failed),
+            refused: self.refused + of(&self.meter.refused),
+            errors: self.errors,
         }));
     }
 
     /// True if everything was sent, and more would be due before the end.
     pub(super) fn is_short(&self) -> bool {
-        let next = self.schedule.due(payments(&self.workload.head));
+        let base = self.conns.iter().map(|conn| conn.base).max().unwrap_or_default();
+        let next = self.schedule.due(payments(&self.workload.head), base);
         next.is_some_and(|due| due < self.schedule.end)
             && self
                 .conns
@@ -101,8 +146,38 @@ impl Generator {
         if now >= self.next_line {
             self.tell_line(now);
         }
+        self.note_missed();
         self.end_measuring();
+        self.parts.pace.end();
         self.enter(Phase::Draining);
+    }
+
+    /// What was due and did not go out is as late as the span's end shows, at least: a hub that falls behind its schedule
+    /// does not look quicker for what it was never given.
+    fn note_missed(&mut self) {
+        if !self.schedule.is_open() {
+            return;
+        }
+        let width = self.flights.width() as u64;
+        for conn in &self.conns {
+            // A reader of its own: the step behind this one sends what this one did not.
+            let mut section = conn.section.clone();
+            while let Some(record) = section.peek() {
+                let (number, payer) = (record.head.number, record.head.payer);
+                let Some(due) = self
+                    .schedule
+                    .due(number, conn.base)
+                    .filter(|&due| due < self.schedule.end)
+                else {
+                    break;
+                };
+                let channel = &self.channels.rows[payer as usize];
+                if channel.broken_from == u32::MAX {
+                    self.meter.note_missed(&self.schedule, due, width);
+                }
+                section.advance();
+            }
+        }
     }
 
     pub(super) fn begin_measuring(&mut self) {
@@ -120,7 +195,8 @@ impl Generator {
 
     pub(super) fn drain(&mut self, now: u64) {
         if self.flights.len() == 0 {
-            return self.enter(Phase::Acking);
+            self.finish_step();
+            return self.next_step();
         }
         if now > self.phase_since + self.parts.patience {
             let missing = self.flights.payments() as u64;
@@ -129,6 +205,7 @@ impl Generator {
                 self.parts.patience / SECOND
             ));
             self.errors += missing - 1;
+            self.finish_step();
             self.enter(Phase::Acking);
         }
     }
@@ -142,6 +219,8 @@ impl Generator {
         self.note_error(why);
         self.schedule.end = self.schedule.end.min(self.parts.clock.now());
         self.end_measuring();
+        self.parts.pace.end();
+        self.finish_step();
         self.enter(Phase::Done);
     }
 }

@@ -36,19 +36,19 @@ pub(crate) enum Plan {
 }
 
 impl Plan {
-    /// The plan of a run; `payments` and `seed` fix the gaps between random arrivals.
+    /// The plan of step `index` of a run; with `payments` and `seed` it fixes the gaps between random arrivals.
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
         reason = "a float cast saturates"
     )]
-    pub(crate) fn new(rate: Rate, arrivals: Arrivals, payments: u32, seed: u64) -> Self {
+    pub(crate) fn new(rate: Rate, arrivals: Arrivals, payments: u32, seed: u64, index: u64) -> Self {
         let rate = match (rate, arrivals) {
             (Rate::Max, _) => return Self::Closed,
             (Rate::PerSecond(rate), Arrivals::Even) => return Self::Even(rate),
             (Rate::PerSecond(rate), Arrivals::Poisson) => rate,
         };
-        let mut rng = stream(seed, Purpose::Arrivals, 0);
+        let mut rng = stream(seed, Purpose::Arrivals, index);
         let mut at = 0.0;
         let times = (0..payments).map(|_| {
             let gap: f64 = rng.random();
@@ -100,9 +100,10 @@ impl Schedule {
         }
     }
 
-    /// When payment `number` is due; in a closed loop nothing is ever late.
-    pub(crate) fn due(&self, number: u32) -> Option<u64> {
-        self.plan.offset(number).map(|offset| self.start + offset)
+    /// When payment `number` is due if the load began with payment `base`; in a closed loop nothing is ever late.
+    pub(crate) fn due(&self, number: u32, base: u32) -> Option<u64> {
+        let offset = self.plan.offset(number.saturating_sub(base))?;
+        Some(self.start.saturating_add(offset))
     }
 
     /// True if what is due (or, without a schedule, sent) at `at` counts.
@@ -127,24 +128,24 @@ mod tests {
     #[test]
     fn an_even_rate_spaces_payments_evenly_and_does_not_drift() {
         let schedule = Schedule::new(Plan::Even(30_000.0), 7, 1, 10);
-        assert_eq!(schedule.due(0), Some(7));
-        assert_eq!(schedule.due(1), Some(7 + 33_333));
-        assert_eq!(schedule.due(30_000), Some(7 + SECOND));
-        assert_eq!(schedule.due(3_000_000_000), Some(7 + 100_000 * SECOND));
-        assert_eq!(Schedule::new(Plan::Closed, 7, 1, 10).due(5), None);
+        assert_eq!(schedule.due(0, 0), Some(7));
+        assert_eq!(schedule.due(1, 0), Some(7 + 33_333));
+        assert_eq!(schedule.due(30_000, 0), Some(7 + SECOND));
+        assert_eq!(schedule.due(3_000_000_007, 7), Some(7 + 100_000 * SECOND));
+        assert_eq!(Schedule::new(Plan::Closed, 7, 1, 10).due(5, 0), None);
     }
 
     #[test]
     fn random_arrivals_keep_the_rate_and_spread_as_poisson_does() {
         let payments = 100_000;
-        let plan = Plan::new(Rate::PerSecond(1_000.0), Arrivals::Poisson, payments, 3);
+        let plan = Plan::new(Rate::PerSecond(1_000.0), Arrivals::Poisson, payments, 3, 0);
         assert_eq!(
             plan,
-            Plan::new(Rate::PerSecond(1_000.0), Arrivals::Poisson, payments, 3)
+            Plan::new(Rate::PerSecond(1_000.0), Arrivals::Poisson, payments, 3, 0)
         );
         assert_ne!(
             plan,
-            Plan::new(Rate::PerSecond(1_000.0), Arrivals::Poisson, payments, 4)
+            Plan::new(Rate::PerSecond(1_000.0), Arrivals::Poisson, payments, 4, 0)
         );
         let times: Vec<u64> = (0..payments).map(|n| plan.offset(n).expect("listed")).collect();
         assert!(times.is_sorted());

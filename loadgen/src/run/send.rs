@@ -22,7 +22,8 @@ impl Generator {
         if now < self.schedule.start {
             return;
         }
-        if now >= self.schedule.end {
+        let over = now >= self.schedule.end;
+        if over && !self.schedule.is_open() {
             return self.end_load();
         }
         while let Some(&Reverse((due, number))) = self.due.peek() {
@@ -48,6 +49,10 @@ impl Generator {
             self.pump_one(number, now, out);
         }
         self.pump_list = list;
+        // Only now: what was due in the last moment before the end has gone out too.
+        if over {
+            self.end_load();
+        }
     }
 
     pub(super) fn pump_one(&mut self, number: u32, now: u64, out: &mut Outbox<'_>) {
@@ -68,11 +73,12 @@ impl Generator {
                 break;
             };
             let head = record.head;
-            let due = self.schedule.due(head.number);
+            let due = self.schedule.due(head.number, conn.base);
+            if due.is_some_and(|due| due >= self.schedule.end) {
+                break;
+            }
             if let Some(due) = due.filter(|&due| due > now) {
-                if due < self.schedule.end {
-                    self.due.push(Reverse((due, number)));
-                }
+                self.due.push(Reverse((due, number)));
                 break;
             }
             let channel = &mut self.channels.rows[head.payer as usize];

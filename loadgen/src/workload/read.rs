@@ -216,7 +216,7 @@ const READ_RECORDS: usize = 64;
 const BUFFERS_BYTES: usize = 32 << 20;
 
 /// The states of one connection, read in order.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Section {
     file: Arc<File>,
     start: u64,

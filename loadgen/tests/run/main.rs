@@ -14,7 +14,8 @@ use tidegate_loadgen::channels::channels_file;
 use tidegate_loadgen::cli::{Arrivals, Rate};
 use tidegate_loadgen::profile::{BUILT_IN, Profile};
 use tidegate_loadgen::result::RunResult;
-use tidegate_loadgen::run::{RunOptions, run};
+use tidegate_loadgen::run::{RunOptions, SearchPlan, Step, curve, run, search};
+use tidegate_loadgen::slo::Slo;
 use tidegate_loadgen::workload::prepare;
 use tidegate_types::{Age, ChannelId, Height, KeyBytes, LedgerId, UnixMillis};
 
@@ -89,23 +90,123 @@ fn load_profile(profile: Profile, cheat: Cheat, rate: Rate, payments: u32) -> Ru
     prepare(&profile, 1, &at("genesis"), &at("workload"), payments).expect("a workload");
     let (ledger, channels) = channels(&bytes);
     let hub = hub::start(ledger, &channels, cheat);
-    run(&RunOptions {
+    let step = Step {
+        rate,
+        warm_up_seconds: 0,
+        seconds: 1,
+    };
+    run(&options(profile, at("workload"), &hub), step, &[]).expect("a run")
+}
+
+fn options(profile: Profile, workload: PathBuf, hub: &hub::Running) -> RunOptions {
+    RunOptions {
         profile,
         seed: Some(1),
-        workload: at("workload"),
+        workload,
         hub: hub.address.clone(),
         admin: Some(hub.admin),
-        rate,
         arrivals: Arrivals::Even,
-        seconds: 1,
-        warm_up_seconds: 0,
         ack_every: 16,
         patience_seconds: 2,
         data: None,
         backend: Backend::Auto,
+        hlog: None,
+        hgrm: None,
+        tui: false,
         argv: vec!["loadgen".to_owned()],
-    })
-    .expect("a run")
+    }
+}
+
+/// A sweep over an honest hub, with `payments` prepared.
+fn sweep<T>(payments: u32, go: impl FnOnce(&RunOptions) -> T) -> T {
+    let profile = tiny();
+    let folder = TempDir::new().expect("a folder");
+    let at = |name: &str| -> PathBuf { Path::new(folder.path()).join(name) };
+    let bytes = genesis(&profile);
+    fs::write(at("genesis"), &bytes).expect("written");
+    prepare(&profile, 1, &at("genesis"), &at("workload"), payments).expect("a workload");
+    let (ledger, channels) = channels(&bytes);
+    let hub = hub::start(ledger, &channels, Cheat::None);
+    go(&options(profile, at("workload"), &hub))
+}
+
+fn step(rate: f64) -> Step {
+    Step {
+        rate: Rate::PerSecond(rate),
+        warm_up_seconds: 0,
+        seconds: 1,
+    }
+}
+
+#[test]
+fn a_curve_measures_each_rate_by_itself_and_goes_on_in_the_workload() {
+    let result = sweep(2_000, |options| {
+        curve(options, vec![step(300.0), step(600.0), step(100.0)])
+    });
+    let result = result.expect("a curve");
+    assert!(result.valid, "{result}");
+    assert_eq!(result.schema, "tidegate.curve/1");
+    let sent: Vec<u64> = result
+        .points
+        .iter()
+        .map(|point| point.sent + point.generator.missed)
+        .collect();
+    for (sent, asked) in sent.iter().zip([300, 600, 100]) {
+        assert!(sent.abs_diff(asked) <= 8, "{sent} of {asked}: {result}");
+    }
+    let delivered: u64 = result.points.iter().map(|point| point.delivered).sum();
+    assert!(delivered > 900 && result.audit.acked_missing == 0, "{result}");
+}
+
+#[test]
+fn a_search_says_that_it_found_no_bound() {
+    let slo: Slo = "p99<60s".parse().expect("good");
+    let plan = SearchPlan {
+        slo,
+        from: 100.0,
+        to: 400.0,
+        precision: 0.05,
+        warm_up_seconds: 0,
+        seconds: 1,
+    };
+    let result = sweep(4_000, |options| search(options, &plan)).expect("a search");
+    // A machine that is busy with other tests may be the limit; then the search says so.
+    let held_up = result
+        .points
+        .iter()
+        .any(|point| point.why == "generator saturated" || point.why == "fell behind");
+    assert!(result.valid, "{result}");
+    assert!(
+        held_up || (result.rate, result.bound_found) == (Some(400.0), Some(false)),
+        "{result}"
+    );
+}
+
+#[test]
+fn latencies_are_written_for_hdrhistograms_plotters() {
+    let folder = TempDir::new().expect("a folder");
+    let (hlog, hgrm) = (folder.path().join("l.hlog"), folder.path().join("l.hgrm"));
+    let result = sweep(1_000, |options| {
+        let mut options = options.clone();
+        (options.hlog, options.hgrm) = (Some(hlog.clone()), Some(hgrm.clone()));
+        run(
+            &options,
+            step(500.0),
+            &["p99<60s".parse().expect("good"), "p50<1us".parse().expect("good")],
+        )
+    });
+    let result = result.expect("a run");
+    let met: Vec<bool> = result.slo.iter().map(|slo| slo.met).collect();
+    assert_eq!(met, [true, false]);
+    let log = fs::read_to_string(&hlog).expect("written");
+    assert!(
+        log.contains("MaxValueDivisor") && log.lines().last().is_some_and(|line| line.contains(",HIST")),
+        "{log}"
+    );
+    let distribution = fs::read_to_string(&hgrm).expect("written");
+    assert!(distribution.contains("1/(1-Percentile)"), "{distribution}");
+    let total = format!("Total count    = {:>12}]", result.delivered + result.generator.missed);
+    assert!(distribution.contains(&total), "{distribution}");
 }
 
 const EVEN: Rate = Rate::PerSecond(1_000.0);
@@ -126,7 +227,7 @@ fn an_open_loop_on_an_honest_hub_is_valid_and_as_fast_as_asked() {
     let result = load(Cheat::None, EVEN, 1_000);
     assert_good(&result);
     assert_eq!((result.sent, result.delivered, result.errors), (1_000, 1_000, 0));
-    assert_eq!(result.mode, "open");
+    assert_eq!((result.mode.as_str(), result.generator.missed), ("open", 0));
     assert!(result.payments_per_s <= 1_000.0, "{}", result.payments_per_s);
     assert!(result.latency_us.p50 >= result.service_us.p50 && result.service_us.p50 > 0.0);
     assert_eq!(result.audit.receipts_checked, result.audit.receipts);

@@ -36,8 +36,9 @@ use scratch::Scratch;
 #[command(
     after_help = "Example:\n  tidegate benchmark\n  tidegate benchmark --profile lightning-2020 --seconds 10 --json \
                         result.json\n  tidegate benchmark --profile uniform --rate 20000\n\nProfiles: quick, lightning-2020, \
-                        uniform, single, lone-32, hot-keys, or a TOML file. Exit code 4: the generator, not the hub, was \
-                        the limit."
+                        uniform, hot-keys, cold-keys, hot-merchant-10, hot-merchant-50, single, lone-32, \
+                        many-connections, batch-pay, ten-million, or a TOML file. Exit code 4: the generator, not the \
+                        hub, was the limit."
 )]
 pub(super) struct BenchmarkArgs {
     /// A built-in profile, or a TOML file
@@ -46,12 +47,19 @@ pub(super) struct BenchmarkArgs {
     /// Seconds that are measured; as the profile says unless said
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     seconds: Option<u32>,
-    /// Payments per second by schedule (open loop), or `max`: as fast as answers come
-    #[arg(long, value_name = "N|max", default_value = "max")]
-    rate: Rate,
+    /// Payments per second by schedule (open loop), or `max`: as fast as answers come; as the profile says unless said, or
+    /// else `max`
+    #[arg(long, value_name = "N|max")]
+    rate: Option<Rate>,
     /// As many channels as this, instead of the profile's
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(2..))]
     channels: Option<u32>,
+    /// The channels of this list (lines of node_a,node_b,capacity_sat) instead of the profile's
+    #[arg(long, value_name = "FILE", conflicts_with = "channels")]
+    topology: Option<PathBuf>,
+    /// Show a live view of the run
+    #[arg(long)]
+    tui: bool,
     /// Another seed of all keys and choices than the profile's
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
@@ -93,7 +101,7 @@ fn measure(args: &BenchmarkArgs, children: &Children, scratch: &Scratch) -> Resu
     say(&format!("planning the channels of profile {}", args.profile));
     let mut channels = words(&["loadgen", "prepare", "channels", "--profile"]);
     channels.extend([profile.clone(), "--out".into(), plan.clone()]);
-    children.run("loadgen prepare channels", &with_seed(channels, args))?;
+    children.run("loadgen prepare channels", &chosen(channels, args))?;
 
     say("formatting a data directory");
     let mut format = words(&["format", "--data"]);
@@ -109,7 +117,7 @@ fn measure(args: &BenchmarkArgs, children: &Children, scratch: &Scratch) -> Resu
         Path::new(&data).join("genesis").into(),
     ]);
     prepare.extend(["--out".into(), workload.clone()]);
-    children.run("loadgen prepare", &with_seed(timed(prepare, args), args))?;
+    children.run("loadgen prepare", &chosen(timed(prepare, args), args))?;
 
     say("starting the hub");
     let hub = Hub::start(children, Path::new(&data))?;
@@ -119,7 +127,10 @@ fn measure(args: &BenchmarkArgs, children: &Children, scratch: &Scratch) -> Resu
     load.extend([hub.address.clone().into(), "--admin".into(), hub.admin.clone().into()]);
     load.extend(["--profile".into(), profile, "--workload".into(), workload]);
     load.extend(["--data".into(), data.clone(), "--json".into(), result.clone()]);
-    let code = children.run_measured("loadgen run", &timed(load, args))?;
+    if args.tui {
+        load.push("--tui".into());
+    }
+    let code = children.run_measured("loadgen run", &chosen(timed(load, args), args))?;
 
     say("stopping the hub and verifying what it wrote");
     hub.stop(children)?;
@@ -132,19 +143,26 @@ fn words(words: &[&str]) -> Vec<OsString> {
     words.iter().map(Into::into).collect()
 }
 
-fn with_seed(mut words: Vec<OsString>, args: &BenchmarkArgs) -> Vec<OsString> {
+/// The choices that each part of the load generator must know alike.
+fn chosen(mut words: Vec<OsString>, args: &BenchmarkArgs) -> Vec<OsString> {
     if let Some(seed) = args.seed {
         words.extend(["--seed".into(), seed.to_string().into()]);
+    }
+    if let Some(topology) = &args.topology {
+        words.extend(["--topology".into(), topology.into()]);
     }
     words
 }
 
 fn timed(mut words: Vec<OsString>, args: &BenchmarkArgs) -> Vec<OsString> {
     let rate = match args.rate {
-        Rate::Max => "max".to_owned(),
-        Rate::PerSecond(rate) => rate.to_string(),
+        Some(Rate::Max) => Some("max".to_owned()),
+        Some(Rate::PerSecond(rate)) => Some(rate.to_string()),
+        None => None,
     };
-    words.extend(["--rate".into(), rate.into()]);
+    if let Some(rate) = rate {
+        words.extend(["--rate".into(), rate.into()]);
+    }
     if let Some(seconds) = args.seconds {
         words.extend(["--seconds".into(), seconds.to_string().into()]);
     }
