@@ -273,7 +273,11 @@ impl Bench {
         }
     }
 
-    fn add(&mut self, system: &str, name: &str, unit: Unit, values: &mut [f64]) {
+    /// Adds the row of operations that the caller has timed, one value each, in the unit of the row.
+    ///
+    /// # Panics
+    /// Without values.
+    pub fn add(&mut self, system: &str, name: &str, unit: Unit, values: &mut [f64]) {
         let Spread { median, spread } = Spread::of(values);
         if self.scale == Scale::Full {
             // A suite takes a minute or more: whoever waits sees each row when it is there.

@@ -8,6 +8,8 @@ use tidegate_crypto::{
 };
 use tidegate_types::{Digest, LockSlot};
 
+mod state;
+
 use super::{Suite, SuiteError};
 use crate::measure::{Bench, Unit};
 
@@ -20,7 +22,7 @@ impl Suite for Merkle {
     }
 
     fn about(&self) -> &'static str {
-        "hashes of 64 bytes, updates of lock trees, the receipt tree of a batch: singly and many at a time"
+        "hashes, lock trees, receipt trees: singly and many at a time; the state tree: changes, proofs, beside payments"
     }
 
     fn run(&self, bench: &mut Bench, _folder: &Path) -> Result<(), SuiteError> {
@@ -28,6 +30,11 @@ impl Suite for Merkle {
         hashes(bench, count);
         lock_trees(bench, count);
         receipts(bench, count);
+        for slots in [1_000_000, 10_000_000] {
+            state::tree(bench, bench.scale().pick(slots, slots / 1_000), count);
+        }
+        let (channels, payments) = (bench.scale().pick(100_000, 200), bench.scale().pick(4_096, 40));
+        state::beside_payments(bench, channels, payments)?;
         Ok(())
     }
 }

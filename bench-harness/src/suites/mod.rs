@@ -60,6 +60,9 @@ pub enum SuiteError {
     /// The engine took not all that it must.
     #[error("{0}")]
     Refused(#[from] recovery::Refused),
+    /// Threads could not be started.
+    #[error("threads: {0}")]
+    Pool(#[from] rayon::ThreadPoolBuildError),
     /// No verifier could be had.
     #[error("verifier: {0}")]
     Backend(#[from] tidegate_crypto::verify::BackendError),

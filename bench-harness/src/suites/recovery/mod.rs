@@ -6,7 +6,7 @@
 //! ```
 
 mod drive;
-mod payers;
+pub(super) mod payers;
 
 use std::path::Path;
 

@@ -44,7 +44,7 @@ struct Payer {
 }
 
 /// All of them.
-pub(super) struct Payers {
+pub(in crate::suites) struct Payers {
     rows: Vec<Payer>,
     random: ChaCha8Rng,
     batch: u64,
@@ -101,12 +101,12 @@ fn opening(number: u32) -> (ChannelTerms, OutPoint) {
 }
 
 /// The channels that a genesis opens.
-pub(super) fn openings(channels: u32) -> impl Iterator<Item = (ChannelTerms, OutPoint)> {
+pub(in crate::suites) fn openings(channels: u32) -> impl Iterator<Item = (ChannelTerms, OutPoint)> {
     (0..channels).map(opening)
 }
 
 /// What the hub's state starts from.
-pub(super) fn params(segment_bytes: u64) -> Params {
+pub(in crate::suites) fn params(segment_bytes: u64) -> Params {
     Params {
         hub: hub_key(),
         ledger: LedgerId::from_bytes([9; 32]),
@@ -126,7 +126,7 @@ pub(super) fn params(segment_bytes: u64) -> Params {
 }
 
 impl Payers {
-    pub(super) fn new(channels: u32, seed: u64) -> Self {
+    pub(in crate::suites) fn new(channels: u32, seed: u64) -> Self {
         let row = |(terms, funding): (ChannelTerms, OutPoint)| {
             let id = terms.channel_id(&funding);
             let (private, public) = opening_leaf(id);
@@ -148,7 +148,7 @@ impl Payers {
     }
 
     /// The inputs of the next batch: the acks that are due, then up to `payments` payments. Returns how many these are.
-    pub(super) fn inputs(&mut self, payments: usize, out: &mut Vec<Input>) -> usize {
+    pub(in crate::suites) fn inputs(&mut self, payments: usize, out: &mut Vec<Input>) -> usize {
         self.batch += 1;
         out.clear();
         out.extend(self.acks.drain(..).map(Input::Ack));
@@ -199,7 +199,7 @@ impl Payers {
     ///
     /// # Errors
     /// [`Refused`] if an input or a payment was.
-    pub(super) fn take(&mut self, executed: &Executed) -> Result<(), Refused> {
+    pub(in crate::suites) fn take(&mut self, executed: &Executed) -> Result<(), Refused> {
         let refused = |input, reason| Refused {
             batch: self.batch,
             input,
