@@ -25,7 +25,7 @@ impl Suite for Merkle {
         "hashes, lock trees, receipt trees: singly and many at a time; the state tree: changes, proofs, beside payments"
     }
 
-    fn run(&self, bench: &mut Bench, _folder: &Path) -> Result<(), SuiteError> {
+    fn run(&self, bench: &mut Bench, folder: &Path) -> Result<(), SuiteError> {
         let count = bench.scale().pick(4_096, 64);
         hashes(bench, count);
         lock_trees(bench, count);
@@ -33,8 +33,8 @@ impl Suite for Merkle {
         for slots in [1_000_000, 10_000_000] {
             state::tree(bench, bench.scale().pick(slots, slots / 1_000), count);
         }
-        let (channels, payments) = (bench.scale().pick(100_000, 200), bench.scale().pick(4_096, 40));
-        state::beside_payments(bench, channels, payments)?;
+        let (channels, payments) = (bench.scale().pick(20_000, 200), bench.scale().pick(4_096, 40));
+        state::beside_payments(bench, folder, channels, payments)?;
         Ok(())
     }
 }
