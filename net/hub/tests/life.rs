@@ -1,167 +1,22 @@
 //! A channel's whole life through a real hub in this process: real sockets, real files.
 
+mod rig;
+
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rig::{Hub, copy_dir, open, sat, stop};
 use tempfile::TempDir;
-use tidegate_batch::Policy;
-use tidegate_channel::wallet::{LockStatus, SettleOn};
+use tidegate_channel::wallet::LockStatus;
 use tidegate_channel::{Condition, Lock};
-use tidegate_client::key_file::{Seed, random_seed};
-use tidegate_client::{
-    Channels, Client, ConnectOptions, Connection, FileStore, HeaderCache, OpenPlan, Payment, Signer,
-};
-use tidegate_crypto::keys::{PublicKey, SecretKey};
-use tidegate_crypto::verify::Backend;
+use tidegate_client::key_file::random_seed;
+use tidegate_client::{Channels, Client, Connection, FileStore, HeaderCache, Payment, Signer};
+use tidegate_crypto::keys::SecretKey;
 use tidegate_disk::{Disk, RealDisk};
-use tidegate_hub::keys::HubKeys;
-use tidegate_hub::pipeline::{ChannelPolicy, ServeOptions, Serving, Settings, serve};
-use tidegate_hub::state::{self, Params};
-use tidegate_ledger::{Genesis, GenesisHeader, GenesisWriter, LedgerParams, NetworkName, Output};
-use tidegate_settle::Node;
-use tidegate_types::{Age, Amount, ChannelId, Height, LedgerId, PaymentId, UnixMillis};
+use tidegate_hub::state;
+use tidegate_types::{Height, PaymentId};
 use tidegate_wire::messages::Refresh;
-
-fn sat(n: u64) -> Amount {
-    Amount::from_sat(n).expect("test amounts are small")
-}
-
-fn settings() -> Settings {
-    Settings {
-        policy: Policy {
-            margin: Age::new(6),
-            ack_interval: Age::new(2),
-            max_lock: Age::new(2_000),
-            min_amount: sat(1),
-            fee_base: sat(1),
-            fee_ppm: 100,
-            max_unfirm_credits: 4096,
-        },
-        channels: ChannelPolicy {
-            dispute_window: Age::new(144),
-            evidence_grace: Age::new(6),
-            client_reserve: sat(1_000),
-            hub_reserve: sat(1_000),
-            max_capacity: sat(100_000_000),
-            max_hub_share: sat(100_000_000),
-            max_life: Age::new(1_000_000),
-        },
-        ack_interval_ms: 1_000,
-        batch_inputs_max: 1024,
-        batch_deadline: Duration::from_millis(1),
-        batches_in_flight_max: 2,
-        queue_groups_max: 64,
-        checkpoint_log_bytes: 64 << 20,
-        connections_max: 64,
-        backend: std::env::var("TIDEGATE_CPU").map_or(Backend::Auto, |word| word.parse().expect("a back end")),
-        verifier_memory_bytes: 1 << 20,
-        verify_threads: 2,
-    }
-}
-
-struct Hub {
-    dir: TempDir,
-    ledger: LedgerId,
-}
-
-impl Hub {
-    /// A formatted data directory whose genesis pays these keys and the hub.
-    fn format(clients: &[&Seed]) -> Self {
-        let dir = TempDir::new().expect("a temporary directory");
-        let disk: Arc<dyn Disk> = Arc::new(RealDisk);
-        let keys = HubKeys::generate().expect("random numbers");
-        keys.save(&*disk, dir.path()).expect("a writable directory");
-        let header = GenesisHeader {
-            params: LedgerParams {
-                block_interval_ms: 100,
-                ..LedgerParams::default()
-            },
-            time: UnixMillis::new(1),
-            validator: keys.public(),
-            network: NetworkName::new("test").expect("a short name"),
-        };
-        let mut writer = GenesisWriter::new(&header);
-        writer.push(&Output::to_key(sat(10_000_000), keys.public()));
-        for seed in clients {
-            let key = SecretKey::from_seed(***seed).public().bytes();
-            writer.push(&Output::to_key(sat(5_000_000), key));
-        }
-        let bytes = writer.finish();
-        let genesis = Genesis::parse(&bytes).expect("a good genesis");
-        let ledger = Node::create(&disk, &dir.path().join("ledger"), &bytes, 7).expect("an empty directory");
-        let params = Params {
-            hub: keys.public(),
-            ledger,
-            policy: settings().policy,
-            salt_secret: keys.salt_secret(),
-            log_identity: 9,
-            segment_bytes: 4 << 20,
-        };
-        let block = tidegate_types::Digest::from_bytes(*genesis.ledger().as_bytes());
-        state::create(&disk, dir.path(), &params, block, UnixMillis::new(1), []).expect("an empty directory");
-        Self { dir, ledger }
-    }
-
-    fn start(&self) -> Serving {
-        let any = "127.0.0.1:0".parse().expect("an address");
-        let keys = HubKeys::load(&RealDisk, self.dir.path()).expect("formatted");
-        let options = ServeOptions {
-            data: self.dir.path().to_owned(),
-            listen: any,
-            admin: any,
-            keys,
-            settings: settings(),
-        };
-        serve(options, &mut |_| {}).expect("the hub starts")
-    }
-
-    fn public(&self) -> PublicKey {
-        HubKeys::load(&RealDisk, self.dir.path())
-            .expect("formatted")
-            .identity()
-            .public()
-    }
-
-    /// The wallet of a key, in the hub's directory.
-    fn wallet(&self, seed: &Seed) -> FileStore {
-        let disk: Arc<dyn Disk> = Arc::new(RealDisk);
-        let name = format!("wallet-{}", SecretKey::from_seed(**seed).public().bytes());
-        FileStore::open(disk, &self.dir.path().join(name)).expect("a wallet")
-    }
-
-    fn options(&self, serving: &Serving) -> ConnectOptions {
-        let keys = HubKeys::load(&RealDisk, self.dir.path()).expect("formatted");
-        ConnectOptions {
-            address: keys.address("127.0.0.1", serving.listen.port()),
-            ledger: self.ledger,
-            push_ack_proofs: false,
-            timeout: Duration::from_secs(10),
-        }
-    }
-
-    fn connect(&self, serving: &Serving, seed: &Seed) -> Client<FileStore> {
-        Client::connect(&self.options(serving), seed, self.wallet(seed), SettleOn::PayeeAck).expect("the hub answers")
-    }
-}
-
-fn stop(serving: Serving) {
-    serving.stop_handle().stop();
-    serving.wait().expect("a clean end");
-}
-
-fn open(client: &mut Client<FileStore>, own: u64) -> ChannelId {
-    let plan = OpenPlan {
-        capacity: sat(2_000_000),
-        own: sat(own),
-        fee: sat(2_000),
-        dust: sat(330),
-        lifetime: Age::new(100_000),
-        payout: None,
-        timeout: Duration::from_secs(10),
-    };
-    client.open(&plan).expect("the hub opens channels")
-}
 
 fn inspect(path: &Path) -> (String, u64) {
     let disk: Arc<dyn Disk> = Arc::new(RealDisk);
@@ -319,17 +174,4 @@ fn a_restart_replays_the_log_to_the_same_root() {
     let (root, after) = inspect(hub.dir.path());
     assert_eq!(root, root_of_copy, "nothing has changed a channel since");
     assert!(after >= batches && batches > 20);
-}
-
-fn copy_dir(from: &Path, to: &Path) {
-    for entry in std::fs::read_dir(from).expect("a directory") {
-        let entry = entry.expect("an entry");
-        let target = to.join(entry.file_name());
-        if entry.file_type().expect("a type").is_dir() {
-            std::fs::create_dir(&target).expect("a new directory");
-            copy_dir(&entry.path(), &target);
-        } else {
-            std::fs::copy(entry.path(), target).expect("a copy");
-        }
-    }
 }

@@ -290,18 +290,30 @@ impl Scan {
     /// Names record `lsn`, which cannot be read: where its header still stands, else directly behind the record before.
     fn damaged(&self, lsn: Lsn, witness: Lsn, leftovers: &[Leftover]) -> LogError {
         let header = leftovers.iter().find(|left| left.claims == lsn);
-        let place = header.map_or(self.place(), |left| {
-            let segment = self.segments[left.at].number;
-            Place {
-                segment,
-                offset: left.offset,
-            }
-        });
+        let (at, offset) = header.map_or_else(|| self.behind(leftovers), |left| (left.at, left.offset));
+        let place = Place {
+            segment: self.segments[at].number,
+            offset,
+        };
         LogError::Damaged {
             file: place.file(&self.dir),
             offset: place.offset,
             lsn,
             witness,
+        }
+    }
+
+    /// Where a record without a header must have been: here, or, when records go on in the next segment behind its first
+    /// place, there.
+    fn behind(&self, leftovers: &[Leftover]) -> (usize, u64) {
+        let next = self.at + 1;
+        let here = leftovers.iter().any(|left| left.at == self.at);
+        let there = leftovers.iter().any(|left| left.at == next);
+        let first_is_free = !leftovers.iter().any(|left| (left.at, left.offset) == (next, 0));
+        if there && first_is_free && !here {
+            (next, 0)
+        } else {
+            (self.at, self.offset)
         }
     }
 

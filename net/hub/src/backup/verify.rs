@@ -9,7 +9,7 @@ use tidegate_types::{Height, OutPoint};
 
 use super::content::{Taker, Whole, walk};
 use super::{About, BackupError};
-use crate::check::{OnStep, Verdict, look_at_ledger, look_at_state, spends};
+use crate::check::{Beside, OnStep, Verdict, look_at_ledger, look_at_state, spends};
 use crate::config::Config;
 use crate::state::{Replayed, Tables};
 
@@ -75,7 +75,11 @@ impl Rebuilt<'_> {
         let mut node: Node = self.ledger.ok_or_else(incomplete)?.finish();
         let mut verdict = Verdict::default();
         look_at_state(&state, &mut verdict, on_step);
-        look_at_ledger(&mut node, Some(&state), &self.spent, &mut verdict, on_step);
+        let beside = Beside {
+            spent_later: self.spent,
+            end: None,
+        };
+        look_at_ledger(&mut node, Some(&state), &beside, &mut verdict, on_step);
         if let Some(error) = self.config {
             verdict.notes.push(format!("its configuration is not good: {error}"));
         }

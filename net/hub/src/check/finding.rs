@@ -7,6 +7,7 @@ use tidegate_settle::OpenError;
 use tidegate_table::{CheckpointError, Problem};
 use tidegate_wal::LogError;
 
+use crate::files::GENESIS_FILE;
 use crate::state::StateError;
 
 /// One thing that is wrong.
@@ -42,14 +43,14 @@ impl Finding {
         }
     }
 
-    fn at(path: &Path, offset: u64, what: String) -> Self {
+    pub(crate) fn at(path: &Path, offset: u64, what: String) -> Self {
         Self {
             offset: Some(offset),
             ..Self::in_file(path, what)
         }
     }
 
-    const fn with_lsn(mut self, lsn: u64) -> Self {
+    pub(crate) const fn with_lsn(mut self, lsn: u64) -> Self {
         self.lsn = Some(lsn);
         self
     }
@@ -81,6 +82,7 @@ impl Finding {
             OpenError::Record { height, .. } | OpenError::Block { height, .. } => {
                 Self::in_file(dir, what).with_lsn(height.get().into())
             }
+            OpenError::Genesis(_) => Self::in_file(&dir.join(GENESIS_FILE), what),
             OpenError::DamagedNode { file } | OpenError::OtherGenesis { file } => Self::in_file(file, what),
             _ => Self::in_file(dir, what),
         }

@@ -1,6 +1,7 @@
 //! The ledger's side of a check: the money behind the channels.
 
 use std::collections::HashSet;
+use std::path::PathBuf;
 
 use tidegate_ledger::Block;
 use tidegate_settle::Node;
@@ -9,12 +10,20 @@ use tidegate_types::{ChannelId, Height, OutPoint};
 use super::{Finding, OnStep, Step, Verdict};
 use crate::state::Inspected;
 
-/// Checks the ledger, and the channels against it. `spent_later` are the outputs that blocks above the state's height
-/// spend.
+/// What is known of a ledger beside itself.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Beside {
+    /// The outputs that blocks above the state's height spend.
+    pub(crate) spent_later: HashSet<OutPoint>,
+    /// Where its log ends: the file, and the offset behind the last block.
+    pub(crate) end: Option<(PathBuf, u64)>,
+}
+
+/// Checks the ledger, and the channels against it.
 pub(crate) fn look(
     node: &mut Node,
     state: Option<&Inspected>,
-    spent_later: &HashSet<OutPoint>,
+    beside: &Beside,
     verdict: &mut Verdict,
     on_step: OnStep<'_>,
 ) {
@@ -35,21 +44,33 @@ pub(crate) fn look(
     verdict.ledger_tip = Some(tip.hash.to_string());
     verdict.ledger_height = tip.height.get();
     if let Some(state) = state {
-        look_at_channels(node, state, spent_later, verdict);
+        look_at_channels(node, state, beside, verdict);
     }
 }
 
-fn look_at_channels(node: &Node, state: &Inspected, spent_later: &HashSet<OutPoint>, verdict: &mut Verdict) {
+fn look_at_channels(node: &Node, state: &Inspected, beside: &Beside, verdict: &mut Verdict) {
     let (opened, tip) = (state.engine.opened(), node.tip());
     if opened.ledger != node.ledger() {
         verdict.problem(Finding::new("the state belongs to another ledger than the genesis"));
     }
     if opened.height > tip.height {
-        let what = format!(
-            "the state knows block {}, the ledger ends at {}",
-            opened.height, tip.height
-        );
-        verdict.problem(Finding::new(what));
+        // The ledger makes a block durable before the hub hears of it. What the later blocks did is not known, so the
+        // channels cannot be judged against them.
+        let (known, end) = (opened.height, tip.height);
+        return verdict.problem(match &beside.end {
+            Some((file, offset)) => Finding::at(
+                file,
+                *offset,
+                format!(
+                    "{} at offset {offset}: the ledger ends with block {end}, but the state knows block {known}",
+                    file.display()
+                ),
+            )
+            .with_lsn(u64::from(end.get()) + 1),
+            None => Finding::new(format!(
+                "the ledger ends with block {end}, but the state knows block {known}"
+            )),
+        });
     }
     let mut known = HashSet::new();
     for view in state.channels() {
@@ -58,7 +79,7 @@ fn look_at_channels(node: &Node, state: &Inspected, spent_later: &HashSet<OutPoi
         let what = match (&output, view.is_settled()) {
             (Some(_), true) => "is settled, but its output is unspent",
             // The hub takes final blocks one after the other, so the ledger may be ahead.
-            (None, false) if !spent_later.contains(&view.funding) => "is open, but its output is spent",
+            (None, false) if !beside.spent_later.contains(&view.funding) => "is open, but its output is spent",
             (Some((outpoint, utxo)), false)
                 if *outpoint != view.funding || utxo.output.amount != view.terms.capacity =>
             {

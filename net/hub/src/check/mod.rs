@@ -30,7 +30,7 @@ use crate::keys::{HUB_KEYS_FILE, HubKeys, HubKeysError};
 use crate::state::{self as hub_state, Inspected, state_dir};
 
 pub use finding::Finding;
-pub(crate) use ledger::{look as look_at_ledger, spends};
+pub(crate) use ledger::{Beside, look as look_at_ledger, spends};
 pub(crate) use state::look as look_at_state;
 
 /// What was found. Numbers are of the newest whole batch.
@@ -270,7 +270,13 @@ fn look_at_node(
     }
     let above = state.map_or(0, |state| state.engine.opened().height.get());
     match spent_above(&**disk, &dir, above) {
-        Ok(spent) => look_at_ledger(&mut node, state, &spent, verdict, on_step),
+        Ok(spent_later) => {
+            let beside = Beside {
+                spent_later,
+                end: Some((tail.place.file(&dir), tail.place.offset)),
+            };
+            look_at_ledger(&mut node, state, &beside, verdict, on_step);
+        }
         Err(finding) => verdict.problem(finding),
     }
 }
