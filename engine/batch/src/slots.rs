@@ -1,6 +1,7 @@
 //! Memory that the engine does not own: fixed-size slots, and records in them.
 
 use core::marker::PhantomData;
+use core::ops::Range;
 
 use bytemuck::Pod;
 
@@ -35,6 +36,14 @@ pub trait Slots {
     /// # Panics
     /// As [`Slots::slot`].
     fn slot_mut(&mut self, index: usize) -> &mut [u8];
+
+    /// Asks the processor to fetch a part of a slot that will soon be looked at: a hint that changes nothing.
+    ///
+    /// # Panics
+    /// May panic if `index` is not below [`Slots::len`] or the part ends behind the slot.
+    fn prefetch(&self, index: usize, part: Range<usize>) {
+        let _nothing_to_ask = (index, part);
+    }
 
     /// Appends zeroed slots until there are `len`.
     ///
@@ -135,6 +144,11 @@ impl<R: Pod, S: Slots> Slab<R, S> {
         bytemuck::from_bytes(self.slots.slot(index as usize))
     }
 
+    /// Asks for a record that will soon be looked at.
+    pub(crate) fn prefetch(&self, index: u32) {
+        self.slots.prefetch(index as usize, 0..size_of::<R>());
+    }
+
     pub(crate) fn get_mut(&mut self, index: u32) -> &mut R {
         bytemuck::from_bytes_mut(self.slots.slot_mut(index as usize))
     }
@@ -168,6 +182,8 @@ impl<R: Linked, S: Slots> Slab<R, S> {
         } else {
             let link = allocation.free;
             allocation.free = self.at(link).next();
+            // The next one taken has lain for long.
+            self.prefetch_at(allocation.free);
             link
         };
         *self.at_mut(link) = record;
@@ -180,6 +196,13 @@ impl<R: Linked, S: Slots> Slab<R, S> {
         *record = R::zeroed();
         record.set_next(allocation.free);
         allocation.free = link;
+    }
+
+    /// Asks for a linked record, if there is one.
+    pub(crate) fn prefetch_at(&self, link: Link) {
+        if link != 0 {
+            self.prefetch(link - 1);
+        }
     }
 
     pub(crate) fn at(&self, link: Link) -> &R {

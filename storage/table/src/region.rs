@@ -184,6 +184,20 @@ impl Region {
             .for_each(|at| self.memory.prefetch(at));
     }
 
+    /// As [`Region::prefetch`], for a part of a slot.
+    ///
+    /// # Panics
+    /// As [`Region::part_mut`].
+    pub fn prefetch_part(&self, index: usize, part: Range<usize>) {
+        let slot = self.range(index);
+        assert!(part.end <= slot.len(), "{part:?} of a slot of {} bytes", slot.len());
+        // From the first line on, which may begin before the part.
+        let first = (slot.start + part.start) / SLOT_ALIGN * SLOT_ALIGN;
+        (first..slot.start + part.end)
+            .step_by(SLOT_ALIGN)
+            .for_each(|at| self.memory.prefetch(at));
+    }
+
     /// The bytes of a slot, to be changed; its pages are dirty from now on.
     ///
     /// # Panics

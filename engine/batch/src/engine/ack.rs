@@ -55,6 +55,7 @@ impl<S: Slots> Engine<S> {
         let in_time = self.in_time(newest);
         let (mut sum, mut count) = (0, 0);
         let mut link = self.record(slot).first_waiting();
+        self.prefetch_acknowledged(link, counter);
         while link != 0 && self.store.leaves.at(link).h <= counter {
             if in_time {
                 let (s, c) = self.firm_leaf(link);

@@ -161,7 +161,8 @@ impl<S: Slots> Engine<S> {
         Some(())
     }
 
-    /// Reads `count` inputs that [`Engine::append_logged`] wrote after this very state; they replace what `inputs` held.
+    /// Reads `count` inputs that [`Engine::append_logged`] wrote after this very state; they replace what `inputs` held, and
+    /// are to be executed next: what was hashed to read them is not hashed again.
     ///
     /// # Errors
     /// [`InputError`]: the bytes are of another version, or of another state.

@@ -1,6 +1,7 @@
 //! The engine: the state of all channels, and what a batch does to it.
 
 mod ack;
+mod ahead;
 mod block;
 mod close;
 mod entries;
@@ -236,6 +237,7 @@ impl<S: Slots> Engine<S> {
         plan.make(self, inputs);
         for (index, input) in inputs.iter().enumerate() {
             let index = u32::try_from(index).expect("a batch has fewer than 2³² inputs");
+            self.prefetch_input(index, &plan);
             self.execute_one(index, input, &mut plan, out);
         }
         self.keep_trees(&plan);

@@ -22,8 +22,29 @@ use crate::store::amount;
 /// What judging a state came to, for its application. Memory is used again by the next.
 #[derive(Debug, Default)]
 pub(crate) struct Judged {
-    /// The id of what an operation adds, settles or drops, by operation; the salt of what it adds.
-    locks: Vec<(LockId, [u8; 16])>,
+    /// What each operation adds, settles or drops.
+    locks: Vec<JudgedLock>,
+}
+
+/// The lock of an operation.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct JudgedLock {
+    pub(crate) id: LockId,
+    /// Of what is added; else zero.
+    pub(crate) salt: [u8; 16],
+    /// The payee of what is added, if its channel was there when the batch began.
+    pub(crate) payee: Option<u32>,
+}
+
+impl JudgedLock {
+    /// One that is settled or dropped.
+    const fn held(id: LockId) -> Self {
+        Self {
+            id,
+            salt: [0; 16],
+            payee: None,
+        }
+    }
 }
 
 /// The links of a channel without open locks.
@@ -129,22 +150,16 @@ impl<S: Slots> Engine<S> {
         });
     }
 
-    fn apply(
-        &mut self,
-        slot: u32,
-        state: &ClientState,
-        operation: &Operation,
-        (id, salt): (LockId, [u8; 16]),
-    ) -> Outcome {
+    fn apply(&mut self, slot: u32, state: &ClientState, operation: &Operation, judged: JudgedLock) -> Outcome {
         let (kind, at, outcome, salt) = match operation {
             Operation::Add { slot: at, lock } => {
-                let (outcome, link) = self.add_lock(slot, state, lock, (id, salt));
+                let (outcome, link) = self.add_lock(slot, state, lock, judged);
                 let page = self.page_mut(slot);
                 page.open |= bit(*at);
                 page.locks[at.index()] = link;
                 page.prints[at.index()] = print_of(lock.payment_id.as_bytes());
                 let failed = matches!(outcome, OpOutcome::Failed(_));
-                (OpKind::Add, *at, outcome, if failed { salt } else { [0; 16] })
+                (OpKind::Add, *at, outcome, if failed { judged.salt } else { [0; 16] })
             }
             Operation::Settle { slot: at } => {
                 self.close_lock(slot, state, *at);
@@ -161,7 +176,7 @@ impl<S: Slots> Engine<S> {
             kind,
             slot: at,
             outcome,
-            lock: id,
+            lock: judged.id,
             salt,
             preimage: [0; 32],
         }

@@ -15,6 +15,7 @@ use tidegate_crypto::merkle::{LockChange, LockScratch, LockTree, update_lock_tre
 use tidegate_types::{Digest, LockId, LockSlot};
 
 use super::Engine;
+use super::pay::JudgedLock;
 use crate::input::{Input, PayInput};
 use crate::slots::{Link, Slots};
 
@@ -77,7 +78,11 @@ struct Changed {
 #[derive(Debug, Default)]
 pub(crate) struct Plan {
     inputs: Vec<Planned>,
+    /// True of inputs that were read from the log and wait for their execution.
+    foreseen: bool,
     ids: Vec<Digest>,
+    /// The payees' channels, if there are such.
+    payees: Vec<Option<u32>>,
     salts: Vec<[u8; 16]>,
     chains: Vec<Chain>,
     /// By chain: the lock tree after its last state.
@@ -121,7 +126,14 @@ const fn bit(slot: LockSlot) -> u64 {
 impl Plan {
     /// Plans a batch.
     pub(crate) fn make<S: Slots>(&mut self, engine: &Engine<S>, inputs: &[Input]) {
-        self.foresee(engine, inputs, |_| true);
+        // What was just read from the log was foreseen then: these inputs, if their operations are the same.
+        let known = core::mem::take(&mut self.foreseen)
+            && self.inputs.len() == inputs.len()
+            && pays(inputs).all(|(at, pay)| self.inputs[at].operations == pay.state.operations);
+        if !known {
+            self.foresee(engine, inputs, |_| true);
+            self.foreseen = false;
+        }
         self.digests.clear();
         many::state_digests(pays(inputs).map(|(_, pay)| &pay.state), &mut self.digests);
         for ((at, _), digest) in pays(inputs).zip(&self.digests) {
@@ -131,6 +143,7 @@ impl Plan {
 
     /// Plans what follows from the operations of the states that will be taken, not yet looking at what they say of it.
     pub(crate) fn foresee<S: Slots>(&mut self, engine: &Engine<S>, inputs: &[Input], taken: impl Fn(usize) -> bool) {
+        self.foreseen = true;
         self.hash_operations(engine, inputs);
         self.link_chains(engine, inputs, taken);
         for round in 0..self.rounds.len() {
@@ -149,8 +162,14 @@ impl Plan {
         self.digests.clear();
         many::operations_digests(pays(inputs).map(|(_, pay)| pay.encoded.as_slice()), &mut self.digests);
         let mut first_add = 0;
+        self.payees.clear();
         for ((at, pay), digest) in pays(inputs).zip(&self.digests) {
-            self.inputs[at].slot = engine.channel(&pay.state.channel);
+            let slot = engine.channel(&pay.state.channel);
+            let payees = adds(pay).map(|(_, lock)| engine.channel(&lock.payee_channel));
+            self.payees
+                .extend(payees.inspect(|payee| engine.prefetch_channel(*payee)));
+            engine.prefetch_channel(slot);
+            self.inputs[at].slot = slot;
             self.inputs[at].operations = *digest;
             self.inputs[at].first_add = first_add;
             first_add += adds(pay).count();
@@ -181,6 +200,7 @@ impl Plan {
             let next = u32::try_from(self.chains.len()).expect("fewer chains than channels");
             let chain = *self.by_slot.entry(slot).or_insert(next);
             if chain == next {
+                engine.prefetch_page(slot);
                 self.chains.push(Chain {
                     slot,
                     states: 0,
@@ -207,6 +227,14 @@ impl Plan {
     /// Carries the trees of some chains forward by one state each.
     fn hash_round<S: Slots>(&mut self, engine: &Engine<S>, inputs: &[Input], states: &[u32]) {
         self.changes.clear();
+        for &at in states {
+            let Input::Pay(pay) = &inputs[at as usize] else {
+                continue;
+            };
+            if let Some(slot) = self.inputs[at as usize].slot {
+                engine.prefetch_groups(slot, &pay.operations);
+            }
+        }
         for &at in states {
             let Input::Pay(pay) = &inputs[at as usize] else {
                 unreachable!("rounds hold states only")
@@ -286,10 +314,21 @@ impl Plan {
         (planned.operations, planned.root)
     }
 
-    /// The id and the salt of the `nth` lock that a state adds.
-    pub(crate) fn lock(&self, planned: &Planned, nth: usize) -> (LockId, [u8; 16]) {
+    /// The channels that an input is about: the payer's, and the first payee's.
+    pub(crate) fn channels(&self, input: u32) -> Option<(u32, Option<u32>)> {
+        let planned = self.inputs.get(input as usize)?;
+        let payee = self.payees.get(planned.first_add).copied().flatten();
+        Some((planned.slot?, payee))
+    }
+
+    /// The `nth` lock that a state adds.
+    pub(crate) fn lock(&self, planned: &Planned, nth: usize) -> JudgedLock {
         let at = planned.first_add + nth;
-        (LockId::from_bytes(*self.ids[at].as_bytes()), self.salts[at])
+        JudgedLock {
+            id: LockId::from_bytes(*self.ids[at].as_bytes()),
+            salt: self.salts[at],
+            payee: self.payees[at],
+        }
     }
 
     /// The root after this state, if every state of its channel before it in the batch was accepted.

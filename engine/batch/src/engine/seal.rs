@@ -14,6 +14,9 @@ use crate::slots::Slots;
 use crate::store::{amount, digest};
 pub(crate) use digests::LeafDigests;
 
+/// How many leaves ahead their channel's newest and oldest are asked for.
+const LEAVES_AHEAD: usize = 8;
+
 impl<S: Slots> Engine<S> {
     pub(super) fn seal(&mut self, time: UnixMillis, out: &mut Executed) {
         let mut digests = core::mem::take(&mut self.leaf_digests);
@@ -21,6 +24,12 @@ impl<S: Slots> Engine<S> {
         out.digests.clear();
         digests.hash(self, &mut out.leaves[..leaves], &mut out.digests);
         for (place, leaf) in out.leaves[..leaves].iter().enumerate() {
+            out.leaves[..leaves]
+                .get(place + LEAVES_AHEAD)
+                .inspect(|later| self.prefetch_leaves(later.channel));
+            out.leaves[..leaves]
+                .get(place + LEAVES_AHEAD / 2)
+                .inspect(|later| self.prefetch_oldest(later.channel));
             self.keep_leaf(leaf, digests.private[place], out.digests[place]);
         }
         self.leaf_digests = digests;

@@ -3,6 +3,8 @@
 //! Records are packed into region slots of 4 KiB, as many whole ones as fit, so that a table wastes little and a changed
 //! record dirties one page.
 
+use std::ops::Range;
+
 use tidegate_batch::{Slots, SlotsFull, Store, TABLES, TableSpec};
 use tidegate_table::{Region, RegionSpec};
 
@@ -65,6 +67,11 @@ impl Slots for RegionSlots {
         let (chunk, offset) = self.place(index);
         let end = offset + self.record_bytes;
         self.region.part_mut(chunk, offset..end)
+    }
+
+    fn prefetch(&self, index: usize, part: Range<usize>) {
+        let (chunk, offset) = self.place(index);
+        self.region.prefetch_part(chunk, offset + part.start..offset + part.end);
     }
 
     fn grow(&mut self, len: usize) -> Result<(), SlotsFull> {

@@ -1,9 +1,9 @@
 //! An added lock is delivered, or fails (rules 9 and 10).
 
 use tidegate_channel::{ClientState, Condition, Credit, FailReason, Lock, OpOutcome};
-use tidegate_types::{Fixed, Height, LockId};
+use tidegate_types::{Fixed, Height};
 
-use super::{Engine, UNACKED_MAX};
+use super::{Engine, JudgedLock, UNACKED_MAX};
 use crate::record::{ACTIVE, LockRecord};
 use crate::slots::{Link, Slots};
 
@@ -14,9 +14,9 @@ impl<S: Slots> Engine<S> {
         slot: u32,
         state: &ClientState,
         lock: &Lock,
-        (id, salt): (LockId, [u8; 16]),
+        judged: JudgedLock,
     ) -> (OpOutcome, Link) {
-        let (outcome, payee) = match self.deliver(slot, lock, id, salt) {
+        let (outcome, payee) = match self.deliver(slot, lock, judged) {
             Ok(payee) => (OpOutcome::Delivered, payee + 1),
             Err(reason) => (OpOutcome::Failed(reason), 0),
         };
@@ -27,7 +27,7 @@ impl<S: Slots> Engine<S> {
             Condition::Hash(hash) => (2, hash),
         };
         let record = LockRecord {
-            id: *id.as_bytes(),
+            id: *judged.id.as_bytes(),
             payment_id: *lock.payment_id.as_bytes(),
             payee: *lock.payee.as_bytes(),
             payee_channel: *lock.payee_channel.as_bytes(),
@@ -54,8 +54,10 @@ impl<S: Slots> Engine<S> {
     }
 
     /// Credits the payee of a lock; its channel's number, or why not.
-    fn deliver(&mut self, payer: u32, lock: &Lock, id: LockId, salt: [u8; 16]) -> Result<u32, FailReason> {
-        let payee = self.channel(&lock.payee_channel).ok_or(FailReason::UnknownPayee)?;
+    fn deliver(&mut self, payer: u32, lock: &Lock, judged: JudgedLock) -> Result<u32, FailReason> {
+        // A block of this batch may have opened it.
+        let payee = judged.payee.or_else(|| self.channel(&lock.payee_channel));
+        let payee = payee.ok_or(FailReason::UnknownPayee)?;
         if self.store.terms.get(payee).client != *lock.payee.as_bytes() {
             return Err(FailReason::UnknownPayee);
         }
@@ -83,8 +85,8 @@ impl<S: Slots> Engine<S> {
         touch.room = touch.room.sub(lock.amount).map_err(|_| FailReason::NoInboundCapacity)?;
         touch.leaf = true;
         touch.credits.push(Credit {
-            lock: id,
-            salt,
+            lock: judged.id,
+            salt: judged.salt,
             payment_id: lock.payment_id,
             amount: lock.amount,
             expiry: lock.expiry,

@@ -5,7 +5,8 @@ use tidegate_crypto::merkle::LockTree;
 use tidegate_types::{Amount, Digest, Height, LockSlot};
 
 use super::{
-    Engine, Judged, NamedLeaf, Plan, Planned, PlannedRoot, UNACKED_MAX, bit, content, known_counter, print_of,
+    Engine, Judged, JudgedLock, NamedLeaf, Plan, Planned, PlannedRoot, UNACKED_MAX, bit, content, known_counter,
+    print_of,
 };
 use crate::input::PayInput;
 use crate::record::{ACTIVE, ChannelRecord, FIRM, LockRecord, PageRecord};
@@ -66,8 +67,10 @@ impl<S: Slots> Engine<S> {
                     adds += 1;
                     plan.lock(planned, adds - 1)
                 }
-                Operation::Settle { slot: at } => (self.judge_settle(page, *at, &mut half)?.id(), [0; 16]),
-                Operation::Drop { slot: at } => (self.judge_drop(page, *at, named.height, &mut half)?.id(), [0; 16]),
+                Operation::Settle { slot: at } => JudgedLock::held(self.judge_settle(page, *at, &mut half)?.id()),
+                Operation::Drop { slot: at } => {
+                    JudgedLock::held(self.judge_drop(page, *at, named.height, &mut half)?.id())
+                }
                 // The hub offers no in-locks yet, so there is none to give up.
                 Operation::Release { .. } => return Err(RefuseReason::NotOffered),
             };
@@ -184,9 +187,9 @@ impl<S: Slots> Engine<S> {
     /// The root after a state whose chain does not hold: the tree over all slots, afresh.
     fn root_alone(&self, slot: u32, operations: &[Operation], judged: &Judged) -> Digest {
         let mut slots = self.open_locks(slot).map(|link| self.open_lock_digest(link));
-        for (operation, (id, _)) in operations.iter().zip(&judged.locks) {
+        for (operation, lock) in operations.iter().zip(&judged.locks) {
             match operation {
-                Operation::Add { slot, .. } => slots[slot.index()] = Digest::from_bytes(*id.as_bytes()),
+                Operation::Add { slot, .. } => slots[slot.index()] = Digest::from_bytes(*lock.id.as_bytes()),
                 Operation::Settle { slot } | Operation::Drop { slot } => slots[slot.index()] = Digest::ZERO,
                 Operation::Release { .. } => {}
             }

@@ -1,0 +1,101 @@
+//! Memory that will soon be looked at, asked for ahead.
+//!
+//! A batch of thousands of payments touches some eighty lines of memory for each, most of them long out of the caches, and
+//! each found only through the one before (channel → page → lock). Asked for one after the other they cost more than all the
+//! arithmetic. So each step asks for what the step after it will look at, for payments further on. Hints only: nothing here
+//! changes what a batch comes to.
+
+use tidegate_channel::Operation;
+
+use super::Engine;
+use super::plan::Plan;
+use crate::slots::Slots;
+
+/// How many inputs ahead a channel's record is asked for in the serial part, and how many what hangs on it.
+const CHANNELS_AHEAD: u32 = 8;
+const RECORDS_AHEAD: u32 = 4;
+
+impl<S: Slots> Engine<S> {
+    pub(super) fn prefetch_channel(&self, slot: Option<u32>) {
+        if let Some(slot) = slot {
+            self.store.channels.prefetch(slot);
+        }
+    }
+
+    pub(super) fn prefetch_page(&self, slot: u32) {
+        self.store.pages.prefetch_at(self.record(slot).page);
+    }
+
+    /// The locks beside those that a state changes: their ids are hashed with them.
+    pub(super) fn prefetch_groups(&self, slot: u32, operations: &[Operation]) {
+        let open = self.open_locks(slot);
+        for operation in operations {
+            if let Operation::Add { slot, .. } | Operation::Settle { slot } | Operation::Drop { slot } = operation {
+                let first = slot.index() / 4 * 4;
+                open[first..first + 4]
+                    .iter()
+                    .for_each(|&link| self.store.locks.prefetch_at(link));
+            }
+        }
+    }
+
+    /// For the serial part, before input `at` is executed.
+    pub(super) fn prefetch_input(&self, at: u32, plan: &Plan) {
+        if let Some((slot, payee)) = plan.channels(at + CHANNELS_AHEAD) {
+            self.prefetch_channel(Some(slot));
+            self.prefetch_channel(payee);
+            self.store.terms.prefetch(slot);
+        }
+        if let Some((slot, payee)) = plan.channels(at + RECORDS_AHEAD) {
+            let record = self.record(slot);
+            self.store.pages.prefetch_at(record.page);
+            self.store.answers.prefetch_at(record.answer_oldest);
+            self.store.answers.prefetch_at(record.answer_newest);
+            if let Some(payee) = payee {
+                self.store.terms.prefetch(payee);
+            }
+        }
+    }
+
+    /// For the leaves that a batch ends with, before the one of `slot` is kept.
+    pub(super) fn prefetch_leaves(&self, slot: u32) {
+        let record = self.record(slot);
+        self.store.leaves.prefetch_at(record.leaf_newest);
+        self.store.leaves.prefetch_at(record.leaf_oldest);
+    }
+
+    /// As [`Engine::prefetch_leaves`], a few leaves later: what hangs on the oldest leaf, which is forgotten then.
+    pub(super) fn prefetch_oldest(&self, slot: u32) {
+        let oldest = self.record(slot).leaf_oldest;
+        if oldest != 0 {
+            let leaf = self.store.leaves.at(oldest);
+            self.store.bodies.prefetch_at(leaf.body);
+            self.store.credits.prefetch_at(leaf.credits);
+            self.store.leaves.prefetch_at(leaf.next);
+        }
+    }
+
+    /// Before a row of leaves is acknowledged: their private parts, their credits, and the locks that these decide.
+    pub(super) fn prefetch_acknowledged(&self, first: u32, counter: u64) {
+        let each = |visit: &mut dyn FnMut(&crate::record::LeafRecord)| {
+            let mut link = first;
+            while link != 0 {
+                let leaf = self.store.leaves.at(link);
+                if leaf.h > counter {
+                    break;
+                }
+                visit(leaf);
+                link = leaf.next;
+            }
+        };
+        each(&mut |leaf| {
+            self.store.bodies.prefetch_at(leaf.body);
+            self.store.credits.prefetch_at(leaf.credits);
+        });
+        each(&mut |leaf| {
+            if leaf.credits != 0 {
+                self.store.locks.prefetch_at(self.store.credits.at(leaf.credits).lock);
+            }
+        });
+    }
+}
