@@ -11,15 +11,16 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tidegate_batch::Executed;
+use tidegate_batch::{Executed, Input};
 use tidegate_disk::{Disk, RealDisk};
-use tidegate_hub::state::{self, HubState, StateError, append_record};
+use tidegate_hub::pipeline::checkpoints::{Checkpoints, Written, checkpoints};
+use tidegate_hub::state::{self, HubEngine, HubState, StateError, append_record};
 use tidegate_types::{Digest, UnixMillis};
-use tidegate_wal::{LogError, PAGE_BYTES, Segments};
+use tidegate_wal::{HEADER_BYTES, Log, LogError, PAGE_BYTES, Segments};
 
 use super::payers::{self, Payers};
 use crate::{
-    device::{Device, cpu_seconds},
+    device::{Device, cpu_seconds, resident_own},
     suites::SuiteError,
 };
 
@@ -42,13 +43,13 @@ pub(super) struct Driven {
     pub(super) payments: usize,
     /// Microseconds from the start of execution until a batch was durable: batches with no checkpoint beside them.
     pub(super) commits_alone: Vec<f64>,
-    /// The same, of batches that a checkpoint was beside, or before.
+    /// The same, of batches that a checkpoint was beside.
     pub(super) commits_beside: Vec<f64>,
-    /// Seconds of each checkpoint.
-    pub(super) checkpoints: Vec<f64>,
-    /// Seconds of all commits and checkpoints together.
+    /// Checkpoints that were finished.
+    pub(super) checkpoints: Written,
+    /// Seconds of all commits together.
     pub(super) busy_s: f64,
-    /// Seconds of processor time of the same.
+    /// Seconds of processor time meanwhile, that of the checkpoints beside them too.
     pub(super) busy_cpu_s: f64,
     /// Bytes of log records, padding included.
     pub(super) log_bytes: u64,
@@ -56,7 +57,7 @@ pub(super) struct Driven {
     pub(super) zero_bytes: u64,
     /// Bytes that reached the device, all processes' together; none where that is not counted.
     pub(super) device_bytes: Option<u64>,
-    /// Own memory of this process, the payers' too.
+    /// Own memory of this process without that of the payers.
     pub(super) resident_bytes: u64,
 }
 
@@ -79,10 +80,26 @@ pub(super) fn drive(data: &Path, plan: &Plan, payers: &mut Payers) -> Result<Dri
     let before = written(&device)?;
     let segments = state.log.segments();
     let done = AtomicBool::new(false);
+    let HubState {
+        engine,
+        log,
+        checkpointer,
+        ..
+    } = state;
+    let (checkpoints, thread) = checkpoints(checkpointer, 0, plan.checkpoint_bytes.unwrap_or(u64::MAX));
     let mut driven = thread::scope(|scope| {
         let preparer = scope.spawn(|| prepare(&segments, &done));
-        let driven = run(state, plan, payers);
+        // What failed for good comes back with the checkpoint.
+        let writer = scope.spawn(|| thread.run(|| {}));
+        let driver = Driver {
+            engine,
+            log,
+            checkpoints,
+            driven: Driven::default(),
+        };
+        let driven = driver.run(plan, payers);
         done.store(true, Ordering::Release);
+        writer.join().expect("checkpointing does not panic");
         preparer.join().expect("preparing does not panic")?;
         driven
     })?;
@@ -105,42 +122,57 @@ fn prepare(segments: &Segments, done: &AtomicBool) -> Result<(), LogError> {
     Ok(())
 }
 
-fn run(mut state: HubState, plan: &Plan, payers: &mut Payers) -> Result<Driven, SuiteError> {
-    let mut driven = Driven::default();
-    let (mut inputs, mut record, mut executed) = (Vec::new(), Vec::new(), Executed::default());
-    let mut log_behind = 0;
-    let mut time = state.engine.opened().time.get();
-    while driven.payments < plan.payments {
-        let wanted = plan.batch.min(plan.payments - driven.payments);
-        let count = payers.inputs(wanted, &mut inputs);
-        time += 1;
-        let (begin, begin_cpu) = (Instant::now(), cpu_seconds());
-        let mut beside = false;
-        if plan.checkpoint_bytes.is_some_and(|bytes| log_behind >= bytes) {
-            let lsn = state.log.synced_lsn();
-            state.checkpointer.write(&mut state.engine, lsn)?;
-            driven.checkpoints.push(begin.elapsed().as_secs_f64());
-            (log_behind, beside) = (0, true);
+struct Driver {
+    engine: HubEngine,
+    log: Log,
+    checkpoints: Checkpoints,
+    driven: Driven,
+}
+
+impl Driver {
+    fn run(mut self, plan: &Plan, payers: &mut Payers) -> Result<Driven, SuiteError> {
+        let (mut inputs, mut record, mut executed) = (Vec::new(), Vec::new(), Executed::default());
+        let mut time = self.engine.opened().time.get();
+        while self.driven.payments < plan.payments {
+            let wanted = plan.batch.min(plan.payments - self.driven.payments);
+            let count = payers.inputs(wanted, &mut inputs);
+            time += 1;
+            self.commit(UnixMillis::new(time), &inputs, &mut record, &mut executed)?;
+            payers.take(&executed)?;
+            self.driven.payments += count;
         }
-        state.engine.execute(UnixMillis::new(time), &inputs, &mut executed)?;
-        record.clear();
-        append_record(&state.engine, &executed, &inputs, &mut record);
-        state.log.append_sync(&[&record])?;
-        let micros = begin.elapsed().as_secs_f64() * 1e6;
-        let list = if beside {
-            &mut driven.commits_beside
-        } else {
-            &mut driven.commits_alone
-        };
-        list.push(micros);
-        driven.busy_s += micros / 1e6;
-        driven.busy_cpu_s += cpu_seconds() - begin_cpu;
-        log_behind += record.len().next_multiple_of(PAGE_BYTES) as u64;
-        payers.take(&executed)?;
-        driven.payments += count;
+        self.driven.checkpoints = self.checkpoints.written();
+        self.driven.resident_bytes = resident_own()?.saturating_sub(payers.bytes() as u64);
+        Ok(self.driven)
     }
-    driven.resident_bytes = crate::device::resident_own()?;
-    Ok(driven)
+
+    /// One batch, as sequencer and log of the hub do it one after the other; a checkpoint is begun before it if one is due.
+    fn commit(
+        &mut self,
+        time: UnixMillis,
+        inputs: &[Input],
+        record: &mut Vec<u8>,
+        executed: &mut Executed,
+    ) -> Result<(), SuiteError> {
+        let (begin, begin_cpu) = (Instant::now(), cpu_seconds());
+        self.checkpoints.tick(&mut self.engine, self.log.synced_lsn())?;
+        self.engine.execute(time, inputs, executed)?;
+        record.clear();
+        append_record(&self.engine, executed, inputs, record);
+        self.log.append_sync(&[record])?;
+        let took = begin.elapsed();
+        self.driven.busy_s += took.as_secs_f64();
+        self.driven.busy_cpu_s += cpu_seconds() - begin_cpu;
+        let commits = if self.checkpoints.is_writing() {
+            &mut self.driven.commits_beside
+        } else {
+            &mut self.driven.commits_alone
+        };
+        commits.push(took.as_secs_f64() * 1e6);
+        self.checkpoints
+            .note_log((record.len() + HEADER_BYTES).next_multiple_of(PAGE_BYTES) as u64);
+        Ok(())
+    }
 }
 
 /// What opening a state came to.

@@ -13,10 +13,12 @@ use std::path::Path;
 use drive::{Driven, Plan, Restarted};
 use payers::Payers;
 pub use payers::Refused;
+use tidegate_hub::pipeline::checkpoints::Written;
+use tidegate_wal::PAGE_BYTES;
 
 use super::{Suite, SuiteError};
 use crate::{
-    measure::{Bench, OWN, Spread},
+    measure::{Bench, OWN},
     report::Row,
 };
 
@@ -48,7 +50,7 @@ impl Suite for Recovery {
             channels: u32::try_from(bench.size("channels", 1_000_000, 500)).expect("a number of channels"),
             batch: if tiny { 200 } else { BATCH },
             segment_bytes: if tiny { 1 << 20 } else { 64 << 20 },
-            checkpoint_bytes: Some(if tiny { 1 << 20 } else { CHECKPOINT_BYTES }),
+            checkpoint_bytes: Some(if tiny { 256 << 10 } else { CHECKPOINT_BYTES }),
         };
         let mut rows = Rows::new(bench, &plan);
         let data = folder.join("hub");
@@ -130,10 +132,22 @@ impl<'a> Rows<'a> {
         }
         self.add("disk", "counted=log", "B", per_payment(driven.log_bytes), 1);
         self.add("disk", "counted=zeros", "B", per_payment(driven.zero_bytes), 1);
-        let mut seconds: Vec<f64> = driven.checkpoints.iter().map(|s| s * 1e3).collect();
-        if !seconds.is_empty() {
-            let median = Spread::of(&mut seconds).median;
-            self.add("checkpoint", "per=checkpoint", "ms", median, seconds.len());
+        let Written {
+            checkpoints,
+            pages,
+            took,
+        } = driven.checkpoints;
+        if checkpoints > 0 {
+            let n = usize::try_from(checkpoints).expect("few");
+            self.add(
+                "disk",
+                "counted=checkpoints",
+                "B",
+                per_payment(pages * PAGE_BYTES as u64),
+                n,
+            );
+            let ms = took.as_secs_f64() * 1e3 / checkpoints as f64;
+            self.add("checkpoint", "mean=duration", "ms", ms, n);
         }
         let mb = driven.resident_bytes as f64 / 1e6;
         self.add("resident", "what=own", "MB", mb, 1);

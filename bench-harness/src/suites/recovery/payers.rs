@@ -1,8 +1,8 @@
 //! A million payers without wallets: the inputs that they would send, from as little memory as each needs.
 //!
 //! ```text
-//! payer's state i:   settle payment i - 1 | add payment i          as a wallet does that settles on `Delivered`
-//! payee:             a separate ack when 16 of its leaves wait       as `loadgen` does
+//! payer's state i:   settle payment i - 4 | add payment i          as the profile `cold-keys` has it
+//! payee:             a separate ack when 16 of its leaves wait     as `loadgen` does
 //! ```
 //!
 //! Keys and signatures are random bytes: replay does not verify them again, and this suite measures nothing that does.
@@ -24,6 +24,8 @@ use tidegate_types::{
 
 /// Leaves that wait when a channel acks: `loadgen`'s own default.
 const ACK_EVERY: u64 = 16;
+/// A payment is settled by the state so many later: the profile's distance.
+const DISTANCE: usize = 4;
 /// Every channel holds so much that no payment of a run fails for want of it.
 const CAPACITY_SAT: u64 = 2_000_000_000_000;
 const AMOUNT_SAT_MAX: u64 = 5_000;
@@ -38,9 +40,17 @@ struct Payer {
     opening: Digest,
     counter: u64,
     debit: u64,
-    /// The open lock, if any: its name, amount, and the batch that it was added in.
-    lock: Option<(LockId, u64, u64)>,
+    /// The open locks, by state modulo the distance.
+    locks: [Option<OpenLock>; DISTANCE],
     acked: u64,
+}
+
+#[derive(Clone, Copy)]
+struct OpenLock {
+    id: LockId,
+    amount: u64,
+    /// The batch that it was added in: only a later one may settle it.
+    batch: u64,
 }
 
 /// All of them.
@@ -135,7 +145,7 @@ impl Payers {
                 opening: leaf_digest(&private.digest(), &public.digest()),
                 counter: 0,
                 debit: 0,
-                lock: None,
+                locks: [None; DISTANCE],
                 acked: 0,
             }
         };
@@ -166,15 +176,13 @@ impl Payers {
         self.random.random_range(0..end)
     }
 
-    /// A payer whose open lock is of an earlier batch, so that its next state may settle it.
+    /// A payer whose oldest open lock is of an earlier batch, so that its next state may settle it.
     fn draw_payer(&mut self) -> Option<usize> {
         let count = self.rows.len();
         (0..DRAWS).find_map(|_| {
             let at = self.below(count);
-            self.rows[at]
-                .lock
-                .is_none_or(|(_, _, batch)| batch < self.batch)
-                .then_some(at)
+            let oldest = self.rows[at].locks[place(self.rows[at].counter)];
+            oldest.is_none_or(|lock| lock.batch < self.batch).then_some(at)
         })
     }
 
@@ -193,6 +201,11 @@ impl Payers {
         let mut signature = [0; 64];
         self.random.fill_bytes(&mut signature);
         self.rows[payer].advance(lock, self.batch, SignatureBytes::from_bytes(signature))
+    }
+
+    /// Memory that they take, in bytes.
+    pub(super) const fn bytes(&self) -> usize {
+        self.rows.capacity() * size_of::<Payer>()
     }
 
     /// Takes note of an executed batch: which channels owe an ack.
@@ -236,33 +249,46 @@ impl Payers {
     }
 }
 
+/// Where a payer keeps the lock of the state after state `counter`.
+fn place(counter: u64) -> usize {
+    usize::try_from(counter % DISTANCE as u64).expect("below the distance")
+}
+
+/// The slot of the lock that the state after state `counter` adds.
+fn slot(counter: u64) -> LockSlot {
+    let index = u8::try_from(counter % LockSlot::COUNT as u64).expect("below 64");
+    LockSlot::new(index).expect("below 64")
+}
+
 impl Payer {
-    /// The next state: settles the open lock, adds `lock`.
+    /// The next state: settles the oldest open lock if there are four, adds `lock`.
     fn advance(&mut self, lock: Lock, batch: u64, signature: SignatureBytes) -> PayInput {
-        let slot_of = |at: u64| {
-            let index = u8::try_from(at % LockSlot::COUNT as u64).expect("below 64");
-            LockSlot::new(index).expect("below 64")
-        };
-        // State c adds at slot c - 1, and settles what stands at c - 2.
-        let settle = self.lock.take().map(|(_, amount, _)| {
-            self.debit += amount;
-            let slot = slot_of(self.counter - 1);
-            Operation::Settle { slot }
-        });
-        let slot = slot_of(self.counter);
+        let before = self.counter;
         self.counter += 1;
         let counter = ClientCounter::new(self.counter);
-        let id = lock.id(&self.id, counter, slot);
-        self.lock = Some((id, lock.amount.to_sat(), batch));
-        let operations: Vec<Operation> = settle.into_iter().chain([Operation::Add { slot, lock }]).collect();
+        let added = OpenLock {
+            id: lock.id(&self.id, counter, slot(before)),
+            amount: lock.amount.to_sat(),
+            batch,
+        };
+        let settle = self.locks[place(before)].replace(added).map(|settled| {
+            self.debit += settled.amount;
+            let slot = slot(before - DISTANCE as u64);
+            Operation::Settle { slot }
+        });
+        let add = Operation::Add {
+            slot: slot(before),
+            lock,
+        };
+        let operations: Vec<Operation> = settle.into_iter().chain([add]).collect();
         let mut encoded = Vec::new();
         encode_operations(&operations, &mut encoded);
         let state = ClientState {
             channel: self.id,
             counter,
             debit: sat(self.debit),
-            locks_sum: lock.amount,
-            locks_root: root_of_one(slot, id),
+            locks_sum: sat(self.locks.iter().flatten().map(|lock| lock.amount).sum()),
+            locks_root: self.locks_root(),
             // As in a prepared workload: acks go on their own.
             ack: LeafRef {
                 counter: HubCounter::ZERO,
@@ -277,13 +303,23 @@ impl Payer {
             encoded,
         }
     }
-}
 
-/// The root of a lock tree with one lock.
-fn root_of_one(slot: LockSlot, id: LockId) -> Digest {
-    let mut group = [Digest::ZERO; 4];
-    group[slot.index() % 4] = Digest::from_bytes(*id.as_bytes());
-    let mut tree = LockTree::empty();
-    tree.update(slot, &group);
-    tree.root()
+    /// The root of the tree over the open locks, those of the last states.
+    fn locks_root(&self) -> Digest {
+        let open = (0..self.counter).rev().take(DISTANCE);
+        let open = open.filter_map(|before| Some((slot(before), self.locks[place(before)]?.id)));
+        let open: Vec<(LockSlot, Digest)> = open
+            .map(|(slot, id)| (slot, Digest::from_bytes(*id.as_bytes())))
+            .collect();
+        let group_of = |slot: LockSlot| {
+            let mut group = [Digest::ZERO; 4];
+            let same = open.iter().filter(|(other, _)| other.index() / 4 == slot.index() / 4);
+            same.for_each(|(other, id)| group[other.index() % 4] = *id);
+            group
+        };
+        let changes: Vec<_> = open.iter().map(|(slot, _)| (*slot, group_of(*slot))).collect();
+        let mut tree = LockTree::empty();
+        tree.update_many(&changes);
+        tree.root()
+    }
 }

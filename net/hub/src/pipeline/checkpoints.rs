@@ -12,7 +12,6 @@ use std::time::{Duration, Instant};
 use crossbeam::channel::{Receiver, Sender, TryRecvError, bounded};
 use tidegate_table::{Lsn, Progress, Spent};
 
-use super::options::Settings;
 use crate::state::{Checkpointer, HubEngine, StateError, Stepped, is_no_space};
 
 /// Between two steps the thread pauses so many times as long as the step took.
@@ -41,8 +40,9 @@ struct Report {
     took: Duration,
 }
 
-/// The sequencer's end.
-pub(crate) struct Checkpoints {
+/// The sequencer's end: begins checkpoints and takes them back.
+#[derive(Debug)]
+pub struct Checkpoints {
     /// Here while none is being written.
     idle: Option<Box<Checkpointer>>,
     orders: Sender<Order>,
@@ -52,21 +52,31 @@ pub(crate) struct Checkpoints {
     log_bytes: u64,
     /// So much of it begins the next.
     log_bytes_max: u64,
+    written: Written,
 }
 
-/// The thread's end.
-pub(crate) struct CheckpointThread {
+/// What the checkpoints of one run came to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Written {
+    /// Checkpoints that are durable.
+    pub checkpoints: u64,
+    /// Pages in them.
+    pub pages: u64,
+    /// From their beginnings to their ends.
+    pub took: Duration,
+}
+
+/// The thread's end: writes them.
+#[derive(Debug)]
+pub struct CheckpointThread {
     orders: Receiver<Order>,
     reports: Sender<Report>,
     pace: Arc<AtomicU8>,
 }
 
-/// Both ends. The log behind the newest checkpoint has `log_bytes` already.
-pub(crate) fn checkpoints(
-    checkpointer: Checkpointer,
-    log_bytes: u64,
-    settings: &Settings,
-) -> (Checkpoints, CheckpointThread) {
+/// Both ends. The log behind the newest checkpoint has `log_bytes` already; with `log_bytes_max` the next one is due.
+#[must_use]
+pub fn checkpoints(checkpointer: Checkpointer, log_bytes: u64, log_bytes_max: u64) -> (Checkpoints, CheckpointThread) {
     // An order never waits: one checkpoint is under way at most, and what it left is freed before the next.
     let (orders, work) = bounded(2);
     let (done, reports) = bounded(1);
@@ -82,15 +92,28 @@ pub(crate) fn checkpoints(
         reports,
         pace,
         log_bytes,
-        log_bytes_max: settings.checkpoint_log_bytes,
+        log_bytes_max,
+        written: Written::default(),
     };
     (ours, thread)
 }
 
 impl Checkpoints {
     /// Notes that the log has grown by so much.
-    pub(crate) const fn note_log(&mut self, bytes: u64) {
+    pub const fn note_log(&mut self, bytes: u64) {
         self.log_bytes += bytes;
+    }
+
+    /// Whether one is being written.
+    #[must_use]
+    pub const fn is_writing(&self) -> bool {
+        self.idle.is_none()
+    }
+
+    /// What was written so far.
+    #[must_use]
+    pub const fn written(&self) -> Written {
+        self.written
     }
 
     /// Between two batches: takes back a checkpoint that is over, begins one that is due. `lsn` is the newest record that has
@@ -98,7 +121,7 @@ impl Checkpoints {
     ///
     /// # Errors
     /// [`StateError`] if a checkpoint failed for good.
-    pub(crate) fn tick(&mut self, engine: &mut HubEngine, lsn: Lsn) -> Result<(), StateError> {
+    pub fn tick(&mut self, engine: &mut HubEngine, lsn: Lsn) -> Result<(), StateError> {
         if self.idle.is_none() {
             match self.reports.try_recv() {
                 Ok(report) => self.take_back(report, engine)?,
@@ -130,13 +153,18 @@ impl Checkpoints {
         } = report;
         self.order(Order::Free(checkpointer.end(engine)));
         match result {
-            Ok(written) => tracing::info!(
-                lsn = checkpointer.lsn().get(),
-                pages = written.pages,
-                saved_bytes = written.saved_bytes,
-                millis = took.as_millis(),
-                "checkpoint written"
-            ),
+            Ok(written) => {
+                self.written.checkpoints += 1;
+                self.written.pages += written.pages as u64;
+                self.written.took += took;
+                tracing::info!(
+                    lsn = checkpointer.lsn().get(),
+                    pages = written.pages,
+                    saved_bytes = written.saved_bytes,
+                    millis = took.as_millis(),
+                    "checkpoint written"
+                );
+            }
             // The one before stands, and so does the log behind it: later, when there is room.
             Err(error) if is_no_space(&error) => tracing::warn!(%error, "no room for a checkpoint"),
             Err(error) => return Err(error),
@@ -149,7 +177,7 @@ impl Checkpoints {
     ///
     /// # Errors
     /// [`StateError`] if one failed for good.
-    pub(crate) fn finish(mut self, engine: &mut HubEngine, lsn: Lsn) -> Result<(), StateError> {
+    pub fn finish(mut self, engine: &mut HubEngine, lsn: Lsn) -> Result<(), StateError> {
         if self.idle.is_none() {
             self.pace.store(HURRIED, Ordering::Relaxed);
             let report = self.reports.recv();
@@ -178,7 +206,7 @@ impl Drop for Checkpoints {
 
 impl CheckpointThread {
     /// Writes what the sequencer orders until that is gone. `failed` is called when a checkpoint failed for good.
-    pub(crate) fn run(self, failed: impl Fn()) {
+    pub fn run(self, failed: impl Fn()) {
         while let Ok(order) = self.orders.recv() {
             let Order::Write(mut checkpointer) = order else {
                 continue;

@@ -16,7 +16,7 @@
 //!
 //! Any failed write or sync of the log ends the process: nothing is answered after it, and nothing is retried (R3).
 
-mod checkpoints;
+pub mod checkpoints;
 mod front;
 mod ledger;
 mod log;

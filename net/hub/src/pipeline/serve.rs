@@ -340,7 +340,11 @@ fn start(
     let (segments, lsn) = (state.log.segments(), state.log.synced_lsn());
     let hello = hello(&options, &node, &state);
     let no_room = Arc::new(AtomicBool::new(false));
-    let (checkpoints, checkpoint_thread) = checkpoints(state.checkpointer, state.replayed_bytes, &options.settings);
+    let (checkpoints, checkpoint_thread) = checkpoints(
+        state.checkpointer,
+        state.replayed_bytes,
+        options.settings.checkpoint_log_bytes,
+    );
     let parts = Parts {
         engine: state.engine,
         checkpoints,
