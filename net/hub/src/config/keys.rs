@@ -90,7 +90,7 @@ pub const KEYS: [Key; 31] = [
     key("batch.inputs_max", "A batch is sealed when it holds so many inputs."),
     key(
         "batch.deadline_us",
-        "Microseconds that a batch waits for company at most while the log is busy; on an idle log it never waits.",
+        "Microseconds that a batch waits for company at most while the log is busy or payments come in crowds of 64 and more; a lone one never waits.",
     ),
     key(
         "queues.groups",

@@ -35,6 +35,8 @@ use sessions::Sessions;
 const IDLE: Duration = Duration::from_secs(3600);
 /// How long what arrives may lie in its queue while the log is busy: less than a sync takes.
 const NAP: Duration = Duration::from_micros(200);
+/// A batch of so many inputs is a crowd: the one behind it waits for company.
+const CROWD: usize = 64;
 /// Tables of keys that are made between two batches: few, so that no batch waits long for a worker.
 const TABLES_AT_ONCE: usize = 16;
 /// Inputs after which tables are thought of again: often under load, and no worker is woken for a lone payment.
@@ -66,6 +68,8 @@ pub(crate) struct Sequencer {
     pending_since: Option<Instant>,
     stopping: bool,
     pool: Arc<ThreadPool>,
+    /// Inputs of the newest batch.
+    last_inputs: usize,
     /// Inputs since tables were last thought of.
     since_maintenance: usize,
     /// True while tables of keys are being made.
@@ -145,6 +149,7 @@ impl Sequencer {
             pending_since: None,
             stopping: false,
             pool: Arc::new(pool),
+            last_inputs: 0,
             since_maintenance: 0,
             maintaining: Arc::default(),
         }
@@ -177,9 +182,13 @@ impl Sequencer {
     }
 
     /// True if the pending work should be sealed now: the log is idle, the batch is full, or its time has come.
+    ///
+    /// While payments come in crowds an idle log is no reason to hurry: each batch costs its wake-ups, its sync and a frame
+    /// for each of its clients, and what it saves in waiting it takes from those behind it in work.
     fn is_due(&self) -> bool {
         let full = self.pending.len() >= self.settings.batch_inputs_max;
-        self.in_flight == 0 || full || self.stopping || self.patience().is_zero()
+        let alone = self.in_flight == 0 && self.last_inputs < CROWD;
+        alone || full || self.stopping || self.patience().is_zero()
     }
 
     /// How long the pending work may still wait for company.
@@ -290,6 +299,7 @@ impl Sequencer {
         }
         note(&self.stats.execute_us, micros(execute_start.elapsed()));
         let inputs = gathered.inputs.len();
+        self.last_inputs = inputs;
         self.answer(gathered, &mut job);
         self.maintain(inputs);
         self.in_flight += 1;
