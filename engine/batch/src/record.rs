@@ -77,11 +77,11 @@ pub(crate) struct ChannelRecord {
     pub(crate) page: Link,
     pub(crate) leaf_oldest: Link,
     pub(crate) leaf_newest: Link,
-    /// The oldest leaf that is not acknowledged: what an ack changes begins here, not 64 leaves back.
+    /// The oldest leaf that is not acknowledged in time. No credit waits before it, so what an ack changes begins here, not
+    /// 64 leaves back.
     pub(crate) leaf_unacked: Link,
     pub(crate) leaf_count: u32,
-    /// 1 if a late ack has passed leaves whose credits may still wait; then those before `leaf_unacked` count too.
-    pub(crate) late: u32,
+    pub(crate) reserved: u32,
     pub(crate) unfirm_count: u32,
     pub(crate) answer_oldest: Link,
     pub(crate) answer_newest: Link,

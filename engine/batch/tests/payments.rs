@@ -447,3 +447,38 @@ fn a_first_look_agrees_with_the_verdict() {
         Ok(inner)
     );
 }
+
+#[test]
+fn a_lock_of_nothing_is_open_too() {
+    let mut rig = Rig::new(2);
+    let lock = rig.lock(1, 0);
+    let pay = rig.pay(0, &[lock]);
+    rig.batch(vec![pay]);
+    assert_eq!(rig.refusal(), None, "the state is good, its lock failed");
+    let close = rig.close(0, 10);
+    rig.batch(vec![close]);
+    assert_eq!(rig.refusal(), Some(RefuseReason::BadOperation));
+}
+
+#[test]
+fn a_settled_channel_gives_its_locks_back() {
+    let mut rig = Rig::new(3);
+    let used = |rig: &Rig| rig.view(2).locks.len();
+    for round in 0..3 {
+        let lock = rig.lock(1, 5);
+        let pay = rig.pay(usize::from(round == 2) * 2, &[lock]);
+        rig.batch(vec![pay]);
+        if round == 1 {
+            let id = rig.clients[0].id;
+            assert_eq!(rig.view(0).locks.len(), 1, "the first is settled by the second state");
+            let Input::Block(mut block) = rig.mine(1) else {
+                unreachable!()
+            };
+            block.closed.push(id);
+            rig.batch(vec![Input::Block(block)]);
+            assert_eq!(rig.view(0).locks.len(), 0);
+        }
+    }
+    assert_eq!(used(&rig), 1, "in a page and a record that the settled channel had");
+    rig.replay();
+}

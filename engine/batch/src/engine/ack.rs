@@ -45,29 +45,29 @@ impl<S: Slots> Engine<S> {
         ack_by == 0 || self.store.meta().height <= ack_by
     }
 
-    /// Takes the leaf, and every one before it, as acknowledged: what waits there becomes firm, if it is in time.
+    /// Takes the leaf, and every one before it, as acknowledged in time: what waits there becomes firm.
     pub(super) fn acknowledge(&mut self, slot: u32, newest: Link) {
         let counter = self.store.leaves.at(newest).h;
         if counter <= self.record(slot).acked_h {
             return;
         }
         self.touch(slot);
-        let in_time = self.in_time(newest);
+        debug_assert!(
+            self.in_time(newest),
+            "a late acknowledgement is refused, or passed over"
+        );
         let (mut sum, mut count) = (0, 0);
-        let mut link = self.record(slot).first_waiting();
+        let mut link = self.record(slot).leaf_unacked;
         self.prefetch_acknowledged(link, counter);
         while link != 0 && self.store.leaves.at(link).h <= counter {
-            if in_time {
-                let (s, c) = self.firm_leaf(link);
-                (sum, count) = (sum + s, count + c);
-            }
+            let (s, c) = self.firm_leaf(link);
+            (sum, count) = (sum + s, count + c);
             self.drop_body(link);
             link = self.store.leaves.at(link).next;
         }
         let record = self.record_mut(slot);
         record.acked_h = counter;
         record.leaf_unacked = link;
-        record.late = u32::from(!in_time);
         record.firm += sum;
         record.unfirm -= sum;
         record.unfirm_count -= count;

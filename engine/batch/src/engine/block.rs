@@ -60,19 +60,38 @@ impl<S: Slots> Engine<S> {
             return;
         }
         self.free_leaves(record.leaf_oldest);
-        let mut answers = self.store.meta().answers;
-        let mut link: Link = record.answer_oldest;
+        self.free_answers(record.answer_oldest);
+        self.free_page(record.page);
+        let record = self.record_mut(slot);
+        record.status = SETTLED;
+        (record.leaf_oldest, record.leaf_newest, record.leaf_count) = (0, 0, 0);
+        (record.leaf_unacked, record.page) = (0, 0);
+        (record.answer_oldest, record.answer_newest) = (0, 0);
+        self.opened_or_settled.push(slot);
+    }
+
+    fn free_answers(&mut self, first: Link) {
+        let (mut answers, mut link) = (self.store.meta().answers, first);
         while link != 0 {
             let next = self.store.answers.at(link).next;
             self.store.answers.give(&mut answers, link);
             link = next;
         }
         self.store.meta_mut().answers = answers;
-        let record = self.record_mut(slot);
-        record.status = SETTLED;
-        (record.leaf_oldest, record.leaf_newest, record.leaf_count) = (0, 0, 0);
-        (record.leaf_unacked, record.late) = (0, 0);
-        (record.answer_oldest, record.answer_newest) = (0, 0);
-        self.opened_or_settled.push(slot);
+    }
+
+    /// Frees a lock page with its locks.
+    fn free_page(&mut self, page: Link) {
+        if page == 0 {
+            return;
+        }
+        let meta = *self.store.meta();
+        let (mut pages, mut locks) = (meta.pages, meta.locks);
+        for lock in self.store.pages.at(page).locks.into_iter().filter(|&lock| lock != 0) {
+            self.store.locks.give(&mut locks, lock);
+        }
+        self.store.pages.give(&mut pages, page);
+        let meta = self.store.meta_mut();
+        (meta.pages, meta.locks) = (pages, locks);
     }
 }

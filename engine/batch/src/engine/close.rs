@@ -23,7 +23,7 @@ impl<S: Slots> Engine<S> {
         self.touch(slot);
         let record = *self.record(slot);
         let credited_now = !self.touched(slot).credits.is_empty();
-        if record.out_locks != 0 || record.in_locks != 0 || record.unfirm != 0 || credited_now {
+        if record.page != 0 || record.in_locks != 0 || record.unfirm != 0 || credited_now {
             return Err(RefuseReason::BadOperation);
         }
         let terms = self.terms_of(slot);

@@ -17,6 +17,7 @@ use tidegate_types::{Digest, LockId, LockSlot};
 use super::Engine;
 use super::pay::JudgedLock;
 use crate::input::{Input, PayInput};
+use crate::record::ACTIVE;
 use crate::slots::{Link, Slots};
 
 /// No channel, no chain.
@@ -40,6 +41,14 @@ pub(crate) struct Planned {
     place: u32,
 }
 
+impl Planned {
+    /// True if it was planned for this state, or for one that differs in its sums and root alone.
+    fn is_of<S: Slots>(&self, engine: &Engine<S>, pay: &PayInput) -> bool {
+        let channel = self.slot.map(|slot| engine.record(slot).id());
+        self.operations == pay.state.operations && channel.is_none_or(|channel| channel == pay.state.channel)
+    }
+}
+
 const BLANK: Planned = Planned {
     slot: None,
     digest: Digest::ZERO,
@@ -60,18 +69,8 @@ struct Chain {
     accepted: u32,
     /// True while all that were judged were accepted.
     holds: bool,
-    /// The newest of its changes.
-    newest: u32,
     /// One bit for each slot that it changes.
     changed: u64,
-}
-
-/// A slot that an earlier state of the chain has changed.
-#[derive(Debug)]
-struct Changed {
-    slot: LockSlot,
-    digest: Digest,
-    before: u32,
 }
 
 /// The plan of a batch. Its memory is used again by the next.
@@ -88,7 +87,10 @@ pub(crate) struct Plan {
     /// By chain: the lock tree after its last state.
     trees: Vec<LockTree>,
     by_slot: HashMap<u32, u32, foldhash::fast::RandomState>,
-    changed: Vec<Changed>,
+    /// By chain and slot: the newest of its changes, where the chain's bit is set.
+    newest: Vec<[u32; LockSlot::COUNT]>,
+    /// What each change puts into its slot.
+    changed: Vec<Digest>,
     /// The inputs of each round.
     rounds: Vec<Vec<u32>>,
     changes: Vec<LockChange>,
@@ -129,7 +131,7 @@ impl Plan {
         // What was just read from the log was foreseen then: these inputs, if their operations are the same.
         let known = core::mem::take(&mut self.foreseen)
             && self.inputs.len() == inputs.len()
-            && pays(inputs).all(|(at, pay)| self.inputs[at].operations == pay.state.operations);
+            && pays(inputs).all(|(at, pay)| self.inputs[at].is_of(engine, pay));
         if !known {
             self.foresee(engine, inputs, |_| true);
             self.foreseen = false;
@@ -191,10 +193,11 @@ impl Plan {
         self.changed.clear();
         self.rounds.iter_mut().for_each(Vec::clear);
         for (at, pay) in pays(inputs).filter(|(at, _)| taken(*at)) {
-            let Some(slot) = self.inputs[at]
-                .slot
-                .filter(|&slot| pay.state.counter > engine.record(slot).c())
-            else {
+            let may_be_taken = |slot: &u32| {
+                let record = engine.record(*slot);
+                pay.state.counter > record.c() && record.status == ACTIVE
+            };
+            let Some(slot) = self.inputs[at].slot.filter(may_be_taken) else {
                 continue;
             };
             let next = u32::try_from(self.chains.len()).expect("fewer chains than channels");
@@ -206,7 +209,6 @@ impl Plan {
                     states: 0,
                     accepted: 0,
                     holds: true,
-                    newest: NONE,
                     changed: 0,
                 });
             }
@@ -219,6 +221,8 @@ impl Plan {
             }
             self.rounds[place as usize].push(u32::try_from(at).expect("a batch has fewer than 2³² inputs"));
         }
+        self.newest
+            .resize(self.chains.len().max(self.newest.len()), [0; LockSlot::COUNT]);
         self.trees.clear();
         self.trees
             .extend(self.chains.iter().map(|chain| engine.lock_tree(chain.slot)));
@@ -263,21 +267,24 @@ impl Plan {
                 Operation::Settle { slot } | Operation::Drop { slot } => (*slot, Digest::ZERO),
                 Operation::Release { .. } => continue,
             };
-            let chain = &mut self.chains[chain as usize];
-            self.changed.push(Changed {
-                slot,
-                digest,
-                before: chain.newest,
-            });
-            chain.newest = u32::try_from(self.changed.len() - 1).expect("a batch changes fewer than 2³² slots");
-            chain.changed |= bit(slot);
+            let newest = u32::try_from(self.changed.len()).expect("a batch changes fewer than 2³² slots");
+            self.changed.push(digest);
+            self.newest[chain as usize][slot.index()] = newest;
+            self.chains[chain as usize].changed |= bit(slot);
         }
         let open = engine.open_locks(slot);
+        // Each group once, however many operations name it: a client pays for a signature, not for hashes.
+        let mut groups = 0_u16;
         for operation in &pay.operations {
             let at = match operation {
                 Operation::Add { slot, .. } | Operation::Settle { slot } | Operation::Drop { slot } => *slot,
                 Operation::Release { .. } => continue,
             };
+            let group = 1 << (at.index() / 4);
+            if groups & group != 0 {
+                continue;
+            }
+            groups |= group;
             let group = core::array::from_fn(|i| {
                 let index = at.index() / 4 * 4 + i;
                 self.slot_digest(engine, chain, index, open)
@@ -291,13 +298,8 @@ impl Plan {
     }
 
     fn slot_digest<S: Slots>(&self, engine: &Engine<S>, chain: u32, index: usize, open: &[Link; 64]) -> Digest {
-        let chain = &self.chains[chain as usize];
-        if chain.changed & (1 << index) != 0 {
-            let mut newest = &self.changed[chain.newest as usize];
-            while newest.slot.index() != index {
-                newest = &self.changed[newest.before as usize];
-            }
-            newest.digest
+        if self.chains[chain as usize].changed & (1 << index) != 0 {
+            self.changed[self.newest[chain as usize][index] as usize]
         } else {
             engine.open_lock_digest(open[index])
         }

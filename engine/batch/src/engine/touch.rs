@@ -83,15 +83,6 @@ impl Touches {
 }
 
 impl ChannelRecord {
-    /// No leaf before this one holds a credit that waits.
-    pub(crate) const fn first_waiting(&self) -> Link {
-        if self.late == 0 {
-            self.leaf_unacked
-        } else {
-            self.leaf_oldest
-        }
-    }
-
     pub(crate) fn sums(&self) -> HalfSums {
         HalfSums {
             firm_credit: amount(self.firm),
@@ -137,7 +128,7 @@ impl<S: Slots> Engine<S> {
             return false;
         }
         let mut voided = (0_u64, 0_u32);
-        let mut link = self.record(slot).first_waiting();
+        let mut link = self.record(slot).leaf_unacked;
         while link != 0 {
             let leaf = *self.store.leaves.at(link);
             if leaf.body != 0 {
@@ -208,7 +199,7 @@ impl<S: Slots> Engine<S> {
         let mut link = if record.unfirm_count == 0 {
             0
         } else {
-            record.first_waiting()
+            record.leaf_unacked
         };
         while link != 0 {
             let leaf = self.store.leaves.at(link);

@@ -124,10 +124,10 @@ pub(crate) struct Meta {
     pub(crate) is_copy: bool,
 }
 
-const META_MAGIC: [u8; 8] = *b"tghub\0\0\x01";
+const META_MAGIC: [u8; 8] = *b"tghub\0\0\x02";
 /// Of a state that was restored from a copy. The mark stands under the superblock's sum, so that no file which is
 /// removed, renamed or put back makes such a state sign.
-const COPY_MAGIC: [u8; 8] = *b"tgcopy\0\x01";
+const COPY_MAGIC: [u8; 8] = *b"tgcopy\0\x02";
 
 impl Meta {
     fn encode(self) -> [u8; 24] {
