@@ -459,26 +459,3 @@ fn a_lock_of_nothing_is_open_too() {
     rig.batch(vec![close]);
     assert_eq!(rig.refusal(), Some(RefuseReason::BadOperation));
 }
-
-#[test]
-fn a_settled_channel_gives_its_locks_back() {
-    let mut rig = Rig::new(3);
-    let used = |rig: &Rig| rig.view(2).locks.len();
-    for round in 0..3 {
-        let lock = rig.lock(1, 5);
-        let pay = rig.pay(usize::from(round == 2) * 2, &[lock]);
-        rig.batch(vec![pay]);
-        if round == 1 {
-            let id = rig.clients[0].id;
-            assert_eq!(rig.view(0).locks.len(), 1, "the first is settled by the second state");
-            let Input::Block(mut block) = rig.mine(1) else {
-                unreachable!()
-            };
-            block.closed.push(id);
-            rig.batch(vec![Input::Block(block)]);
-            assert_eq!(rig.view(0).locks.len(), 0);
-        }
-    }
-    assert_eq!(used(&rig), 1, "in a page and a record that the settled channel had");
-    rig.replay();
-}

@@ -52,7 +52,8 @@ impl<S: Slots> Engine<S> {
         self.opened_or_settled.push(slot);
     }
 
-    /// The ledger has paid both sides: the channel's records go, its name and last digests stay.
+    /// The ledger has paid both sides: the channel's records go; its name, its last digests, and its open locks, which its
+    /// newest state is shown with, stay.
     fn settle_channel(&mut self, channel: &ChannelId) {
         let Some(slot) = self.channel(channel) else { return };
         let record = *self.record(slot);
@@ -61,11 +62,10 @@ impl<S: Slots> Engine<S> {
         }
         self.free_leaves(record.leaf_oldest);
         self.free_answers(record.answer_oldest);
-        self.free_page(record.page);
         let record = self.record_mut(slot);
         record.status = SETTLED;
         (record.leaf_oldest, record.leaf_newest, record.leaf_count) = (0, 0, 0);
-        (record.leaf_unacked, record.page) = (0, 0);
+        record.leaf_unacked = 0;
         (record.answer_oldest, record.answer_newest) = (0, 0);
         self.opened_or_settled.push(slot);
     }
@@ -78,20 +78,5 @@ impl<S: Slots> Engine<S> {
             link = next;
         }
         self.store.meta_mut().answers = answers;
-    }
-
-    /// Frees a lock page with its locks.
-    fn free_page(&mut self, page: Link) {
-        if page == 0 {
-            return;
-        }
-        let meta = *self.store.meta();
-        let (mut pages, mut locks) = (meta.pages, meta.locks);
-        for lock in self.store.pages.at(page).locks.into_iter().filter(|&lock| lock != 0) {
-            self.store.locks.give(&mut locks, lock);
-        }
-        self.store.pages.give(&mut pages, page);
-        let meta = self.store.meta_mut();
-        (meta.pages, meta.locks) = (pages, locks);
     }
 }
