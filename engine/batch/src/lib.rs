@@ -24,6 +24,7 @@ mod query;
 mod record;
 mod slots;
 mod store;
+mod usage;
 
 pub use engine::{Engine, EngineError, Opened, Screen};
 pub use executed::{Answer, Changes, Executed, LeafOut, Refusal};
@@ -32,3 +33,4 @@ pub use policy::{MAX_UNFIRM_CREDITS, Policy, PolicyError};
 pub use query::{ChannelView, LockView, PaymentProof, ProofLink, StoredLeaf};
 pub use slots::{Slots, SlotsFull, VecSlots};
 pub use store::{Store, TABLES, TableSpec};
+pub use usage::TableUsage;

@@ -1,10 +1,11 @@
 //! The admin endpoint: HTTP/1.1 on loopback, for operators and their tools.
 //!
-//! `/status`, `/channel/ID` and `/proof/ID` JSON, `/metrics` Prometheus text, `/healthz` and `/readyz` for supervisors. One
+//! `/status`, `/channel/ID`, `/proof/ID`, `/wal`, `/tables` and `/checkpoints` JSON, `/metrics` Prometheus text, `/healthz` and `/readyz` for supervisors. One
 //! request per connection, one thread: it is for a poll a second, not for load.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -14,12 +15,17 @@ use crossbeam::channel::{Sender, bounded};
 use tidegate_batch::ChannelView;
 use tidegate_crypto::keys::SecretKey;
 use tidegate_crypto::verify::Verifier;
+use tidegate_disk::RealDisk;
+use tidegate_table::superblocks;
 use tidegate_types::LedgerId;
+use tidegate_wal::Segments;
 
 use crate::commitment::{CommitWork, ProofAnswer, StateRoot};
-use crate::pipeline::Status;
+use crate::inside::{CheckpointRows, LogRows, TableRows};
 use crate::pipeline::{Group, Stats, Work, get, quantiles};
+use crate::pipeline::{ServeOptions, Status};
 use crate::proof::ProofRow;
+use crate::state::{HubState, state_dir};
 
 /// The admin endpoint's thread.
 #[derive(Debug)]
@@ -54,6 +60,25 @@ struct Source {
     groups: Sender<Group>,
     commitment: Sender<CommitWork>,
     reactor: Arc<tidegate_reactor::Stats>,
+    storage: Storage,
+}
+
+/// What the admin endpoint knows of the files.
+#[derive(Clone, Debug)]
+pub(crate) struct Storage {
+    /// The data directory.
+    pub(crate) data: PathBuf,
+    /// The log's files.
+    pub(crate) log: Arc<Segments>,
+}
+
+impl Storage {
+    pub(crate) fn of(options: &ServeOptions, state: &HubState) -> Self {
+        Self {
+            data: options.data.clone(),
+            log: state.log.segments(),
+        }
+    }
 }
 
 const REQUEST_BYTES_MAX: usize = 4096;
@@ -72,6 +97,7 @@ impl Admin {
         groups: Sender<Group>,
         commitment: Sender<CommitWork>,
         reactor: Arc<tidegate_reactor::Stats>,
+        storage: Storage,
     ) -> Result<Self, AdminError> {
         if !address.ip().is_loopback() {
             return Err(AdminError::NotLoopback(address));
@@ -88,6 +114,7 @@ impl Admin {
             groups,
             commitment,
             reactor,
+            storage,
         };
         let flag = Arc::clone(&stopping);
         let thread = std::thread::Builder::new()
@@ -182,13 +209,48 @@ fn respond(path: &str, source: &Source) -> (&'static str, &'static str, String) 
             Some(None) => ("404 Not Found", TEXT, "no such channel\n".to_owned()),
             None => ("503 Service Unavailable", TEXT, "the hub is ending\n".to_owned()),
         },
+        "/wal" => json(log(source)),
+        "/tables" => json(tables(source)),
+        "/checkpoints" => json(checkpoints(source)),
         "/metrics" => ("200 OK", "text/plain; version=0.0.4", metrics(source)),
         _ => (
             "404 Not Found",
             TEXT,
-            "try /status, /metrics, /channel/ID, /proof/ID, /healthz, /readyz\n".to_owned(),
+            "try /status, /metrics, /channel/ID, /proof/ID, /wal, /tables, /checkpoints, /healthz, /readyz\n"
+                .to_owned(),
         ),
     }
+}
+
+fn json(rows: Option<impl serde::Serialize>) -> (&'static str, &'static str, String) {
+    match rows {
+        Some(rows) => {
+            let body = serde_json::to_string(&rows).expect("rows are plain data");
+            ("200 OK", "application/json", body + "\n")
+        }
+        None => (
+            "503 Service Unavailable",
+            "text/plain; charset=utf-8",
+            "it cannot be told now\n".to_owned(),
+        ),
+    }
+}
+
+/// Both superblocks, read from their file: a small one, and whole whatever the hub is writing.
+fn checkpoints(source: &Source) -> Option<CheckpointRows> {
+    let slots = superblocks(&RealDisk, &state_dir(&source.storage.data)).ok()?;
+    Some(CheckpointRows::of_slots(&slots))
+}
+
+fn log(source: &Source) -> Option<LogRows> {
+    let slots = superblocks(&RealDisk, &state_dir(&source.storage.data)).ok()?;
+    Some(LogRows::of_running(&source.storage.log, &slots))
+}
+
+fn tables(source: &Source) -> Option<TableRows> {
+    let (sender, receiver) = bounded(1);
+    source.groups.send(vec![Work::Tables(sender)]).ok()?;
+    receiver.recv_timeout(ROOT_PATIENCE).ok()
 }
 
 fn root(source: &Source) -> Option<StateRoot> {

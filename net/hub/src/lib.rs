@@ -17,6 +17,7 @@ pub mod commitment;
 pub mod config;
 pub mod error;
 mod files;
+pub mod inside;
 pub mod keys;
 pub mod pipeline;
 pub mod proof;

@@ -34,6 +34,7 @@ mod record;
 mod recover;
 mod scan;
 mod segments;
+mod survey;
 
 pub use error::LogError;
 pub use log::Log;
@@ -42,6 +43,7 @@ pub use record::{HEADER_BYTES, PAGE_BYTES};
 pub use recover::Replay;
 pub use scan::{Place, Record, Tail};
 pub use segments::{Counters, Segments};
+pub use survey::{SegmentInfo, Survey, survey};
 pub use tidegate_disk::Lsn;
 
 /// What a log is opened with.

@@ -75,6 +75,12 @@ impl Header {
         (header.magic == MAGIC && header.identity == identity && header.segment == segment).then_some(header)
     }
 
+    /// The log and the number that a record at the start of `page` claims, whatever the log; nothing of it is checked.
+    pub(crate) fn claimed(page: &[u8], segment: u64) -> Option<(u64, Lsn)> {
+        let header: Self = bytemuck::pod_read_unaligned(page.get(..HEADER_BYTES)?);
+        (header.magic == MAGIC && header.segment == segment).then(|| (header.identity, header.lsn()))
+    }
+
     /// Whether `record`, header, payload and padding, has the checksum that this header says.
     pub(crate) fn covers(&self, record: &[u8]) -> bool {
         crc32c::crc32c(&record[CHECKED_FROM..]) == self.crc

@@ -318,7 +318,7 @@ impl Scan {
     }
 
     /// Every page behind the end of the chain that begins like a record.
-    fn leftovers(&self) -> Result<Vec<Leftover>, LogError> {
+    pub(crate) fn leftovers(&self) -> Result<Vec<Leftover>, LogError> {
         let mut found = Vec::new();
         let mut chunk = vec![0; LOOK_BYTES];
         for (at, segment) in self.segments.iter().enumerate().skip(self.at) {

@@ -261,6 +261,18 @@ impl Segments {
         }
     }
 
+    /// The segments in order: number, file, and the first record in it; those behind the last that has one are ready for
+    /// use.
+    #[must_use]
+    pub fn files(&self) -> Vec<(u64, PathBuf, Option<Lsn>)> {
+        let shelf = self.shelf();
+        let live = shelf.live.iter().map(|(number, first)| (*number, Some(*first)));
+        let ready = shelf.ready.iter().map(|ready| (ready.number, None));
+        live.chain(ready)
+            .map(|(number, first)| (number, self.dir.join(file_name(number)), first))
+            .collect()
+    }
+
     /// How many segments are ready beyond the active one.
     #[must_use]
     pub fn ready(&self) -> usize {

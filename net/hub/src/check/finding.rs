@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tidegate_settle::OpenError;
 use tidegate_table::{CheckpointError, Problem};
 use tidegate_wal::LogError;
@@ -11,7 +11,7 @@ use crate::files::GENESIS_FILE;
 use crate::state::StateError;
 
 /// One thing that is wrong.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
     /// What, in a sentence that names the place.
     pub what: String,
@@ -60,7 +60,7 @@ impl Finding {
         self.file.is_some() && (&self.file, self.offset) == (&other.file, other.offset)
     }
 
-    fn of_log(error: &LogError) -> Self {
+    pub(crate) fn of_log(error: &LogError) -> Self {
         let what = error.to_string();
         match error {
             LogError::Damaged { file, offset, lsn, .. } => Self::at(file, *offset, what).with_lsn(lsn.get()),

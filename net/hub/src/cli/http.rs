@@ -4,6 +4,7 @@ use std::io::{self, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tidegate_types::ChannelId;
 
@@ -33,6 +34,18 @@ pub(super) fn status(address: SocketAddr) -> Result<Value, Error> {
     value(address, "/status")?.ok_or_else(|| Error::AdminAnswer {
         address: address.to_string(),
         answer: "404".to_owned(),
+    })
+}
+
+/// Rows of what lies inside a hub.
+pub(super) fn rows<T: DeserializeOwned>(address: SocketAddr, path: &str) -> Result<T, Error> {
+    let found = value(address, path)?.ok_or_else(|| Error::AdminAnswer {
+        address: address.to_string(),
+        answer: format!("404: it has no {path}"),
+    })?;
+    serde_json::from_value(found).map_err(|error| Error::Admin {
+        address: address.to_string(),
+        source: error.into(),
     })
 }
 

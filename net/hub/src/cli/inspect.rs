@@ -1,7 +1,10 @@
 //! `tidegate inspect …`: one thing of a data directory, or of a running hub.
 
+mod checkpoint;
+mod log;
 mod proof;
 mod signatures;
+mod table;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -37,6 +40,22 @@ pub(super) enum InspectVerb {
         after_help = "Example:\n  tidegate inspect proof ID --admin 127.0.0.1:7412 --json proof.json\n  tidegate inspect proof --check proof.json --root HEX\n\nExit code 1 if a proof does not hold."
     )]
     Proof(proof::ProofArgs),
+    /// The log: segments, records, and how it ends
+    #[command(
+        after_help = "Example:\n  tidegate inspect wal --data hub\n  tidegate inspect wal --admin 127.0.0.1:7412\n\nWith --data every record is read; exit code 1 names damage by file, offset and record. A segment is full, active (written \
+                            to), or ready for use."
+    )]
+    Wal(log::WalArgs),
+    /// The tables in memory: how full they are, and what has changed since the last checkpoint
+    #[command(
+        after_help = "Example:\n  tidegate inspect table --admin 127.0.0.1:7412\n  tidegate inspect table --data hub"
+    )]
+    Table(table::TableArgs),
+    /// Both checkpoint images: log record, root, pages, sums
+    #[command(
+        after_help = "Example:\n  tidegate inspect checkpoint --data hub\n  tidegate inspect checkpoint --admin 127.0.0.1:7412\n\nWith --data every page is read. Exit code 1 if the newest image is not whole."
+    )]
+    Checkpoint(checkpoint::CheckpointArgs),
     /// The verdict of every path of the verifier on each signature of a file
     #[command(
         after_help = "Example:\n  tidegate inspect signatures doubtful.jsonl\n\nExit code 1 if any two paths differ."
@@ -79,6 +98,9 @@ pub(super) fn run(verb: &InspectVerb) -> Outcome {
         InspectVerb::Root(args) => root(args),
         InspectVerb::Channel(args) => channel(args),
         InspectVerb::Proof(args) => proof::run(args),
+        InspectVerb::Wal(args) => log::run(args),
+        InspectVerb::Table(args) => table::run(args),
+        InspectVerb::Checkpoint(args) => checkpoint::run(args),
         InspectVerb::Signatures(args) => signatures::run(args),
     }
 }

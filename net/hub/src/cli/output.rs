@@ -216,6 +216,52 @@ impl Drop for Ticker {
     }
 }
 
+/// A table for people: each column as wide as its widest cell, texts to the left, numbers to the right.
+#[derive(Debug)]
+pub(super) struct Columns {
+    rows: Vec<Vec<String>>,
+}
+
+impl Columns {
+    pub(super) fn new(heads: &[&str]) -> Self {
+        Self {
+            rows: vec![heads.iter().map(ToString::to_string).collect()],
+        }
+    }
+
+    pub(super) fn row(&mut self, cells: &[String]) {
+        self.rows.push(cells.to_vec());
+    }
+
+    pub(super) fn text(&self) -> String {
+        let columns = self.rows.first().map_or(0, Vec::len);
+        let cells = |column: usize| self.rows.iter().map(move |row| row[column].as_str());
+        let widths: Vec<usize> = (0..columns)
+            .map(|column| cells(column).map(|cell| cell.chars().count()).max().unwrap_or(0))
+            .collect();
+        // Below its head a column of numbers begins with a digit or a dash everywhere.
+        let is_number = |cell: &str| cell.starts_with(|c: char| c.is_ascii_digit() || c == '-');
+        let numbers: Vec<bool> = (0..columns)
+            .map(|column| cells(column).skip(1).all(is_number))
+            .collect();
+        let mut text = String::new();
+        for row in &self.rows {
+            let mut line = String::new();
+            for ((cell, width), right) in row.iter().zip(&widths).zip(&numbers) {
+                let pad = " ".repeat(width - cell.chars().count());
+                line += &if *right {
+                    format!("{pad}{cell}  ")
+                } else {
+                    format!("{cell}{pad}  ")
+                };
+            }
+            text += line.trim_end();
+            text.push('\n');
+        }
+        text
+    }
+}
+
 /// `1234567` as `1 234 567`.
 pub(super) fn grouped(number: u128) -> String {
     let digits = number.to_string();
@@ -231,7 +277,19 @@ pub(super) fn grouped(number: u128) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{grouped, share};
+    use super::{Columns, grouped, share};
+
+    #[test]
+    fn columns_are_as_wide_as_they_must_be() {
+        let mut columns = Columns::new(&["name", "n"]);
+        columns.row(&["a".into(), "1".into()]);
+        columns.row(&["longer".into(), "1 000".into()]);
+        columns.row(&["b".into(), "-".into()]);
+        assert_eq!(
+            columns.text(),
+            "name        n\na           1\nlonger  1 000\nb           -\n"
+        );
+    }
 
     #[test]
     fn a_share_is_a_bar_and_a_number() {

@@ -25,7 +25,7 @@ use super::options::ServeOptions;
 use super::sequencer::{Parts, Sequencer, SequencerError};
 use super::stats::Stats;
 use super::work::{Group, Work};
-use crate::admin::{Admin, AdminError};
+use crate::admin::{Admin, AdminError, Storage};
 use crate::commitment::{Commitment, CommitmentThread, Feed};
 use crate::files::ledger_dir;
 use crate::state::{HubState, StateError};
@@ -193,6 +193,7 @@ pub fn serve(options: ServeOptions, progress: &mut dyn FnMut(Opening)) -> Result
         pipes.groups.0.clone(),
         feed.work.clone(),
         reactor.stats(),
+        Storage::of(&options, &state),
     )?;
     let stop = StopHandle {
         groups: pipes.groups.0.clone(),

@@ -7,6 +7,7 @@ use tidegate_reactor::ConnId;
 use tidegate_types::{ChannelId, HubCounter, KeyBytes, LockId};
 
 use crate::commitment::{CommitWork, ProofAnswer};
+use crate::inside::TableRows;
 
 /// Where a request came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,6 +55,8 @@ pub(crate) enum Work {
     View(ChannelId, Sender<Option<ChannelView>>),
     /// Someone asks for the proof of a channel's entry in the state tree.
     Prove(ChannelId, Sender<Option<ProofAnswer>>),
+    /// Someone asks how full the tables are.
+    Tables(Sender<TableRows>),
     /// Finish what is there, write a checkpoint, end.
     Stop,
 }

@@ -29,7 +29,7 @@ pub use checkpoint::{Checkpointer, Stepped, is_no_space};
 pub(crate) use rebuild::{CopyOf, Copying, Replayed, Tables};
 pub use record::append as append_record;
 pub use recover::{Inspected, inspect};
-pub(crate) use recover::{is_copy, records_behind};
+pub(crate) use recover::{is_copy, newest_checkpoint, records_behind};
 pub use slots::RegionSlots;
 
 /// The engine over mapped tables.

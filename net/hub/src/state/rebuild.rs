@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use tidegate_disk::Disk;
-use tidegate_table::{CheckpointError, CheckpointStore, Lsn, PAGE_BYTES, Region};
+use tidegate_table::{CheckpointError, CheckpointStore, ImageReader, Lsn, PAGE_BYTES, Region, SuperblockInfo};
 use tidegate_types::Height;
 use tidegate_wal::{Log, Place, Tail};
 
@@ -41,6 +41,25 @@ impl Tables {
         };
         let regions: Result<Vec<_>, CheckpointError> = specs.into_iter().zip(sizes).map(region).collect();
         Ok(Self(regions?))
+    }
+
+    /// The tables of one checkpoint in the folder `dir`.
+    ///
+    /// # Errors
+    /// [`StateError::Checkpoint`].
+    pub(crate) fn of_image(disk: &dyn Disk, dir: &Path, found: &SuperblockInfo) -> Result<Self, StateError> {
+        let sizes = found
+            .regions
+            .iter()
+            .map(|region| (region.name.as_str(), region.slot_bytes, region.slots));
+        let mut tables = Self::new(dir, &sizes.collect::<Vec<_>>())?;
+        for at in 0..found.regions.len() {
+            let mut image = ImageReader::open(disk, dir, found, at, 0)?;
+            while let Some((first, bytes)) = image.next_run()? {
+                tables.fill(at, first, bytes);
+            }
+        }
+        Ok(tables)
     }
 
     /// Whether table `at` has these whole pages.

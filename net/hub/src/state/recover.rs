@@ -158,11 +158,11 @@ pub fn inspect(disk: &Arc<dyn Disk>, data: &Path, progress: &mut dyn FnMut(u64))
 
 /// Whether the state in a data directory was restored from a copy.
 pub(crate) fn is_copy(disk: &dyn Disk, data: &Path) -> bool {
-    newest(disk, data).is_some_and(|(_, meta)| meta.is_copy)
+    newest_checkpoint(disk, data).is_some_and(|(_, meta)| meta.is_copy)
 }
 
 /// The newest checkpoint that is whole, and what it notes of its log, if that can be told at a glance.
-fn newest(disk: &dyn Disk, data: &Path) -> Option<(SuperblockInfo, Meta)> {
+pub(crate) fn newest_checkpoint(disk: &dyn Disk, data: &Path) -> Option<(SuperblockInfo, Meta)> {
     let slots = superblocks(disk, &state_dir(data)).ok()?;
     let whole = slots.iter().filter_map(SlotInfo::whole);
     let newest = whole.max_by_key(|found| found.sequence)?;
@@ -171,7 +171,7 @@ fn newest(disk: &dyn Disk, data: &Path) -> Option<(SuperblockInfo, Meta)> {
 
 /// How many records the log holds behind the newest checkpoint, if that can be told at a glance.
 pub(crate) fn records_behind(disk: &dyn Disk, data: &Path) -> Option<u64> {
-    let (newest, meta) = newest(disk, data)?;
+    let (newest, meta) = newest_checkpoint(disk, data)?;
     let last = LogReader::newest(disk, &wal_dir(data), meta.log_identity).ok()??;
     Some(last.get().saturating_sub(newest.lsn.get()))
 }

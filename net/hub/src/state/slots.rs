@@ -39,6 +39,16 @@ impl RegionSlots {
         &self.region
     }
 
+    /// How many pages the table takes.
+    pub(crate) const fn pages(&self) -> usize {
+        self.region.pages()
+    }
+
+    /// How many of them have changed since a checkpoint was begun.
+    pub(crate) fn dirty_pages(&self) -> usize {
+        self.region.dirty().count()
+    }
+
     /// The region, for a checkpoint.
     pub(super) const fn region_mut(&mut self) -> &mut Region {
         &mut self.region

@@ -7,6 +7,7 @@ mod config;
 mod errors;
 mod format;
 mod help;
+mod inspect;
 mod proof;
 mod signatures;
 mod support;

@@ -5,6 +5,7 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -52,6 +53,12 @@ fn killed_hub(place: &Place) {
             .concat(),
         );
     }
+    // A channel is open once its block is final; the hub's batch follows.
+    let settled = (0..200).any(|_| {
+        std::thread::sleep(Duration::from_millis(20));
+        place.json(&["inspect", "root", "--admin", &hub.admin])["batch"].as_u64() >= Some(3)
+    });
+    assert!(settled, "the genesis's batch, and one for each channel");
     hub.kill();
 }
 

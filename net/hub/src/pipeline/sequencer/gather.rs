@@ -11,6 +11,7 @@ use tidegate_wire::messages::{Body, Busy, PayAnswer};
 
 use super::Sequencer;
 use crate::commitment::ProofAnswer;
+use crate::inside::TableRows;
 use crate::pipeline::front::error_message;
 use crate::pipeline::stats::add;
 use crate::pipeline::work::{Job, Origin, Request, Work};
@@ -91,6 +92,8 @@ impl Sequencer {
                 Work::Policy(policy) => gathered.push(Input::Policy(policy), None),
                 Work::Prove(channel, asker) => gathered.questions.push(Question::Prove(channel, asker)),
                 Work::View(channel, asker) => gathered.questions.push(Question::View(channel, asker)),
+                // Nothing of a payment is in it, so it need not wait for the batch. Whoever asked may have gone.
+                Work::Tables(asker) => drop(asker.send(TableRows::of(&self.engine))),
                 Work::Gone(conn) => self.sessions.remove(conn),
                 Work::Block(_) | Work::Stop => unreachable!("taken when their group came"),
             }
