@@ -33,6 +33,8 @@ pub enum Purpose {
     Sample = 6,
     /// The gaps between random arrivals.
     Arrivals = 7,
+    /// The nonces of the states of channel `index`.
+    Nonces = 8,
 }
 
 /// The random numbers of one purpose and index.
@@ -46,10 +48,20 @@ pub fn stream(seed: u64, purpose: Purpose, index: u64) -> ChaCha8Rng {
     rng
 }
 
-fn secret(seed: u64, purpose: Purpose, index: u64) -> SecretKey {
+fn secret_seed(seed: u64, purpose: Purpose, index: u64) -> [u8; 32] {
     let mut bytes = [0; 32];
     stream(seed, purpose, index).fill_bytes(&mut bytes);
-    SecretKey::from_seed(bytes)
+    bytes
+}
+
+fn secret(seed: u64, purpose: Purpose, index: u64) -> SecretKey {
+    SecretKey::from_seed(secret_seed(seed, purpose, index))
+}
+
+/// What client key `index` is made from.
+#[must_use]
+pub(crate) fn client_seed(seed: u64, index: u32) -> [u8; 32] {
+    secret_seed(seed, Purpose::ClientKey, index.into())
 }
 
 /// The key that signs for the channels of key number `index`.

@@ -77,8 +77,11 @@ impl Progress {
         format!("{what}: {done} of {total} {unit}, {seconds:.1} s")
     }
 
-    /// Shows the end.
+    /// Shows the end, of what took long enough to be shown before.
     pub(crate) fn finish(self) {
+        if self.shown == self.began {
+            return;
+        }
         self.show();
         if self.terminal {
             let _ = writeln!(std::io::stderr());

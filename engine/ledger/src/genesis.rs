@@ -274,6 +274,11 @@ impl GenesisWriter {
         Self { bytes, count: 0 }
     }
 
+    /// Makes room for so many outputs more, so that millions of them are not copied as the bytes grow.
+    pub fn reserve(&mut self, outputs: usize) {
+        self.bytes.reserve(outputs * Output::LEN_MAX);
+    }
+
     /// Adds an output and returns its index.
     ///
     /// # Panics

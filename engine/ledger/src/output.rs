@@ -118,6 +118,9 @@ impl Condition {
 }
 
 impl Output {
+    /// The width of the widest encoding, in bytes.
+    pub const LEN_MAX: usize = Amount::LEN + 1 + BODY_LEN;
+
     /// An output that `key` can spend.
     #[must_use]
     pub const fn to_key(amount: Amount, key: KeyBytes) -> Self {

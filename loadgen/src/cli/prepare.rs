@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 
 use super::{Failure, Rate};
-use crate::channels::channels_file;
+use crate::channels::write_channels;
 use crate::profile::Profile;
 use crate::workload::prepare;
 
@@ -107,14 +107,8 @@ pub(super) fn run(args: &Prepare) -> Result<u8, Failure> {
 
 fn channels(args: &PrepareChannels) -> Result<u8, Failure> {
     let profile = args.profile.load()?;
-    let file = channels_file(&profile, args.seed.unwrap_or(profile.run.seed));
-    file.write(&args.out)?;
-    println!(
-        "{}: {} channels of profile {}",
-        args.out.display(),
-        file.channels.len(),
-        profile.name
-    );
+    let count = write_channels(&profile, args.seed.unwrap_or(profile.run.seed), &args.out)?;
+    println!("{}: {count} channels of profile {}", args.out.display(), profile.name);
     Ok(0)
 }
 

@@ -67,10 +67,8 @@ pub(crate) fn judge(done: &Measured, slo: Option<&Slo>) -> Held {
         Rate::PerSecond(rate) => rate,
         Rate::Max => 0.0,
     };
-    if done.ended_early || done.errors > 0 || meter.delivered == 0 {
+    let held = if done.ended_early || done.errors > 0 || meter.delivered == 0 {
         Held::Broken
-    } else if done.is_saturated() {
-        Held::Generator
     } else if done.lost() > 0 {
         Held::Lost
     } else if missed || done.payments_per_s() < asked * BEHIND {
@@ -79,6 +77,11 @@ pub(crate) fn judge(done: &Measured, slo: Option<&Slo>) -> Held {
         Held::Yes
     } else {
         Held::Latency
+    };
+    // What holds from the intended send times holds however late the generator was; what does not may be its fault.
+    match held {
+        Held::Behind | Held::Latency if done.is_saturated() => Held::Generator,
+        held => held,
     }
 }
 

@@ -18,6 +18,7 @@
 //!
 //! The checksums find truncation and damage; nothing here guards against who wants to deceive the generator.
 
+mod quick_sign;
 mod read;
 mod sign;
 mod write;

@@ -1,13 +1,16 @@
 //! One payer's chain of states, signed.
 
 use rand::Rng as _;
+use tidegate_channel::ClientState;
 use tidegate_channel::wallet::{ClientHalf, HubHalf};
 use tidegate_channel::{Condition, LeafRef, Lock, Operation, encode_operations, opening_state};
-use tidegate_types::{Age, Amount, ChannelId, Fixed, Height, KeyBytes, LedgerId, LockSlot, PaymentId};
+use tidegate_crypto::signed::SignedMessage;
+use tidegate_types::{Age, Amount, ChannelId, Fixed, Height, KeyBytes, LedgerId, LockSlot, PaymentId, SignatureBytes};
 use tidegate_wire::messages::{Body as _, Pay};
 
+use super::quick_sign::QuickSigner;
 use super::{Part, RecordHead};
-use crate::keys::{ClientKeys, Purpose, stream};
+use crate::keys::{Purpose, stream};
 use crate::plan::Payment;
 
 /// A channel that takes part.
@@ -29,7 +32,6 @@ pub(super) struct Context<'a> {
     pub(super) distance: u32,
     pub(super) expiry: Height,
     pub(super) fee: Amount,
-    pub(super) keys: &'a ClientKeys,
     /// The channels that take part; payments name them by their places here.
     pub(super) parties: &'a [Party],
     pub(super) key_count: u32,
@@ -46,6 +48,8 @@ pub(super) struct Chain<'a> {
     parts: Vec<Part>,
     encoded: Vec<u8>,
     body: Vec<u8>,
+    /// What is to be signed, in the order of the states.
+    messages: Vec<SignedMessage>,
 }
 
 impl<'a> Chain<'a> {
@@ -61,19 +65,19 @@ impl<'a> Chain<'a> {
             parts: Vec::new(),
             encoded: Vec::new(),
             body: Vec::new(),
+            messages: Vec::new(),
         }
     }
 
     /// Writes the record of the payer's next state, which adds `payments`, of which the first is number `number` of the plan.
+    /// Its signature is left out until [`Chain::sign`].
     pub(super) fn push(&mut self, number: u32, payments: &[Payment], record: &mut [u8]) {
         self.plan_operations(number, payments);
         let state = self
             .half
             .propose(&self.operations, self.ack)
             .expect("slots are free by the distance, sums by the plan");
-        let party = &self.cx.parties[self.payer as usize];
-        let key = self.cx.keys.get(party.number % self.cx.key_count);
-        let signature = state.sign(&self.cx.ledger, key);
+        self.messages.push(state.message(&self.cx.ledger));
         self.encoded.clear();
         encode_operations(&self.operations, &mut self.encoded);
         self.body.clear();
@@ -84,12 +88,29 @@ impl<'a> Chain<'a> {
             .expect("a state is as wide as the wire says");
         Pay {
             state,
-            signature: &signature,
+            signature: &SignatureBytes::ZERO,
             operations: &self.encoded,
         }
         .put(&mut self.body);
         self.next += 1;
         self.write(number, record);
+    }
+
+    /// Signs all states, whose records stand one behind the other in `records`, `width` bytes each.
+    pub(super) fn sign(&self, records: &mut [u8], width: usize) {
+        let party = &self.cx.parties[self.payer as usize];
+        let mut signer = QuickSigner::new(
+            self.cx.seed,
+            party.number % self.cx.key_count,
+            party.client,
+            party.number,
+        );
+        let mut records = records.chunks_exact_mut(width);
+        let at = RecordHead::LEN + self.parts.len() * Part::LEN + ClientState::LEN;
+        signer.sign_all(&self.messages, |signature| {
+            let record = records.next().expect("a record for each state");
+            record[at..at + SignatureBytes::LEN].copy_from_slice(signature.as_bytes());
+        });
     }
 
     fn plan_operations(&mut self, number: u32, payments: &[Payment]) {

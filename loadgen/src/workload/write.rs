@@ -11,7 +11,7 @@ use tidegate_types::{Age, ChannelId, DecodeError, Fixed, Height, KeyBytes, OutPo
 
 use super::sign::{Chain, Context, Party};
 use super::{ChannelRow, Head, Layout, MAGIC, SectionRow, WorkloadError, profile_crc, record_len};
-use crate::keys::{ClientKeys, client_key, connection_key};
+use crate::keys::{client_key, connection_key};
 use crate::plan::{Payment, Purse, plan};
 use crate::profile::Profile;
 use crate::progress::Progress;
@@ -236,14 +236,12 @@ fn expiry(profile: &Profile, ends: Height, path: &Path) -> Result<Height, Worklo
 fn write(profile: &Profile, head: &Head, parties: &[Party], plan: &[Payment], path: &Path) -> std::io::Result<u64> {
     let layout = Layout::new(head.channels, head.connections);
     let sections = Sections::of(profile, parties, plan);
-    let keys = ClientKeys::new(profile, head.seed);
     let cx = Context {
         ledger: head.ledger,
         seed: head.seed,
         distance: head.distance,
         expiry: head.expiry,
         fee: head.fee,
-        keys: &keys,
         parties,
         key_count: profile.population.keys,
     };
@@ -342,6 +340,7 @@ fn sign_group(cx: &Context<'_>, plan: &[Payment], sections: &[Vec<u32>], per_sta
         for (&(.., number), record) in chain.iter().zip(records.chunks_exact_mut(width)) {
             states.push(number, &plan[number as usize..][..per_state], record);
         }
+        states.sign(&mut records, width);
         records
     };
     let signed: Vec<Vec<u8>> = chains.par_iter().map(sign).collect();

@@ -11,10 +11,13 @@
 //! The hub's own keys, the expiry and the evidence period are the hub's to add. Record `i` becomes output `i` of the
 //! genesis, a channel with nonce `i`, so whoever wrote the file finds each channel in `DIR/genesis` by its index.
 //!
+//! There may be ten million channels, so they are written and read one after the other; [`ChannelsFile`] holds all of a file
+//! for those who have few.
+//!
 //! Nothing here checks keys or sums: the genesis does.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, Read as _, Write as _};
+use std::fs::File;
+use std::io::{self, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use tidegate_types::{Age, Amount, DecodeError, Fixed, KeyBytes, Reader, fixed_struct};
@@ -127,34 +130,177 @@ pub enum ChannelsFileError {
 const HEAD_LEN: usize = MAGIC.len() + u32::LEN + PlannedTerms::LEN + 4 + 4;
 const CRC_LEN: usize = 4;
 
-impl ChannelsFile {
-    /// The file's bytes.
+/// Writes a file, channel by channel.
+#[derive(Debug)]
+pub struct ChannelsWriter<W> {
+    out: W,
+    terms: PlannedTerms,
+    count: u32,
+    crc: u32,
+}
+
+impl ChannelsWriter<BufWriter<File>> {
+    /// Begins a file. One that is there is replaced.
+    ///
+    /// # Errors
+    /// [`ChannelsFileError::Io`].
+    pub fn create(path: &Path, terms: PlannedTerms) -> Result<Self, ChannelsFileError> {
+        let begun = File::create(path).and_then(|file| Self::begin(BufWriter::with_capacity(IO_BYTES, file), terms));
+        begun.map_err(|source| io_error("write", path, source))
+    }
+}
+
+impl<W: Write + Seek> ChannelsWriter<W> {
+    fn begin(mut out: W, terms: PlannedTerms) -> io::Result<Self> {
+        // The head comes last, when the count is known: a file whose making was interrupted begins with zeros.
+        out.write_all(&[0; HEAD_LEN])?;
+        Ok(Self {
+            out,
+            terms,
+            count: 0,
+            crc: 0,
+        })
+    }
+
+    /// Adds a channel.
+    ///
+    /// # Errors
+    /// What the operating system says.
     ///
     /// # Panics
     /// At 2³² channels: no genesis holds as many.
-    #[must_use]
-    pub fn encode(&self) -> Vec<u8> {
-        let count = u32::try_from(self.channels.len()).expect("fewer than 2³² channels");
-        let mut bytes = Vec::with_capacity(HEAD_LEN + self.channels.len() * PlannedChannel::LEN + CRC_LEN);
-        bytes.extend(MAGIC);
-        count.append_to(&mut bytes);
-        self.terms.append_to(&mut bytes);
-        crc32c::crc32c(&bytes).append_to(&mut bytes);
-        bytes.extend([0; 4]);
-        self.channels.iter().for_each(|channel| channel.append_to(&mut bytes));
-        crc32c::crc32c(&bytes[HEAD_LEN..]).append_to(&mut bytes);
-        bytes
+    pub fn push(&mut self, channel: &PlannedChannel) -> io::Result<()> {
+        let mut bytes = [0; PlannedChannel::LEN];
+        channel.encode_into(&mut bytes);
+        self.count = self.count.checked_add(1).expect("fewer than 2³² channels");
+        self.crc = crc32c::crc32c_append(self.crc, &bytes);
+        self.out.write_all(&bytes)
     }
 
+    /// Ends the file.
+    ///
+    /// # Errors
+    /// What the operating system says; the file is none then.
+    pub fn finish(mut self) -> io::Result<W> {
+        self.out.write_all(&self.crc.to_le_bytes())?;
+        self.out.seek(SeekFrom::Start(0))?;
+        let mut head = MAGIC.to_vec();
+        self.count.append_to(&mut head);
+        self.terms.append_to(&mut head);
+        crc32c::crc32c(&head).append_to(&mut head);
+        head.extend([0; 4]);
+        self.out.write_all(&head)?;
+        self.out.flush()?;
+        Ok(self.out)
+    }
+}
+
+/// Reads a file, channel by channel.
+#[derive(Debug)]
+pub struct ChannelsReader<R> {
+    input: R,
+    path: PathBuf,
+    terms: PlannedTerms,
+    count: u32,
+    left: u32,
+    crc: u32,
+}
+
+impl ChannelsReader<BufReader<File>> {
+    /// Opens a file and checks its head and length.
+    ///
+    /// # Errors
+    /// [`ChannelsFileError`].
+    pub fn open(path: &Path) -> Result<Self, ChannelsFileError> {
+        let fail = |source| io_error("read", path, source);
+        let file = File::open(path).map_err(fail)?;
+        let len = file.metadata().map_err(fail)?.len();
+        Self::over(path, BufReader::with_capacity(IO_BYTES, file), len)
+    }
+}
+
+impl<R: Read> ChannelsReader<R> {
+    /// Reads from `input`, which holds `len` bytes. `path` is what complaints call it.
+    fn over(path: &Path, mut input: R, len: u64) -> Result<Self, ChannelsFileError> {
+        let fail = |source| io_error("read", path, source);
+        let mut head = Vec::with_capacity(HEAD_LEN);
+        input
+            .by_ref()
+            .take(HEAD_LEN as u64)
+            .read_to_end(&mut head)
+            .map_err(fail)?;
+        if head.len() < HEAD_LEN && head.starts_with(&MAGIC) {
+            return Err(length_error(path, len, HEAD_LEN as u64));
+        }
+        if head.len() < HEAD_LEN {
+            return Err(ChannelsFileError::Magic(path.to_owned()));
+        }
+        let (count, terms) = read_head(path, &head)?;
+        let expected = HEAD_LEN as u64 + u64::from(count) * PlannedChannel::LEN as u64 + CRC_LEN as u64;
+        if len != expected {
+            return Err(length_error(path, len, expected));
+        }
+        Ok(Self {
+            input,
+            path: path.to_owned(),
+            terms,
+            count,
+            left: count,
+            crc: 0,
+        })
+    }
+
+    /// What all channels need.
+    #[must_use]
+    pub const fn terms(&self) -> &PlannedTerms {
+        &self.terms
+    }
+
+    /// How many channels the file holds.
+    #[must_use]
+    pub const fn count(&self) -> u32 {
+        self.count
+    }
+
+    /// The next channel; `None` behind the last, whose checksum has held then.
+    ///
+    /// # Errors
+    /// [`ChannelsFileError`]. What came before may be damaged too then.
+    pub fn next_channel(&mut self) -> Result<Option<PlannedChannel>, ChannelsFileError> {
+        let fail = |source| io_error("read", &self.path, source);
+        if self.left == 0 {
+            let mut crc = [0; CRC_LEN];
+            self.input.read_exact(&mut crc).map_err(fail)?;
+            if self.crc.to_le_bytes() != crc {
+                return Err(checksum_error(&self.path, "channels"));
+            }
+            return Ok(None);
+        }
+        let mut bytes = [0; PlannedChannel::LEN];
+        self.input.read_exact(&mut bytes).map_err(fail)?;
+        self.left -= 1;
+        self.crc = crc32c::crc32c_append(self.crc, &bytes);
+        let decoded = PlannedChannel::decode(&bytes);
+        decoded.map(Some).map_err(|error| ChannelsFileError::Decode {
+            path: self.path.clone(),
+            error,
+        })
+    }
+}
+
+/// Bytes that are read and written at once.
+const IO_BYTES: usize = 1 << 20;
+
+impl ChannelsFile {
     /// Writes a new file. One that is there is replaced.
     ///
     /// # Errors
     /// [`ChannelsFileError::Io`].
     pub fn write(&self, path: &Path) -> Result<(), ChannelsFileError> {
-        let mut options = OpenOptions::new();
-        let opened = options.write(true).create(true).truncate(true).open(path);
-        let written = opened.and_then(|mut file| file.write_all(&self.encode()));
-        written.map_err(|source| io_error("write", path, source))
+        let mut writer = ChannelsWriter::create(path, self.terms)?;
+        let pushed = self.channels.iter().try_for_each(|channel| writer.push(channel));
+        let written = pushed.and_then(|()| writer.finish());
+        written.map(drop).map_err(|source| io_error("write", path, source))
     }
 
     /// Reads a file, all of it.
@@ -162,39 +308,17 @@ impl ChannelsFile {
     /// # Errors
     /// [`ChannelsFileError`].
     pub fn read(path: &Path) -> Result<Self, ChannelsFileError> {
-        let mut bytes = Vec::new();
-        let read = File::open(path).and_then(|mut file| file.read_to_end(&mut bytes));
-        read.map_err(|source| io_error("read", path, source))?;
-        Self::decode(path, &bytes)
+        Self::collect(ChannelsReader::open(path)?)
     }
 
-    /// Reads the bytes of a file. `path` is what complaints call it.
-    ///
-    /// # Errors
-    /// [`ChannelsFileError`].
-    pub fn decode(path: &Path, bytes: &[u8]) -> Result<Self, ChannelsFileError> {
-        let wrap = |error| ChannelsFileError::Decode {
-            path: path.to_owned(),
-            error,
-        };
-        let Some((head, body)) = bytes.split_at_checked(HEAD_LEN) else {
-            return Err(if bytes.starts_with(&MAGIC) {
-                length_error(path, bytes.len(), HEAD_LEN as u64)
-            } else {
-                ChannelsFileError::Magic(path.to_owned())
-            });
-        };
-        let (count, terms) = read_head(path, head)?;
-        let expected = HEAD_LEN as u64 + u64::from(count) * PlannedChannel::LEN as u64 + CRC_LEN as u64;
-        if bytes.len() as u64 != expected {
-            return Err(length_error(path, bytes.len(), expected));
+    fn collect(mut reader: ChannelsReader<impl Read>) -> Result<Self, ChannelsFileError> {
+        let mut channels = Vec::new();
+        while let Some(channel) = reader.next_channel()? {
+            channels.push(channel);
         }
-        let (records, crc) = body.split_at(body.len() - CRC_LEN);
-        check_sum(path, records, crc, "channels")?;
-        let channels = records.chunks_exact(PlannedChannel::LEN).map(PlannedChannel::decode);
         Ok(Self {
-            terms,
-            channels: channels.collect::<Result<_, _>>().map_err(wrap)?,
+            terms: reader.terms,
+            channels,
         })
     }
 }
@@ -221,17 +345,21 @@ fn check_sum(path: &Path, bytes: &[u8], crc: &[u8], part: &'static str) -> Resul
     if crc32c::crc32c(bytes).to_le_bytes() == *crc {
         Ok(())
     } else {
-        Err(ChannelsFileError::Checksum {
-            path: path.to_owned(),
-            part,
-        })
+        Err(checksum_error(path, part))
     }
 }
 
-fn length_error(path: &Path, found: usize, expected: u64) -> ChannelsFileError {
+fn checksum_error(path: &Path, part: &'static str) -> ChannelsFileError {
+    ChannelsFileError::Checksum {
+        path: path.to_owned(),
+        part,
+    }
+}
+
+fn length_error(path: &Path, found: u64, expected: u64) -> ChannelsFileError {
     ChannelsFileError::Length {
         path: path.to_owned(),
-        found: found as u64,
+        found,
         expected,
     }
 }
@@ -272,7 +400,14 @@ mod tests {
     }
 
     fn decode(bytes: &[u8]) -> Result<ChannelsFile, ChannelsFileError> {
-        ChannelsFile::decode(Path::new("file"), bytes)
+        let reader = ChannelsReader::over(Path::new("file"), bytes, bytes.len() as u64);
+        reader.and_then(ChannelsFile::collect)
+    }
+
+    fn encode(file: &ChannelsFile) -> Vec<u8> {
+        let mut writer = ChannelsWriter::begin(io::Cursor::new(Vec::new()), file.terms).unwrap();
+        file.channels.iter().for_each(|channel| writer.push(channel).unwrap());
+        writer.finish().unwrap().into_inner()
     }
 
     #[test]
@@ -281,11 +416,15 @@ mod tests {
         let path = folder.path().join("channels");
         sample().write(&path).unwrap();
         assert_eq!(ChannelsFile::read(&path).unwrap(), sample());
+        assert_eq!(std::fs::read(&path).unwrap(), encode(&sample()));
+        let mut reader = ChannelsReader::open(&path).unwrap();
+        assert_eq!((reader.count(), *reader.terms()), (2, sample().terms));
+        assert_eq!(reader.next_channel().unwrap(), Some(sample().channels[0]));
     }
 
     #[test]
     fn no_shortened_or_changed_file_reads() {
-        let bytes = sample().encode();
+        let bytes = encode(&sample());
         for len in 0..bytes.len() {
             assert!(decode(&bytes[..len]).is_err(), "{len} bytes");
         }

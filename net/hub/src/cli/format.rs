@@ -18,10 +18,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::Args;
 use serde_json::{Value, json};
-use tidegate_client::channels_file::{ChannelsFile, PlannedTerms};
+use tidegate_client::channels_file::{ChannelsReader, PlannedTerms};
 use tidegate_disk::{Disk, OpenMode, RealDisk};
 use tidegate_ledger::{Condition, Genesis};
-use tidegate_settle::{Node, NodeOptions};
+use tidegate_settle::NewNode;
 use tidegate_types::{Amount, KeyBytes, UnixMillis};
 
 use super::Outcome;
@@ -72,8 +72,8 @@ struct Made {
 
 pub(super) fn run(args: &FormatArgs) -> Outcome {
     // All that can be wrong with the arguments is found before the directory is touched.
-    let channels = args.channels.as_deref().map(ChannelsFile::read).transpose()?;
-    let config = load_config(args, channels.as_ref().map(|file| &file.terms))?;
+    let channels = args.channels.as_deref().map(ChannelsReader::open).transpose()?;
+    let config = load_config(args, channels.as_ref().map(ChannelsReader::terms))?;
     let funds = args
         .fund
         .iter()
@@ -83,9 +83,10 @@ pub(super) fn run(args: &FormatArgs) -> Outcome {
 
     let keys = HubKeys::generate()?;
     let time = now();
+    let ticker = Ticker::new("formatting");
     let bytes = match given {
         Some(bytes) => bytes,
-        None => genesis::build(&config, keys.public(), time, channels.as_ref(), &funds),
+        None => genesis::build(&config, keys.public(), time, channels, &funds)?,
     };
     let origin = args
         .genesis
@@ -96,7 +97,6 @@ pub(super) fn run(args: &FormatArgs) -> Outcome {
         origin: origin.clone(),
         source,
     };
-    let ticker = Ticker::new("formatting");
     let parsed = Genesis::parse(&bytes).map_err(wrap)?;
     parsed.check().map_err(wrap)?;
 
@@ -125,7 +125,7 @@ fn write(
     dir: &Path,
     config: &Config,
     keys: &HubKeys,
-    genesis: &Genesis<'_>,
+    parsed: &Genesis<'_>,
     bytes: &[u8],
 ) -> Result<Made, Error> {
     write_new(&**disk, &dir.join(GENESIS_FILE), bytes)?;
@@ -135,29 +135,25 @@ fn write(
         dir: dir.to_owned(),
         source: Box::new(source),
     };
-    Node::create(disk, &ledger, bytes, random_number()?).map_err(wrap)?;
-    let opened = Node::open(disk, &ledger, None, NodeOptions::default()).map_err(|source| Error::LedgerOpen {
-        dir: dir.to_owned(),
-        source: Box::new(source),
-    })?;
-    let (tip, supply) = (opened.tip(), opened.supply());
-    drop(opened);
+    let node = NewNode::begin_checked(disk, &ledger, bytes, parsed, random_number()?);
+    node.and_then(NewNode::finish).map_err(wrap)?;
+    let (tip, supply) = genesis::outcome(parsed).expect("it was checked before");
     let hub = keys.public();
     let params = state::Params {
         hub,
-        ledger: genesis.ledger(),
+        ledger: parsed.ledger(),
         policy: config.policy(),
         salt_secret: keys.salt_secret(),
         log_identity: random_number()?,
         segment_bytes: config.storage.segment_bytes,
     };
-    let channels = own_channels(genesis, hub);
+    let channels = own_channels(parsed, hub);
     state::create(disk, dir, &params, tip.hash, tip.time, channels).map_err(|source| Error::StateCreate {
         dir: dir.to_owned(),
         source: Box::new(source),
     })?;
     keys.save(&**disk, dir)?;
-    Ok(made(dir, config, keys, genesis, supply.genesis))
+    Ok(made(dir, config, keys, parsed, supply.genesis))
 }
 
 fn own_channels<'a>(

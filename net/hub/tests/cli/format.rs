@@ -163,11 +163,15 @@ fn a_locked_directory_names_its_owner() {
 fn a_failure_leaves_nothing_behind() {
     let place = Place::new();
     let file = plan(&place, 100);
-    let bytes = file.encode();
+    file.write(&place.path("good")).expect("writable");
+    let bytes = fs::read(place.path("good")).expect("it is there");
+    let mut damaged = bytes.clone();
+    damaged[bytes.len() - 100] ^= 1;
     for (name, content) in [
+        ("damaged", damaged.as_slice()),
         ("truncated", &bytes[..bytes.len() - 50]),
         ("header", &bytes[..20]),
-        ("empty", &[]),
+        ("empty", &[][..]),
         (
             "other",
             &b"not a channels file at all, but long enough for a header of one....."[..],

@@ -1,9 +1,14 @@
 //! The genesis of a new ledger: planned channels first, in the order of their file, then outputs to keys.
 
+use std::io::Read;
+
 use tidegate_channel::ChannelTerms;
-use tidegate_client::channels_file::{ChannelsFile, PlannedChannel, PlannedTerms};
-use tidegate_ledger::{GenesisHeader, GenesisWriter, NetworkName, Output};
-use tidegate_types::{Age, Amount, Height, KeyBytes, UnixMillis};
+use tidegate_client::channels_file::{ChannelsReader, PlannedChannel, PlannedTerms};
+use tidegate_ledger::{
+    Chain, Genesis, GenesisError, GenesisHeader, GenesisWriter, NetworkName, Output, Supply, Tip, Trust, Utxo,
+    UtxoStore,
+};
+use tidegate_types::{Age, Amount, Height, KeyBytes, OutPoint, UnixMillis};
 
 use super::super::amounts::{parse_amount, parse_key};
 use super::HUB_FUNDS;
@@ -44,23 +49,27 @@ pub(super) fn plan(config: &mut Config, terms: &PlannedTerms) {
     config.fees.ppm = 0;
 }
 
-/// The bytes of the genesis. Whether it holds is for [`tidegate_ledger::Genesis::check`] to say.
+/// The bytes of the genesis. Whether it holds is for [`Genesis::check`] to say.
 pub(super) fn build(
     config: &Config,
     hub: KeyBytes,
     time: UnixMillis,
-    channels: Option<&ChannelsFile>,
+    channels: Option<ChannelsReader<impl Read>>,
     funds: &[Fund],
-) -> Vec<u8> {
+) -> Result<Vec<u8>, Error> {
     let mut writer = GenesisWriter::new(&GenesisHeader {
         params: config.ledger_params(),
         time,
         validator: hub,
         network: NetworkName::new(&config.ledger.network).expect("the name was checked with the configuration"),
     });
-    let planned = channels.map_or(&[][..], |file| &file.channels);
-    for (nonce, channel) in (0..).zip(planned) {
-        writer.push(&Output::to_channel(&terms(config, hub, channel, nonce)));
+    if let Some(mut channels) = channels {
+        writer.reserve(channels.count() as usize + funds.len() + 1);
+        let mut nonce = 0;
+        while let Some(channel) = channels.next_channel()? {
+            writer.push(&Output::to_channel(&terms(config, hub, &channel, nonce)));
+            nonce += 1;
+        }
     }
     let by_default = Fund {
         key: None,
@@ -71,7 +80,35 @@ pub(super) fn build(
     for fund in all.filter(|fund| !fund.amount.is_zero()) {
         writer.push(&Output::to_key(fund.amount, fund.key.unwrap_or(hub)));
     }
-    writer.finish()
+    Ok(writer.finish())
+}
+
+/// What a genesis that was checked leads to. The outputs are only counted: of ten million nobody asks for one yet.
+pub(super) fn outcome(genesis: &Genesis<'_>) -> Result<(Tip, Supply), GenesisError> {
+    let chain = Chain::from_genesis(genesis, Trust::OwnRecords, Counted::default(), |_, _| {})?;
+    Ok((chain.tip(), chain.supply()))
+}
+
+/// A store that forgets everything but how much it holds.
+#[derive(Debug, Default)]
+struct Counted(u64);
+
+impl UtxoStore for Counted {
+    fn get(&self, _: &OutPoint) -> Option<Utxo> {
+        None
+    }
+
+    fn insert(&mut self, _: OutPoint, _: &Utxo) {
+        self.0 += 1;
+    }
+
+    fn remove(&mut self, _: &OutPoint) -> Option<Utxo> {
+        None
+    }
+
+    fn len(&self) -> u64 {
+        self.0
+    }
 }
 
 fn terms(config: &Config, hub: KeyBytes, channel: &PlannedChannel, nonce: u32) -> ChannelTerms {
