@@ -58,6 +58,12 @@ struct Run {
     /// Measures other implementations too, which are built first: minutes, and a network for their sources.
     #[arg(long)]
     peers: bool,
+    /// As `--peers`, with programs that were built before: `bench-harness/peers/target/release` after `cargo build --release`.
+    #[arg(long, value_name = "DIR", conflicts_with = "peers")]
+    peers_built: Option<PathBuf>,
+    /// One peer of the suite `storage` alone.
+    #[arg(long, value_name = "NAME")]
+    store: Option<String>,
     /// Records of the suite `storage`; 1 000 000 and then 5 000 000 unless said.
     #[arg(long, value_name = "COUNT")]
     records: Option<usize>,
@@ -111,7 +117,11 @@ fn code_of(result: Result<(), impl std::fmt::Display>) -> ExitCode {
 fn run(arguments: &Run) -> Result<(), RunError> {
     let suite = suites::find(&arguments.suite).expect("the parser takes only names of suites");
     let scale = if arguments.tiny { Scale::Tiny } else { Scale::Full };
-    let peers = if arguments.peers { Peers::Run } else { Peers::Leave };
+    let peers = match &arguments.peers_built {
+        Some(folder) => Peers::Built(folder.clone()),
+        None if arguments.peers => Peers::Run,
+        None => Peers::Leave,
+    };
     let sizes = [
         ("payments", arguments.payments),
         ("channels", arguments.channels),
@@ -119,7 +129,9 @@ fn run(arguments: &Run) -> Result<(), RunError> {
         ("batches", arguments.batches),
     ];
     let sizes = sizes.into_iter().filter_map(|(name, size)| Some((name, size?)));
-    let mut bench = Bench::new(scale, peers).with_sizes(sizes.collect());
+    let mut bench = Bench::new(scale, peers)
+        .with_sizes(sizes.collect())
+        .with_store(arguments.store.clone());
     if let Ok(program) = std::env::current_exe() {
         bench = bench.with_program(program);
     }

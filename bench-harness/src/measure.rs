@@ -77,6 +77,7 @@ pub struct Bench {
     peers: Peers,
     sizes: Sizes,
     program: Option<PathBuf>,
+    store: Option<String>,
     result: Measured,
 }
 
@@ -100,6 +101,7 @@ impl Bench {
             peers,
             sizes: Sizes::new(),
             program: None,
+            store: None,
             result: Measured::default(),
         }
     }
@@ -118,6 +120,19 @@ impl Bench {
         self
     }
 
+    /// The same with one peer of the suite `storage` alone.
+    #[must_use]
+    pub fn with_store(mut self, store: Option<String>) -> Self {
+        self.store = store;
+        self
+    }
+
+    /// Whether the store of that name is to be measured.
+    #[must_use]
+    pub fn wants_store(&self, name: &str) -> bool {
+        self.store.as_deref().is_none_or(|store| store == name)
+    }
+
     /// The running program, if this is one that can be started again as a child.
     #[must_use]
     pub fn program(&self) -> Option<&Path> {
@@ -132,8 +147,8 @@ impl Bench {
 
     /// Whether peers are to be measured too.
     #[must_use]
-    pub const fn peers(&self) -> Peers {
-        self.peers
+    pub const fn peers(&self) -> &Peers {
+        &self.peers
     }
 
     /// How much to measure.

@@ -11,7 +11,7 @@
 
 use std::{
     env, io,
-    path::Path,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
 };
 
@@ -21,10 +21,12 @@ use crate::{
 };
 
 /// Whether a run is to measure peers too.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Peers {
     /// Builds and runs them: minutes when it is the first time.
     Run,
+    /// Runs the programs in this folder, which were built before: a quiet measurement has no room for a build.
+    Built(PathBuf),
     /// Leaves them out; the result says so.
     Leave,
 }
@@ -34,8 +36,8 @@ pub enum Peers {
 enum PeerError {
     #[error("give --peers to build and run it")]
     NotAsked,
-    #[error("cargo does not start: {0}")]
-    Cargo(io::Error),
+    #[error("it does not start: {0}")]
+    Start(io::Error),
     #[error("it was not built or failed ({0}); what it said stands above")]
     Failed(std::process::ExitStatus),
     #[error("a line that is no row: {0}")]
@@ -59,24 +61,34 @@ pub fn run_as(bench: &mut Bench, label: &str, program: &str, arguments: &[&str])
 }
 
 fn rows(bench: &Bench, program: &str, arguments: &[&str]) -> Result<Vec<Row>, PeerError> {
-    if bench.peers() == Peers::Leave {
-        return Err(PeerError::NotAsked);
-    }
-    eprintln!("peer {program}: building and running it");
-    let output = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
-        .args(["run", "--release", "--quiet", "--bin", program, "--"])
+    let mut command = match bench.peers() {
+        Peers::Leave => return Err(PeerError::NotAsked),
+        Peers::Built(folder) => Command::new(folder.join(program)),
+        Peers::Run => {
+            eprintln!("peer {program}: building and running it");
+            build_and_run(program)
+        }
+    };
+    let output = command
         .args(arguments)
         .args((bench.scale() == Scale::Tiny).then_some("--tiny"))
-        // Cargo looks for its configuration, with the flags that the project is built with, from here upwards.
-        .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("peers"))
         .stdin(Stdio::null())
         .stderr(Stdio::inherit())
         .output()
-        .map_err(PeerError::Cargo)?;
+        .map_err(PeerError::Start)?;
     if !output.status.success() {
         return Err(PeerError::Failed(output.status));
     }
     parse(&output.stdout)
+}
+
+fn build_and_run(program: &str) -> Command {
+    let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command
+        .args(["run", "--release", "--quiet", "--bin", program, "--"])
+        // Cargo looks for its configuration, with the flags that the project is built with, from here upwards.
+        .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("peers"));
+    command
 }
 
 /// The rows that a child printed, one a line.
@@ -114,6 +126,15 @@ mod tests {
         assert_eq!((rows[0].system.as_str(), rows[0].value), ("aws-lc-rs", 24.5));
         assert!(matches!(parse(b"thread panicked\n"), Err(PeerError::Line(_))));
         assert!(matches!(parse(b"\n"), Err(PeerError::Silent)));
+    }
+
+    #[test]
+    fn a_program_that_was_not_built_is_no_number() {
+        let mut bench = Bench::new(Scale::Tiny, Peers::Built("/nowhere".into()));
+        run_as(&mut bench, "fjall", "peer-stores", &[]);
+        let result = bench.finish();
+        assert!(result.rows.is_empty());
+        assert!(result.not_run["fjall"].starts_with("it does not start: "), "{result:?}");
     }
 
     #[test]

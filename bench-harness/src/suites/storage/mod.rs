@@ -62,7 +62,12 @@ impl Suite for Storage {
             std::fs::remove_dir_all(&task.folder)?;
             rows(OWN, &task, &outcome).into_iter().for_each(|row| bench.adopt(row));
             for (program, stores) in PEERS {
-                for store in stores {
+                for store in stores
+                    .iter()
+                    .filter(|store| bench.wants_store(store))
+                    .copied()
+                    .collect::<Vec<_>>()
+                {
                     peer(bench, program, store, records as u64, folder)?;
                 }
             }
