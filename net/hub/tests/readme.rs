@@ -37,17 +37,19 @@ fn explain(output: &Output) -> String {
     format!("{}\n{}{}", output.status, text(&output.stdout), text(&output.stderr))
 }
 
-#[test]
-fn the_tour_works_word_for_word() {
-    let script = blocks(&readme(), "tour");
-    for verb in ["key new", "format", "start", "open", "pay", "close", "verify"] {
-        assert!(script.contains(verb), "the tour shows `{verb}`");
+/// Runs the commands under a fence in a folder of their own; what they print must show each sign.
+fn run_as_it_stands(word: &str, verbs: &[&str], signs: &[&str]) {
+    let script = blocks(&readme(), word);
+    for verb in verbs {
+        assert!(script.contains(verb), "the README shows `{verb}`");
     }
     let place = TempDir::new().expect("a temporary directory");
     let folder = binary().parent().expect("the binary lies in a folder").to_owned();
     let path = format!("{}:{}", folder.display(), std::env::var("PATH").expect("a PATH"));
-    // Whatever fails, the hub that the tour starts ends with the script.
+    // Whatever fails, the hub that is started ends with the script.
     let guarded = format!("set -euo pipefail\ntrap 'kill %1 2>/dev/null || true' EXIT\n{script}");
+    // Both scripts use the hub's own ports: one at a time.
+    let _alone = PORTS.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let run = Command::new("bash")
         .arg("-c")
         .arg(guarded)
@@ -57,9 +59,38 @@ fn the_tour_works_word_for_word() {
     let output = run.expect("bash is there");
     assert!(output.status.success(), "{}", explain(&output));
     let told = String::from_utf8_lossy(&output.stdout);
-    for sign in ["delivered: 2 500 sat", "2 500 sat settled", "good: hub"] {
+    for sign in signs {
         assert!(told.contains(sign), "`{sign}` is missing:\n{}", explain(&output));
     }
+}
+
+static PORTS: std::sync::Mutex<()> = std::sync::Mutex::new(());
+
+#[test]
+fn the_tour_works_word_for_word() {
+    let verbs = ["key new", "format", "start", "open", "pay", "close", "verify"];
+    let signs = ["delivered: 2 500 sat", "2 500 sat settled", "good: hub"];
+    run_as_it_stands("tour", &verbs, &signs);
+}
+
+#[test]
+fn the_operators_section_works_word_for_word() {
+    let verbs = [
+        "backup --data",
+        "backup verify",
+        "restore",
+        "verify --data",
+        "inspect wal",
+        "inspect checkpoint",
+    ];
+    let signs = [
+        "backed up to hub.backup",
+        "good: hub.backup",
+        "good: hub\n",
+        "good: restored",
+        "never signs again",
+    ];
+    run_as_it_stands("operators", &verbs, &signs);
 }
 
 /// The arguments of every benchmark that the README shows, without how long it takes.

@@ -64,8 +64,10 @@ fn lines(args: &RestoreArgs, restored: &Restored) -> String {
 pub(super) fn way_out(data: &Path) -> String {
     let data = data.display();
     format!(
-        "This directory never signs again: the hub may have signed later batches, and signing others of the same numbers would \
-         be its fault. The way out is a new key, and every channel closed with the evidence held:\n  tidegate format --data \
-         NEW                              a hub with a new key, for new channels\n  tidegate export --data {data}\n"
+        "This directory never signs again: the hub may have signed later batches, and signing others of the same numbers \
+         would be its fault. The way out is a new key, and every channel closed with the evidence held:\n  \
+         tidegate export --data {data} > evidence.jsonl   the newest state and acknowledgement of each channel, signed \
+         by its client\n  tidegate format --data NEW   a hub with a new key, for new channels\nClients hold the same or newer \
+         evidence. This version's ledger closes a channel only by both sides together.\n"
     )
 }
