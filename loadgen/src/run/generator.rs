@@ -9,7 +9,7 @@
 //! Nothing here waits, and nothing is allocated for a payment.
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BinaryHeap, VecDeque};
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -98,6 +98,12 @@ pub(super) struct Conn {
     pub(super) base: u32,
 }
 
+/// As whom connection number n speaks.
+type Dial = Box<dyn Fn(u32) -> ClientConfig + Send>;
+
+/// Handshakes under way at one time.
+const DIALS_MAX: usize = 128;
+
 /// Counts of the receipts.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct ReceiptCounts {
@@ -157,6 +163,9 @@ pub(super) struct Generator {
     pub(super) keys: ClientKeys,
     pub(super) headers: Option<HeaderCache>,
     pub(super) conns: Vec<Conn>,
+    /// Sections whose connections are still to be begun, where, and as whom.
+    waiting: VecDeque<Section>,
+    dial: Option<(SocketAddr, Dial)>,
     /// Connection number by the reactor's slot.
     pub(super) by_slot: Vec<u32>,
     pub(super) due: BinaryHeap<Reverse<(u64, u32)>>,
@@ -231,6 +240,8 @@ impl Generator {
             keys,
             headers: None,
             conns: Vec::new(),
+            waiting: VecDeque::new(),
+            dial: None,
             by_slot: Vec::new(),
             due: BinaryHeap::new(),
             pump_list: Vec::new(),
@@ -245,31 +256,56 @@ impl Generator {
         }
     }
 
-    /// Begins all connections, each with its own identity.
+    /// Begins the first connections, each with its own identity; the others follow as these are made, so that no hub has
+    /// thousands of handshakes waiting.
     pub(super) fn connect(
         &mut self,
         reactor: &mut tidegate_reactor::Reactor,
         address: SocketAddr,
-        config: impl Fn(u32) -> ClientConfig,
+        config: impl Fn(u32) -> ClientConfig + Send + 'static,
     ) -> Result<(), tidegate_reactor::ReactorError> {
-        for (number, section) in (0..).zip(self.workload.sections()) {
-            let id = reactor.connect(address, Arc::new(config(number)))?;
-            if self.by_slot.len() <= id.slot() {
-                self.by_slot.resize(id.slot() + 1, u32::MAX);
-            }
-            self.by_slot[id.slot()] = number;
-            self.conns.push(Conn {
-                id,
-                section,
-                in_flight: 0,
-                greeted: false,
-                blocked: false,
-                free_at: 0,
-                listed: false,
-                base: 0,
-            });
+        self.waiting = self.workload.sections().into();
+        self.dial = Some((address, Box::new(config)));
+        for _ in 0..DIALS_MAX {
+            let Some(section) = self.waiting.pop_front() else { break };
+            let id = reactor.connect(address, Arc::new(self.next_config()))?;
+            self.add_connection(id, section);
         }
         Ok(())
+    }
+
+    fn next_config(&self) -> ClientConfig {
+        let number = u32::try_from(self.conns.len()).expect("connections are counted in u32");
+        let (_, config) = self.dial.as_ref().expect("it was set when connecting began");
+        config(number)
+    }
+
+    fn connect_next(&mut self, out: &mut Outbox<'_>) {
+        let Some(section) = self.waiting.pop_front() else {
+            return;
+        };
+        let address = self.dial.as_ref().expect("it was set when connecting began").0;
+        match out.connect(address, Arc::new(self.next_config())) {
+            Some(id) => self.add_connection(id, section),
+            None => self.give_up(format_args!("there is no room for another connection")),
+        }
+    }
+
+    fn add_connection(&mut self, id: ConnId, section: Section) {
+        if self.by_slot.len() <= id.slot() {
+            self.by_slot.resize(id.slot() + 1, u32::MAX);
+        }
+        self.by_slot[id.slot()] = u32::try_from(self.conns.len()).expect("connections are counted in u32");
+        self.conns.push(Conn {
+            id,
+            section,
+            in_flight: 0,
+            greeted: false,
+            blocked: false,
+            free_at: 0,
+            listed: false,
+            base: 0,
+        });
     }
 
     pub(super) fn headers(&self) -> &HeaderCache {
@@ -324,7 +360,7 @@ impl Generator {
         }
         self.height = self.height.max(answer.height.get());
         self.conns[number as usize].greeted = true;
-        if self.conns.iter().all(|conn| conn.greeted) {
+        if self.waiting.is_empty() && self.conns.iter().all(|conn| conn.greeted) {
             self.next_step();
         }
     }
@@ -341,6 +377,7 @@ impl Generator {
 
 impl Handler for Generator {
     fn on_ready(&mut self, conn: ConnId, _peer: &PublicKey, out: &mut Outbox<'_>) {
+        self.connect_next(out);
         let hello = Hello {
             version: PROTOCOL_VERSION,
             push_ack_proofs: false,

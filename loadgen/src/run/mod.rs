@@ -217,12 +217,13 @@ fn drive(options: &RunOptions, director: Box<dyn Director>) -> Result<(Generator
     usage::allow_descriptors(u64::from(profile.population.connections) + DESCRIPTORS_BESIDE);
     let mut reactor = Reactor::new(reactor_config(profile))?;
     let (ledger, seed) = (generator.workload.head.ledger, generator.workload.head.seed);
-    generator.connect(&mut reactor, address, |number| ClientConfig {
+    let (hub_noise, hub_identity) = (options.hub.noise, options.hub.identity);
+    generator.connect(&mut reactor, address, move |number| ClientConfig {
         ledger,
         noise: noise_key(seed),
         identity: connection_key(seed, number),
-        hub_noise: options.hub.noise,
-        hub_identity: options.hub.identity,
+        hub_noise,
+        hub_identity,
         limits: Limits {
             handshake_millis: HANDSHAKE_MILLIS,
             ..Limits::default()
