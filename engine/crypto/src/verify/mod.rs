@@ -29,6 +29,9 @@ mod store;
 mod tier;
 mod verifier;
 
+#[cfg(test)]
+mod tests;
+
 pub use backend::{Backend, BackendError};
 pub use single::verify;
 pub use store::KeyHandle;

@@ -33,10 +33,17 @@ fn good_and_bent_signatures_get_one_verdict_on_every_path() {
     assert_eq!((&value["checked"], &value["disagreements"]), (&2.into(), &0.into()));
     assert_eq!(value["signatures"][0]["verdict"], "valid");
     assert_eq!(value["signatures"][1]["verdict"], "invalid");
-    assert!(
-        value["paths"].as_array().is_some_and(|paths| paths.len() >= 4),
-        "{value}"
-    );
+    let paths = value["paths"].as_array().expect("a list").len();
+    assert!(paths >= 4, "{value}");
+    // A person sees the verdict of each path, for each signature.
+    let ran = place.run(&["inspect", "signatures", "s.jsonl"]);
+    let lines = |word: &str| {
+        ran.out
+            .lines()
+            .filter(|line| line.trim_start().starts_with(word))
+            .count()
+    };
+    assert_eq!((lines("valid"), lines("invalid")), (paths, paths), "{}", ran.out);
 }
 
 #[test]

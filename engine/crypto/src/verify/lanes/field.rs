@@ -13,7 +13,7 @@
 //! An element **fits** if every limb is < 2^52, so that a multiplication cuts nothing off. It is **carried** if every limb
 //! is < C = 2^51 + 2^18. A [`Wide`] is a value before its carries, a sum of products whose limbs are < P = 267·2^52 < 2^60.1
 //! each. Each function gives carried elements; products take elements that fit, all others carried ones. A debug build checks
-//! this at every call. The proof:
+//! every bound named here at every call, of what comes in and of what goes out. The proof:
 //!
 //! - `carry` takes any limbs. It hands `c_i = l_i >> 51 < 2^13` to the next limb, and `19·c_4` to the first: a limb becomes
 //!   < 2^51 + 19·2^13 < C.
@@ -44,6 +44,20 @@ const TWO_P: Limbs = [
     (1 << 52) - 2,
     (1 << 52) - 2,
 ];
+
+/// C, the bound of a carried element's limbs.
+const CARRIED: u64 = (1 << 51) + (1 << 18);
+
+/// P, the bound of one product's limbs.
+const PRODUCT: u64 = 267 << 52;
+
+/// The inequalities of the proof above.
+const _: () = {
+    assert!(LOW_51 + 19 * (1 << 13) < CARRIED && CARRIED <= 1 << 52);
+    assert!(TWO_P[0] >= CARRIED && TWO_P[0] + CARRIED <= u64::MAX >> 1);
+    assert!(TWO_P[0] << 10 >= 2 * PRODUCT);
+    assert!(4 * PRODUCT < u64::MAX - (TWO_P[1] << 10));
+};
 
 /// Eight field elements.
 #[derive(Clone, Copy)]
@@ -78,9 +92,6 @@ fn hi(sum: Vector, a: Vector, b: Vector) -> Vector {
 #[derive(Clone, Copy)]
 pub(super) struct Wide([Vector; 5]);
 
-/// P, the bound of one product.
-const PRODUCT: u64 = 267 << 52;
-
 impl Wide {
     /// A carried element.
     #[inline(always)]
@@ -93,13 +104,15 @@ impl Wide {
     #[inline(always)]
     pub(super) fn plus(&self, b: &Self) -> Self {
         let (a, b) = (&self.0, &b.0);
-        Self([
+        let sum = [
             a[0].add(b[0]),
             a[1].add(b[1]),
             a[2].add(b[2]),
             a[3].add(b[3]),
             a[4].add(b[4]),
-        ])
+        ];
+        check(&sum, 4 * PRODUCT);
+        Self(sum)
     }
 
     /// self − b, for a b of at most two products.
@@ -138,13 +151,15 @@ impl Wide {
             r[3].shift_right::<51>(),
             r[4].shift_right::<51>(),
         ];
-        Field([
+        let carried = Field([
             r[0].and(low).add_low(c[4], Vector::splat(cpu, 19)),
             r[1].and(low).add(c[0]),
             r[2].and(low).add(c[1]),
             r[3].and(low).add(c[2]),
             r[4].and(low).add(c[3]),
-        ])
+        ]);
+        carried.check_carried();
+        carried
     }
 }
 
@@ -256,7 +271,7 @@ impl Field {
         let r2 = sum(times_19(sum(l7, twice(h7))), twice(h2));
         let r3 = sum(times_19(sum(l8, twice(h8))), twice(h3));
         let r4 = sum(times_19(twice(h9)), twice(h4));
-        Wide([
+        let product = Wide([
             lo(r0, a[0], b[0]),
             lo(lo(r1, a[0], b[1]), a[1], b[0]),
             lo(lo(lo(r2, a[0], b[2]), a[1], b[1]), a[2], b[0]),
@@ -266,7 +281,9 @@ impl Field {
                 a[4],
                 b[0],
             ),
-        ])
+        ]);
+        check(&product.0, PRODUCT);
+        product
     }
 
     #[inline(always)]
@@ -290,13 +307,15 @@ impl Field {
         let c2 = lo(twice(lo(y2, a[0], a[2])), a[1], a[1]);
         let c3 = twice(sum(lo(lo(y3, a[0], a[3]), a[1], a[2]), hi(zero, a[1], a[1])));
         let c4 = lo(twice(lo(lo(y4, a[0], a[4]), a[1], a[3])), a[2], a[2]);
-        Wide([
+        let square = Wide([
             lo(times_19(c5), a[0], a[0]),
             sum(times_19(c6), c1),
             sum(times_19(c7), c2),
             sum(times_19(c8), c3),
             sum(times_19(c9), c4),
-        ])
+        ]);
+        check(&square.0, PRODUCT);
+        square
     }
 
     /// `self` squared `times` times.
@@ -384,7 +403,7 @@ impl Field {
 
     #[inline(always)]
     fn check_carried(&self) {
-        self.check((1 << 51) + (1 << 18));
+        self.check(CARRIED);
     }
 
     #[inline(always)]

@@ -45,7 +45,8 @@ macro_rules! operations {
             $($(#[$doc])*
             #[inline(always)]
             pub(super) fn $name($self $(, $arg: $kind)*) -> $out {
-                // SAFETY: the instruction exists here, since `self` could only be made from a `Cpu`; it touches no memory.
+                // SAFETY: the instruction exists here, since `self` could only be made from a `Cpu`; it touches no memory,
+                // but in `store` the 64 bytes of a local array.
                 unsafe { $call }
             })*
         }

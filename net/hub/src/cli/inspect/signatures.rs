@@ -167,8 +167,8 @@ fn lines(value: &Value) -> String {
     for row in value["signatures"].as_array().into_iter().flatten() {
         let word = |key: &str| row[key].as_str().unwrap_or_default().to_owned();
         text += &format!("{:>6}  {:<8} key {}\n", row["index"], word("verdict"), word("key"));
-        if row["agree"] == false {
-            text += &format!("        {}\n", row["paths"]);
+        for (path, verdict) in row["paths"].as_object().into_iter().flatten() {
+            text += &format!("        {:<8} {path}\n", verdict.as_str().unwrap_or_default());
         }
     }
     text + &format!(
