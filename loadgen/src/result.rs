@@ -1,5 +1,5 @@
 //! The result of a run: `tidegate.result/1`, as the contract of interfaces has it, and a report for people. What `search` and
-//! `curve` find is a [sweep].
+//! `curve` find is a [`SweepResult`].
 
 mod sweep;
 
