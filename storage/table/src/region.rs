@@ -284,7 +284,11 @@ impl Region {
     }
 
     /// Keeps what `pending` pages hold now for whoever has the pin, until [`Region::unpin`].
+    ///
+    /// # Panics
+    /// If it is pinned already: the first checkpoint would see pages change.
     pub(crate) fn pin(&mut self, pending: PageSet) -> Result<Arc<PinnedRegion>, RegionError> {
+        assert!(self.pin.is_none(), "a region is pinned by one checkpoint at a time");
         let bytes = pending.count() * PAGE_BYTES;
         let pin = PinnedRegion::new(Arc::clone(&self.memory), self.slots, self.pages(), pending);
         let pin = Arc::new(pin.map_err(|error| RegionError::of_map(self.spec.name, bytes, &error))?);

@@ -90,7 +90,7 @@ pub(super) fn drive(data: &Path, plan: &Plan, payers: &mut Payers) -> Result<Dri
     let mut driven = thread::scope(|scope| {
         let preparer = scope.spawn(|| prepare(&segments, &done));
         // What failed for good comes back with the checkpoint.
-        let writer = scope.spawn(|| thread.run(|| {}));
+        let writer = scope.spawn(|| thread.run(|| {}, || {}));
         let driver = Driver {
             engine,
             log,

@@ -55,7 +55,7 @@ pub fn write(
 ) -> Result<Made, BackupError> {
     let source = Source::open(disk, data)?;
     for overtaken in 0..ATTEMPTS_MAX {
-        match copy(disk, &source, to, begun_ms, on_step) {
+        match copy(disk, &source, to, begun_ms, overtaken, on_step) {
             Ok(made) => return Ok(Made { overtaken, ..made }),
             Err(Stop::Overtaken) => {}
             Err(Stop::Failed(error)) => return Err(error),
@@ -89,8 +89,17 @@ pub fn lock_unfinished(to: &Path) -> Result<File, BackupError> {
     }
 }
 
-fn copy(disk: &Arc<dyn Disk>, source: &Source, to: &Path, begun_ms: u64, on_step: OnStep<'_>) -> Result<Made, Stop> {
+fn copy(
+    disk: &Arc<dyn Disk>,
+    source: &Source,
+    to: &Path,
+    begun_ms: u64,
+    overtaken: u32,
+    on_step: OnStep<'_>,
+) -> Result<Made, Stop> {
     let checkpoints = source.checkpoints()?;
+    // An image that is being written over is named by its superblock to the end, and its pages are gone all the same.
+    let lasting = if overtaken == 0 { 2 } else { 1 };
     let mut there = There::default();
     let resumed = SealedWriter::resume(disk, to, &mut |item| there.see(&item))?;
     let same = |found: &&SuperblockInfo| {
@@ -99,7 +108,7 @@ fn copy(disk: &Arc<dyn Disk>, source: &Source, to: &Path, begun_ms: u64, on_step
             .as_ref()
             .is_some_and(|about| about.is_of(&source.ledger, found))
     };
-    let (mut job, found) = match (resumed, checkpoints.iter().find(same)) {
+    let (mut job, found) = match (resumed, checkpoints.iter().take(lasting).find(same)) {
         (Some(writer), Some(found)) => (Job::new(writer, there), found),
         // What is there is of an image that is gone.
         (_, _) => (

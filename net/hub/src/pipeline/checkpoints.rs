@@ -129,10 +129,14 @@ impl Checkpoints {
                 Err(TryRecvError::Disconnected) => panic!("the checkpointing thread ends after the sequencer"),
             }
         }
-        if self.log_bytes >= self.log_bytes_max
-            && let Some(mut checkpointer) = self.idle.take()
-        {
+        if self.log_bytes >= self.log_bytes_max {
+            let Some(mut checkpointer) = self.idle.take() else {
+                // The next one is due before this one is over: what a restart replays is worth more than its pauses.
+                self.pace.store(HURRIED, Ordering::Relaxed);
+                return Ok(());
+            };
             self.log_bytes = 0;
+            self.pace.store(PACED, Ordering::Relaxed);
             checkpointer.begin(engine, lsn)?;
             self.order(Order::Write(checkpointer));
         }
@@ -205,8 +209,9 @@ impl Drop for Checkpoints {
 }
 
 impl CheckpointThread {
-    /// Writes what the sequencer orders until that is gone. `failed` is called when a checkpoint failed for good.
-    pub fn run(self, failed: impl Fn()) {
+    /// Writes what the sequencer orders until that is gone. `over` is called after each checkpoint, so that an idle sequencer
+    /// takes it back; `failed` when one failed for good.
+    pub fn run(self, over: impl Fn(), failed: impl Fn()) {
         while let Ok(order) = self.orders.recv() {
             let Order::Write(mut checkpointer) = order else {
                 continue;
@@ -225,6 +230,8 @@ impl CheckpointThread {
             let _ended = self.reports.send(report);
             if lost {
                 failed();
+            } else {
+                over();
             }
         }
     }

@@ -395,7 +395,9 @@ fn start(
             prepare(&segments, &no_room, &prepare_end.0, &prepare_end.1)
         })?,
         checkpoint: spawn("checkpoint", move || {
-            checkpoint_thread.run(|| end_hub(&ends.0, &ends.1))
+            // An empty group wakes the sequencer; if its queue is full, it is awake.
+            let over = || drop(ends.0.try_send(Group::new()));
+            checkpoint_thread.run(over, || end_hub(&ends.0, &ends.1))
         })?,
         admin,
         lock,

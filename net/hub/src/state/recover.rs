@@ -21,6 +21,10 @@ pub(super) fn open(disk: &Arc<dyn Disk>, data: &Path, progress: &mut dyn FnMut(u
     }
     let (checkpoints, regions, loaded) = CheckpointStore::open(Arc::clone(disk), &state_dir(data), &slots::specs())?;
     let (mut engine, meta, lsn) = engine_of(regions, loaded)?;
+    // The first look tells only what it can read.
+    if meta.is_copy {
+        return Err(StateError::Copy);
+    }
     let first = Lsn::new(lsn.get() + 1);
     let mut replay = Log::open(Arc::clone(disk), &wal_dir(data), meta.log_config(), first)?;
     let mut replayer = Replayer::default();

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use tidegate_disk::{DiskError, Lsn};
+use tidegate_disk::{DiskError, Lsn, Op};
 
 use super::META_BYTES_MAX;
 use crate::RegionError;
@@ -110,11 +110,16 @@ pub enum CheckpointError {
 }
 
 impl CheckpointError {
+    /// A write that found no room may be tried again later. A sync that failed never is, whatever its reason: the next one
+    /// may succeed without what the first one lost.
     pub(super) fn of_disk(error: DiskError) -> Self {
-        if error.is_no_space() {
-            Self::NoSpace(error)
-        } else {
-            Self::Failed(error)
+        match error {
+            DiskError::NoSpace {
+                op: Op::Sync | Op::SyncDir,
+                ..
+            } => Self::Failed(error),
+            error if error.is_no_space() => Self::NoSpace(error),
+            error => Self::Failed(error),
         }
     }
 }
