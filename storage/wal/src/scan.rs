@@ -310,7 +310,8 @@ impl Scan {
         let here = leftovers.iter().any(|left| left.at == self.at);
         let there = leftovers.iter().any(|left| left.at == next);
         let first_is_free = !leftovers.iter().any(|left| (left.at, left.offset) == (next, 0));
-        if there && first_is_free && !here {
+        let is_full = self.segments[self.at].bytes.saturating_sub(self.offset) < PAGE_BYTES as u64;
+        if there && (is_full || (first_is_free && !here)) {
             (next, 0)
         } else {
             (self.at, self.offset)

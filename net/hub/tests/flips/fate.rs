@@ -104,10 +104,16 @@ fn answers(verdict: &Verdict) -> Verdict {
 pub(crate) fn judge(world: &World, clean: &Verdict, found: &Verdict, path: &Path, at: usize) -> Fate {
     let name = path.display().to_string();
     if !found.ok {
+        // Where a record lost its header, the log can only say behind which one it must have been: maybe a segment before.
+        let is_log = |file: &str| file.ends_with(".seg") && Path::new(file).parent() == path.parent();
+        let names = |file: &Option<String>| {
+            file.as_ref()
+                .is_some_and(|file| *file == name || (name.ends_with(".seg") && is_log(file)))
+        };
         let named = found
             .problems
             .iter()
-            .any(|problem| problem.what.contains(&name) || problem.file.as_ref() == Some(&name));
+            .any(|problem| problem.what.contains(&name) || names(&problem.file));
         return if named {
             Fate::Reported
         } else {
