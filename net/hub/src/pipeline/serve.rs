@@ -17,7 +17,7 @@ use tidegate_types::{Height, LedgerId};
 use tidegate_wal::{LogError, Segments};
 use tidegate_wire::messages::HelloAnswer;
 
-use super::checkpoints::checkpoints;
+use super::checkpoints::{CheckpointThread, checkpoints};
 use super::front::Front;
 use super::ledger::{LedgerThread, LedgerWork, block_input};
 use super::log::LogThread;
@@ -395,9 +395,7 @@ fn start(
             prepare(&segments, &no_room, &prepare_end.0, &prepare_end.1)
         })?,
         checkpoint: spawn("checkpoint", move || {
-            // An empty group wakes the sequencer; if its queue is full, it is awake.
-            let over = || drop(ends.0.try_send(Group::new()));
-            checkpoint_thread.run(over, || end_hub(&ends.0, &ends.1))
+            run_checkpoints(checkpoint_thread, &ends.0, &ends.1)
         })?,
         admin,
         lock,
@@ -442,6 +440,12 @@ fn run_ledger(ledger: LedgerThread, groups: &Sender<Group>, reactor: &ReactorSen
 fn end_hub(groups: &Sender<Group>, reactor: &ReactorSender) {
     let _ended = reactor.stop(0);
     let _ended = groups.send(vec![Work::Stop]);
+}
+
+fn run_checkpoints(thread: CheckpointThread, groups: &Sender<Group>, reactor: &ReactorSender) {
+    // An empty group wakes the sequencer; if its queue is full, it is awake.
+    let over = || drop(groups.try_send(Group::new()));
+    thread.run(over, || end_hub(groups, reactor));
 }
 
 fn run_reactor(reactor: Reactor, front: &mut Front, groups: &Sender<Group>) -> Result<(), ReactorError> {
