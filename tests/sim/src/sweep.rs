@@ -121,7 +121,13 @@ fn fail(rig: &mut Rig, trial: Trial, tally: &mut Tally) -> Result<(), Breach> {
     rig.disk.arm(fault);
     // A hub goes on when a disk was full: it may be killed while it tidies up, or at any time after.
     let later = (kind == FaultKind::NoSpace).then(|| Fault {
-        site: trial.site + 1 + if trial.ending.is_multiple_of(5) { trial.ending / 5 % 8 } else { 0 },
+        site: trial.site
+            + 1
+            + if trial.ending.is_multiple_of(5) {
+                trial.ending / 5 % 8
+            } else {
+                0
+            },
         kind: FaultKind::Kill,
         seed: trial.ending + 1,
     });
