@@ -16,7 +16,8 @@ pub(crate) enum Fate {
     Noted,
     /// The same answer, from bytes that no answer depends on.
     Unaffected,
-    /// The last record of a log is gone, and that is said: no log can tell its damage from a torn write.
+    /// The last record of a log is gone: no log can tell its damage from a torn write. That is said, unless the flip made the
+    /// record's header one that a recycled segment may hold from earlier.
     Torn,
     /// An operator's edit: the configuration is text for people, without a sum.
     Edit,
@@ -131,7 +132,8 @@ pub(crate) fn judge(world: &World, clean: &Verdict, found: &Verdict, path: &Path
         return Fate::Unaffected;
     }
     let torn_now = (found.torn_tail, found.ledger_torn_tail) != (clean.torn_tail, clean.ledger_torn_tail);
-    if torn_now && world.is_last_record(path, at) {
+    let one_less = found.batches + 1 == clean.batches || found.ledger_height + 1 == clean.ledger_height;
+    if (torn_now && world.is_last_record(path, at)) || (one_less && world.is_last_header(path, at)) {
         return Fate::Torn;
     }
     // Behind the last record a page begins to look like a record, and is not: nothing else changes.

@@ -15,6 +15,7 @@ use tidegate_hub::check::{self, Verdict};
 use tidegate_hub::state::HubState;
 use tidegate_settle::{Node, NodeOptions};
 use tidegate_table::{PAGE_BYTES, SlotInfo, superblocks};
+use tidegate_wal::HEADER_BYTES;
 
 use super::disk::{Files, Flip, FlippedDisk};
 use super::fate::is_pages;
@@ -150,15 +151,24 @@ impl World {
 
     /// Whether a byte lies in the last record of a log.
     pub(crate) fn is_last_record(&self, path: &Path, at: usize) -> bool {
+        self.last_record(path).is_some_and(|start| at >= start)
+    }
+
+    /// Whether a byte lies in the header of the last record of a log.
+    pub(crate) fn is_last_header(&self, path: &Path, at: usize) -> bool {
+        self.last_record(path)
+            .is_some_and(|start| (start..start + HEADER_BYTES).contains(&at))
+    }
+
+    /// Where the last record of a log begins, if it is in this file.
+    fn last_record(&self, path: &Path) -> Option<usize> {
         let folder = path.parent().expect("a folder");
         let with_records = self.files.iter().rev().find(|(file, bytes)| {
             file.parent() == Some(folder) && file.extension().is_some_and(|e| e == "seg") && bytes.starts_with(b"TGL1")
         });
-        let Some((last, bytes)) = with_records else {
-            return false;
-        };
-        let start = bytes.chunks(PAGE_BYTES).rposition(|page| page.starts_with(b"TGL1"));
-        last == path && start.is_some_and(|page| at >= page * PAGE_BYTES)
+        let (last, bytes) = with_records?;
+        let page = bytes.chunks(PAGE_BYTES).rposition(|page| page.starts_with(b"TGL1"))?;
+        (last == path).then_some(page * PAGE_BYTES)
     }
 
     /// Opens the directory for writing with one byte flipped, as a start would: to the state of the clean one, or not at
