@@ -214,7 +214,10 @@ fn live_ranges(path: &Path, bytes: &[u8], newest_image: &str) -> Vec<Range<usize
             start..end.map_or(start, |end| start + end + 1)
         });
         slots.to_vec()
-    } else if name == "LOCK" || (name.starts_with("image-") && (!name.starts_with(newest_image) || is_pages(path))) {
+    } else if name == "LOCK"
+        || name.ends_with(".tmp")
+        || (name.starts_with("image-") && (!name.starts_with(newest_image) || is_pages(path)))
+    {
         Vec::new()
     } else {
         vec![all]

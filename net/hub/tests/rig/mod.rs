@@ -101,7 +101,9 @@ impl Hub {
             params: LedgerParams {
                 block_interval_ms: shape.block_interval_ms,
                 block_bytes_max: shape.block_bytes_max,
-                transaction_bytes_max: shape.block_bytes_max / 2,
+                transaction_bytes_max: LedgerParams::default()
+                    .transaction_bytes_max
+                    .min(shape.block_bytes_max / 2),
                 ..LedgerParams::default()
             },
             time: UnixMillis::new(1),
