@@ -15,8 +15,13 @@ use super::{Checkpointer, HubEngine, HubState, LogFacts, Meta, StateError, recor
 const PROGRESS_RECORDS: u64 = 256;
 
 pub(super) fn open(disk: &Arc<dyn Disk>, data: &Path, progress: &mut dyn FnMut(u64)) -> Result<HubState, StateError> {
-    // Before anything of it is repaired or written again.
-    if is_copy(&**disk, data) {
+    // Before anything of it is repaired or written again. What cannot be read here is a reason not to go on.
+    let noted = superblocks(&**disk, &state_dir(data))?;
+    let newest = noted
+        .iter()
+        .filter_map(SlotInfo::whole)
+        .max_by_key(|found| found.sequence);
+    if newest.is_some_and(|found| Meta::decode(&found.meta).is_ok_and(|meta| meta.is_copy)) {
         return Err(StateError::Copy);
     }
     let (checkpoints, regions, loaded) = CheckpointStore::open(Arc::clone(disk), &state_dir(data), &slots::specs())?;
