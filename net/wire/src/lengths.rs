@@ -53,6 +53,10 @@ pub const MAX_OPEN_LOCKS: usize = 64;
 pub const MAX_STORED_ANSWERS: usize = 64 * 16 + MAX_OPEN_LOCKS;
 /// The most outputs that one `LedgerAnswer` lists.
 pub const MAX_UTXOS: usize = 4096;
+/// The most blocks that one `LedgerAnswer` brings.
+pub const MAX_BLOCKS: usize = 1024;
+/// The widest block, or piece of one, that a `LedgerAnswer` brings.
+pub const MAX_BLOCK_PIECE: usize = 1 << 20;
 /// The longest text of an `Error` in bytes.
 pub const MAX_ERROR_TEXT: usize = 256;
 /// The longest body of a `Receipt` in bytes.

@@ -1,6 +1,7 @@
 //! Every message, by what it is about. `net/README.md` has the layouts as tables and the order in which messages come.
 
 mod ack;
+mod blocks;
 mod close;
 mod control;
 mod hello;
@@ -11,6 +12,7 @@ mod receipt;
 mod sync;
 
 pub use ack::{Ack, AckProof, AckProofQuery, Link, Proof};
+pub use blocks::{BlockBytes, BlockPage};
 pub use close::{CloseDone, CloseFinal, CloseRequest};
 pub use control::{Busy, Error, Ping};
 pub use hello::{Hello, HelloAnswer, PROTOCOL_VERSION};

@@ -3,6 +3,7 @@
 use tidegate_types::{Amount, ChannelId, DecodeError, Digest, Fixed, Height, KeyBytes, OutPoint, Txid, fixed_struct};
 
 use super::Body;
+use super::blocks::BlockPage;
 use super::open::{put_transaction, read_transaction};
 use crate::cursor::{Put, Take};
 use crate::lengths::{MAX_TERMS_LEN, MAX_UTXOS};
@@ -19,6 +20,15 @@ pub enum LedgerQuery {
     Transaction(Txid),
     /// 4: the output of a channel.
     Channel(ChannelId),
+    /// 5: the blocks from a height on. Argument: `from u32 | offset u32 | wait u32 | 0 × 20`.
+    Blocks {
+        /// The height of the first.
+        from: Height,
+        /// The first byte of that block that is wanted, beyond zero only for the rest of a block that came in pieces.
+        offset: u32,
+        /// Milliseconds for which the answer may wait until there is a block of that height.
+        wait_ms: u32,
+    },
 }
 
 impl<'a> Body<'a> for LedgerQuery {
@@ -35,6 +45,11 @@ impl<'a> Body<'a> for LedgerQuery {
             2 => Self::UtxosOf(KeyBytes::read(r)?),
             3 => Self::Transaction(Txid::read(r)?),
             4 => Self::Channel(ChannelId::read(r)?),
+            5 => {
+                let (from, offset, wait_ms) = (Height::read(r)?, u32::read(r)?, u32::read(r)?);
+                r.pad(20)?;
+                Self::Blocks { from, offset, wait_ms }
+            }
             other => return Err(unknown("question", other)),
         })
     }
@@ -45,6 +60,13 @@ impl<'a> Body<'a> for LedgerQuery {
             Self::UtxosOf(key) => (2, *key.as_bytes()),
             Self::Transaction(txid) => (3, *txid.as_bytes()),
             Self::Channel(channel) => (4, *channel.as_bytes()),
+            Self::Blocks { from, offset, wait_ms } => {
+                let mut argument = [0; 32];
+                argument[..4].copy_from_slice(&from.get().to_le_bytes());
+                argument[4..8].copy_from_slice(&offset.to_le_bytes());
+                argument[8..12].copy_from_slice(&wait_ms.to_le_bytes());
+                (5, argument)
+            }
         };
         out.put(&question);
         out.pad(7);
@@ -193,6 +215,8 @@ pub enum LedgerResult<'a> {
     Channel(Option<LedgerChannel<'a>>),
     /// 5: `txid 32`; the answer to [`SubmitTx`].
     Accepted(Txid),
+    /// 6: blocks.
+    Blocks(BlockPage<'a>),
 }
 
 /// An answer: `height u32 | result 1 | 0 × 3 | block hash 32 | …`.
@@ -214,6 +238,7 @@ impl<'a> LedgerResult<'a> {
             Self::Transaction(_) => 3,
             Self::Channel(_) => 4,
             Self::Accepted(_) => 5,
+            Self::Blocks(_) => 6,
         }
     }
 
@@ -233,6 +258,7 @@ impl<'a> LedgerResult<'a> {
                 Self::Channel(found.then(|| LedgerChannel::read(r)).transpose()?)
             }
             5 => Self::Accepted(Txid::read(r)?),
+            6 => Self::Blocks(BlockPage::read(r)?),
             other => return Err(unknown("ledger result", other)),
         })
     }
@@ -254,6 +280,7 @@ impl<'a> LedgerResult<'a> {
                 }
             }
             Self::Accepted(txid) => out.put(txid),
+            Self::Blocks(page) => page.put(out),
         }
     }
 }

@@ -69,6 +69,8 @@ fn the_caps_in_the_document_are_those_of_the_code() {
         ("links, at most {}", MAX_LEAVES),
         ("stored answers, at most {}", MAX_STORED_ANSWERS),
         ("count u32, at most {}", MAX_UTXOS),
+        ("blocks, at most {}", MAX_BLOCKS),
+        ("piece of a block, at most {} bytes", MAX_BLOCK_PIECE),
         ("length u32, at most {} | text", MAX_ERROR_TEXT),
         ("transaction, at most {} KiB", MAX_TRANSACTION_LEN >> 10),
         ("**7 `Receipt`**, at most {} MiB", MAX_RECEIPT_BODY >> 20),

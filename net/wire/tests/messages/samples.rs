@@ -133,6 +133,7 @@ pub(crate) fn all() -> Vec<Sample> {
     closes(&mut samples);
     ledger(&mut samples);
     control(&mut samples);
+    following(&mut samples);
     samples
 }
 
@@ -423,6 +424,38 @@ fn ledger(samples: &mut Vec<Sample>) {
         to_client(samples, name, &answer(result));
     }
     to_hub(samples, "submit-tx", &SubmitTx { transaction: b"tx" });
+}
+
+/// What a follower of the ledger asks and is told. Added later: it stands last.
+fn following(samples: &mut Vec<Sample>) {
+    let query = LedgerQuery::Blocks {
+        from: Height::new(45),
+        offset: 46,
+        wait_ms: 47,
+    };
+    to_hub(samples, "query-blocks", &query);
+    let blocks = [BlockBytes(b"the first block"), BlockBytes(b"the second")];
+    let page = BlockPage {
+        tip: Height::new(48),
+        from: Height::new(45),
+        offset: 0,
+        left: 0,
+        blocks: (&blocks[..]).into(),
+    };
+    let piece = BlockPage {
+        offset: 46,
+        left: 49,
+        blocks: (&blocks[1..]).into(),
+        ..page
+    };
+    for (name, page) in [("answer-blocks", page), ("answer-piece-of-a-block", piece)] {
+        let answer = LedgerAnswer {
+            height: Height::new(44),
+            tip: Digest::from_bytes(fill(0x1c)),
+            result: LedgerResult::Blocks(page),
+        };
+        to_client(samples, name, &answer);
+    }
 }
 
 fn control(samples: &mut Vec<Sample>) {
