@@ -55,7 +55,7 @@ impl NewNode {
         Ok(Self {
             disk: Arc::clone(disk),
             dir: dir.to_owned(),
-            file: NodeFile::new(log_identity, parsed.ledger()),
+            file: NodeFile::new(log_identity, parsed.ledger(), parsed.header().params.finality_depth),
             log: Log::create(Arc::clone(disk), dir, config, Lsn::FIRST)?,
             _lock: lock,
         })

@@ -122,6 +122,48 @@ pub enum TickError {
     Poisoned,
 }
 
+/// Why blocks of another node were not taken.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FollowError {
+    /// They stand on no block that this node has above its last final one.
+    #[error("the branch does not begin at a block of this chain above the last final one, {final_height}")]
+    Detached {
+        /// The height of the last final block.
+        final_height: Height,
+    },
+    /// They are a branch that is no higher than what stands.
+    #[error("the branch ends at {end}, no higher than the tip at {tip}")]
+    NotHigher {
+        /// Where the branch ends.
+        end: Height,
+        /// The tip.
+        tip: Height,
+    },
+    /// One of them breaks a rule; nothing of it or above it was taken.
+    #[error("block {height}: {error}")]
+    Block {
+        /// Its height.
+        height: Height,
+        /// How.
+        error: BlockError,
+    },
+    /// The table of unspent outputs has no room for what a block creates.
+    #[error("the table of unspent outputs is full")]
+    TableFull,
+    /// There is no room on the disk. Nothing changed: follow again when there is.
+    #[error(transparent)]
+    NoSpace(LogError),
+    /// The blocks could not be made durable. The node is poisoned.
+    #[error(transparent)]
+    Log(LogError),
+    /// The node is only looked at.
+    #[error("the settlement node was opened to be looked at")]
+    ReadOnly,
+    /// The node has failed before.
+    #[error("the settlement node has failed; restart it")]
+    Poisoned,
+}
+
 /// Why blocks cannot be read back.
 #[derive(Debug, thiserror::Error)]
 pub enum QueryError {
@@ -132,12 +174,13 @@ pub enum QueryError {
     #[error(transparent)]
     Log(#[from] LogError),
     /// A record holds no block.
-    #[error("the record of block {height} does not decode: {error}")]
-    Record {
-        /// The block.
-        height: u64,
-        /// Why.
-        error: DecodeError,
+    #[error("a record of the log does not decode: {0}")]
+    Record(DecodeError),
+    /// The blocks of that height are not kept any more.
+    #[error("the blocks below {oldest} are not kept any more")]
+    Pruned {
+        /// The lowest that is kept.
+        oldest: Height,
     },
 }
 

@@ -1,19 +1,21 @@
 //! The node's files: made once, read at open.
 
+use std::collections::VecDeque;
 use std::path::Path;
 
 use tidegate_disk::{Disk, DiskError, OpenMode};
 use tidegate_ledger::{Block, LedgerParams};
-use tidegate_types::{DecodeError, Fixed, LedgerId, fixed_struct};
-use tidegate_wal::{LogConfig, LogError, LogReader, Lsn, PAGE_BYTES, Tail};
+use tidegate_types::{Age, DecodeError, Fixed, LedgerId, fixed_struct};
+use tidegate_wal::{LogConfig, LogReader, Lsn, PAGE_BYTES, Tail};
 
 use crate::{OpenError, QueryError};
 
 pub(crate) const GENESIS_FILE: &str = "genesis";
 pub(crate) const NODE_FILE: &str = "node";
 const NODE_FILE_NEW: &str = "node.new";
-const MAGIC: [u8; 8] = *b"TGNODE01";
+const MAGIC: [u8; 8] = *b"TGNODE02";
 const RECORD_BLOCK: u8 = 1;
+const RECORD_UNDONE: u8 = 2;
 
 /// The content of the node's file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,19 +23,24 @@ pub(crate) struct NodeFile {
     magic: [u8; 8],
     pub(crate) log_identity: u64,
     pub(crate) ledger: LedgerId,
+    /// As the genesis says: a reader of the log alone knows by it which blocks may yet be undone.
+    pub(crate) finality_depth: Age,
 }
 fixed_struct!(NodeFile {
     magic: [u8; 8],
     log_identity: u64,
-    ledger: LedgerId
+    ledger: LedgerId,
+    finality_depth: Age,
+    pad 4,
 });
 
 impl NodeFile {
-    pub(crate) const fn new(log_identity: u64, ledger: LedgerId) -> Self {
+    pub(crate) const fn new(log_identity: u64, ledger: LedgerId, finality_depth: Age) -> Self {
         Self {
             magic: MAGIC,
             log_identity,
             ledger,
+            finality_depth,
         }
     }
 
@@ -100,22 +107,44 @@ pub(crate) fn log_config(identity: u64, params: &LedgerParams) -> LogConfig {
 /// What stands before a block in its record.
 pub(crate) const RECORD_HEAD: [u8; 1] = [RECORD_BLOCK];
 
-/// The block of a record.
-pub(crate) fn block_of(record: &[u8]) -> Result<Block, DecodeError> {
-    match record.split_first() {
-        Some((&RECORD_BLOCK, block)) => Block::decode(block),
-        Some((&other, _)) => Err(DecodeError::UnknownValue {
-            field: "record",
-            value: other.into(),
-        }),
-        None => Err(DecodeError::Truncated),
+/// The record that undoes the newest `count` blocks.
+pub(crate) fn undone_record(count: u32) -> [u8; 5] {
+    let [a, b, c, d] = count.to_le_bytes();
+    [RECORD_UNDONE, a, b, c, d]
+}
+
+/// What a record of the log says.
+pub(crate) enum Entry<'a> {
+    /// The next block, encoded.
+    Block(&'a [u8]),
+    /// The newest blocks, so many, were undone for a higher branch.
+    Undone(u32),
+}
+
+impl<'a> Entry<'a> {
+    pub(crate) fn of(record: &'a [u8]) -> Result<Self, DecodeError> {
+        match record.split_first() {
+            Some((&RECORD_BLOCK, block)) => Ok(Self::Block(block)),
+            Some((&RECORD_UNDONE, count)) => Ok(Self::Undone(u32::decode(count)?)),
+            Some((&other, _)) => Err(DecodeError::UnknownValue {
+                field: "record",
+                value: other.into(),
+            }),
+            None => Err(DecodeError::Truncated),
+        }
     }
 }
 
-/// The blocks of a node's log from the first, read back from the disk one at a time. Nothing is locked or changed by it.
+/// The blocks of a node's log from the first, read back from the disk one at a time. Blocks that were undone are left out.
+/// Nothing is locked or changed by it.
 #[derive(Debug)]
 pub struct Blocks {
     reader: LogReader,
+    finality_depth: usize,
+    final_only: bool,
+    /// Blocks that a later record may yet undo.
+    held: VecDeque<Vec<u8>>,
+    last: Vec<u8>,
 }
 
 impl Blocks {
@@ -125,12 +154,25 @@ impl Blocks {
     /// [`OpenError`].
     pub fn open(disk: &dyn Disk, dir: &Path) -> Result<Self, OpenError> {
         let file = NodeFile::read(disk, dir)?;
-        Ok(Self::of(disk, dir, file.log_identity)?)
+        let reader = LogReader::open(disk, dir, file.log_identity, Lsn::FIRST)?;
+        Ok(Self::of(reader, file.finality_depth))
     }
 
-    pub(crate) fn of(disk: &dyn Disk, dir: &Path, identity: u64) -> Result<Self, LogError> {
-        let reader = LogReader::open(disk, dir, identity, Lsn::FIRST)?;
-        Ok(Self { reader })
+    pub(crate) fn of(reader: LogReader, finality_depth: Age) -> Self {
+        Self {
+            reader,
+            finality_depth: finality_depth.get() as usize,
+            final_only: false,
+            held: VecDeque::new(),
+            last: Vec::new(),
+        }
+    }
+
+    /// Ends with the last final block instead of the newest.
+    #[must_use]
+    pub const fn final_only(mut self) -> Self {
+        self.final_only = true;
+        self
     }
 
     /// The next block, or `None` after the last.
@@ -138,23 +180,37 @@ impl Blocks {
     /// # Errors
     /// [`QueryError`].
     pub fn next_block(&mut self) -> Result<Option<Block>, QueryError> {
-        let Some(record) = self.reader.next_record()? else {
+        let Some(encoded) = self.next_encoded()? else {
             return Ok(None);
         };
-        let height = record.lsn.get();
-        match block_of(record.payload) {
-            Ok(block) => Ok(Some(block)),
-            Err(error) => Err(QueryError::Record { height, error }),
-        }
+        Block::decode(encoded).map(Some).map_err(QueryError::Record)
     }
 
     /// The next block as [`Block::encode`] makes it, or `None` after the last.
     ///
     /// # Errors
-    /// [`QueryError::Log`].
+    /// [`QueryError`].
     pub fn next_encoded(&mut self) -> Result<Option<&[u8]>, QueryError> {
-        let record = self.reader.next_record()?;
-        Ok(record.and_then(|record| record.payload.split_first().map(|(_, block)| block)))
+        while self.held.len() <= self.finality_depth {
+            let Some(record) = self.reader.next_record()? else {
+                break;
+            };
+            match Entry::of(record.payload).map_err(QueryError::Record)? {
+                Entry::Block(encoded) => self.held.push_back(encoded.to_vec()),
+                Entry::Undone(count) => {
+                    // A reader that began in the middle of the log has not seen all that was undone.
+                    self.held.truncate(self.held.len().saturating_sub(count as usize));
+                }
+            }
+        }
+        let may_be_undone = self.final_only && self.held.len() <= self.finality_depth;
+        match self.held.pop_front() {
+            Some(block) if !may_be_undone => {
+                self.last = block;
+                Ok(Some(&self.last))
+            }
+            _ => Ok(None),
+        }
     }
 
     /// Makes durable what was read, as the node does.

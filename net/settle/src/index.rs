@@ -46,6 +46,11 @@ impl Index {
         self.transactions.insert(txid, height);
     }
 
+    /// The block that held the transaction was undone.
+    pub(crate) fn forget(&mut self, txid: &Txid) {
+        self.transactions.remove(txid);
+    }
+
     pub(crate) fn outpoints_of(&self, key: &KeyBytes) -> impl Iterator<Item = &OutPoint> {
         self.by_key.get(key).into_iter().flatten()
     }

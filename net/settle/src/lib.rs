@@ -9,29 +9,36 @@
 //!
 //! ```text
 //! DIR/genesis           the genesis, as `tidegate_ledger::GenesisWriter` wrote it
-//! DIR/node              magic 8 "TGNODE01" | log identity 8 | ledger id 32 | CRC-32C of these 4
-//! DIR/log-*.seg         block n is record n: kind 1 (= 1) | the block's encoding
+//! DIR/node              magic 8 "TGNODE02" | log identity 8 | ledger id 32 | finality depth 4 | 0 × 4 | CRC-32C of these 4
+//! DIR/log-*.seg         records: 1 | the next block's encoding, or 2 | how many of the newest blocks were undone u32
 //! DIR/LOCK              one process at a time
 //! ```
 //!
-//! The hub embeds a [`Node`] for `start --dev` and `benchmark`, and so will a process of its own with an endpoint. Time
-//! and secrets are arguments. A failed write or sync poisons the node: it answers nothing more, since what it holds in
-//! memory may not be durable.
+//! The hub embeds a [`Node`] for `start --dev` and `benchmark`; [`endpoint`] serves one over the wire, as a process of its
+//! own. A node without the validator's key follows another: it checks every block, holds the same state, and switches
+//! to a higher branch ([`Node::follow`]). Time and secrets are arguments. A failed write or sync poisons the node: it answers
+//! nothing more, since what it holds in memory may not be durable.
 //!
-//! Nothing here opens a socket, starts a thread, reads a clock, or decides a rule of the ledger.
+//! Nothing here but [`endpoint`] opens a socket, starts a thread or reads a clock, and nothing decides a rule of the ledger.
 
+mod answer;
 mod create;
+pub mod endpoint;
 mod error;
 mod files;
+mod follow;
 mod index;
 mod node;
 mod query;
+mod recent;
 mod replay;
 mod store;
 
+pub use answer::{answer, submitted};
 pub use create::NewNode;
-pub use error::{AuditError, CreateError, OpenError, QueryError, SubmitError, TickError};
+pub use error::{AuditError, CreateError, FollowError, OpenError, QueryError, SubmitError, TickError};
 pub use files::Blocks;
+pub use follow::Followed;
 pub use node::{Node, NodeOptions};
 pub use query::{Audit, TransactionStatus};
 pub use replay::NodeReplay;

@@ -11,7 +11,7 @@ use tidegate_wal::{Log, LogError, LogReader, Lsn, Tail};
 
 use crate::files::{NodeFile, RECORD_HEAD, log_config};
 use crate::index::Index;
-use crate::replay::note;
+use crate::recent::Recent;
 use crate::{CreateError, NewNode, NodeReplay, OpenError, SubmitError, TableStore, TickError};
 
 /// How a node behaves. Nothing here is a rule of the ledger.
@@ -41,12 +41,13 @@ pub struct Node {
     /// None of a node that was put together from what a backup holds.
     pub(crate) home: Option<Home>,
     /// Nobody writes while a node is only looked at.
-    writer: Option<Writer>,
+    pub(crate) writer: Option<Writer>,
     pub(crate) chain: Chain<TableStore>,
     pub(crate) mempool: Mempool,
     pub(crate) index: Index,
+    pub(crate) recent: Recent,
     options: NodeOptions,
-    utxos_max: usize,
+    pub(crate) utxos_max: usize,
     poisoned: bool,
 }
 
@@ -59,8 +60,8 @@ pub(crate) struct Home {
 }
 
 #[derive(Debug)]
-struct Writer {
-    log: Log,
+pub(crate) struct Writer {
+    pub(crate) log: Log,
     solo: Option<Solo>,
     _lock: DirLock,
 }
@@ -77,13 +78,20 @@ impl Home {
 
 impl Node {
     /// A node without files that makes no blocks.
-    pub(crate) fn of_chain(chain: Chain<TableStore>, index: Index, options: NodeOptions, utxos_max: usize) -> Self {
+    pub(crate) fn of_chain(
+        chain: Chain<TableStore>,
+        index: Index,
+        recent: Recent,
+        options: NodeOptions,
+        utxos_max: usize,
+    ) -> Self {
         Self {
             home: None,
             writer: None,
             chain,
             mempool: Mempool::new(options.mempool_bytes),
             index,
+            recent,
             options,
             utxos_max,
             poisoned: false,
@@ -218,10 +226,12 @@ impl Node {
             Err(error) => return Err(self.poison(error)),
         }
         let sealed = solo.seal(&mut self.chain, &mut self.mempool, now)?;
-        if let Err(error) = log.append_sync(&[&RECORD_HEAD, &sealed.block.encode()]) {
+        let encoded = sealed.block.encode();
+        if let Err(error) = log.append_sync(&[&RECORD_HEAD, &encoded]) {
             return Err(self.poison(error));
         }
-        note(&mut self.index, &sealed.block, &sealed.applied);
+        self.recent
+            .push(&mut self.index, &sealed.block, encoded, sealed.applied.clone());
         Ok(sealed)
     }
 
@@ -237,5 +247,9 @@ impl Node {
         self.poisoned = true;
         tracing::error!(%error, "the ledger's log failed; the settlement node stops");
         TickError::Log(error)
+    }
+
+    pub(crate) const fn set_poisoned(&mut self) {
+        self.poisoned = true;
     }
 }

@@ -1,8 +1,9 @@
 //! What a node answers. Nothing here changes it.
 
 use tidegate_channel::ChannelTerms;
-use tidegate_ledger::{LedgerParams, Supply, Tip, Utxo, UtxoStore, UtxoTree};
-use tidegate_types::{ChannelId, Digest, Height, KeyBytes, LedgerId, OutPoint, Txid};
+use tidegate_ledger::{Block, BlockHeader, LedgerParams, Supply, Tip, Utxo, UtxoStore, UtxoTree};
+use tidegate_types::{ChannelId, Digest, Fixed, Height, KeyBytes, LedgerId, OutPoint, Txid};
+use tidegate_wal::{LogReader, Lsn};
 
 use crate::index::Index;
 use crate::{AuditError, Blocks, Node, QueryError};
@@ -47,6 +48,12 @@ impl Node {
     #[must_use]
     pub const fn params(&self) -> &LedgerParams {
         self.chain.params()
+    }
+
+    /// The validator's key.
+    #[must_use]
+    pub const fn validator(&self) -> KeyBytes {
+        self.chain.validator()
     }
 
     /// The newest block.
@@ -138,8 +145,70 @@ impl Node {
     /// # Errors
     /// [`QueryError`].
     pub fn blocks(&self) -> Result<Blocks, QueryError> {
+        self.blocks_near(Lsn::FIRST)
+    }
+
+    /// The blocks of the log from a little below its record `lsn` on.
+    fn blocks_near(&self, lsn: Lsn) -> Result<Blocks, QueryError> {
         let home = self.home.as_ref().ok_or(QueryError::NoFiles)?;
-        Ok(Blocks::of(&*home.disk, &home.dir, home.log_identity)?)
+        let reader = LogReader::open_near(&*home.disk, &home.dir, home.log_identity, lsn)?;
+        Ok(Blocks::of(reader, self.params().finality_depth))
+    }
+
+    /// The blocks from the height `from` on in their encodings, up to the newest, final or not, as long as `take` says true.
+    /// The newest thousands are in memory; older ones are read from the disk.
+    ///
+    /// # Errors
+    /// [`QueryError`].
+    pub fn visit_blocks(&self, from: Height, mut take: impl FnMut(&[u8]) -> bool) -> Result<(), QueryError> {
+        if let Some(mut blocks) = self.recent.encoded_from(from) {
+            blocks.all(take);
+            return Ok(());
+        }
+        // A record for each block, and some for what was undone: a block stands no earlier in the log than its height.
+        let mut blocks = self.blocks_near(Lsn::new(from.get().max(1).into()))?;
+        while let Some(encoded) = blocks.next_encoded()? {
+            let header = BlockHeader::decode(encoded.get(..BlockHeader::LEN).unwrap_or_default());
+            let height = header.map_err(QueryError::Record)?.height;
+            if height >= from && !take(encoded) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// The final blocks above a height, at most `count` of them.
+    ///
+    /// # Errors
+    /// [`QueryError`].
+    pub fn final_blocks_above(&self, height: Height, count: usize) -> Result<Vec<Block>, QueryError> {
+        let (from, last) = (height.next().unwrap_or(Height::MAX), self.tip().final_height);
+        let (mut blocks, mut failed) = (Vec::new(), None);
+        if from > last {
+            return Ok(blocks);
+        }
+        self.visit_blocks(from, |encoded| {
+            match Block::decode(encoded) {
+                Ok(block) if block.header.height <= last => blocks.push(block),
+                Ok(_) => return false,
+                Err(error) => failed = Some(error),
+            }
+            failed.is_none() && blocks.len() < count
+        })?;
+        match failed {
+            Some(error) => Err(QueryError::Record(error)),
+            None => Ok(blocks),
+        }
+    }
+
+    /// The hash of the newest final block.
+    ///
+    /// # Panics
+    /// Never: every block that is not final is kept in memory, and the one below them is known.
+    #[must_use]
+    pub fn final_hash(&self) -> Digest {
+        let hash = self.recent.hash_at(self.tip().final_height);
+        hash.expect("the newest final block is kept in memory, or is the one below")
     }
 
     /// Counts everything anew: sums, the tree over the unspent outputs, the lookup tables.

@@ -3,12 +3,13 @@
 use std::path::Path;
 
 use tidegate_disk::Disk;
-use tidegate_ledger::{Applied, Block, Chain, Genesis, LedgerParams, Trust};
-use tidegate_types::Height;
+use tidegate_ledger::{Block, Chain, Genesis, LedgerParams, Trust};
+use tidegate_types::{DecodeError, Height};
 use tidegate_wal::Record;
 
-use crate::files::{GENESIS_FILE, NodeFile, block_of, read_file};
+use crate::files::{Entry, GENESIS_FILE, NodeFile, read_file};
 use crate::index::Index;
+use crate::recent::Recent;
 use crate::{Node, NodeOptions, OpenError, TableStore};
 
 /// A ledger that is built from what was recorded of it.
@@ -16,6 +17,7 @@ use crate::{Node, NodeOptions, OpenError, TableStore};
 pub struct NodeReplay {
     chain: Chain<TableStore>,
     index: Index,
+    recent: Recent,
     options: NodeOptions,
     utxos_max: usize,
 }
@@ -49,9 +51,11 @@ impl NodeReplay {
         let mut index = Index::default();
         // The ledger's name is a hash of every byte, and `create` checked them all.
         let chain = Chain::from_genesis(genesis, Trust::OwnRecords, store, |o, u| index.add(o, u))?;
+        let tip = chain.tip();
         Ok(Self {
             chain,
             index,
+            recent: Recent::above(tip.height, tip.hash),
             options,
             utxos_max,
         })
@@ -66,48 +70,38 @@ impl NodeReplay {
     /// # Errors
     /// [`OpenError::Record`], [`OpenError::Block`].
     pub fn apply(&mut self, encoded: &[u8]) -> Result<Block, OpenError> {
-        let height = self.chain.tip().height.checked_add(1).ok_or(OpenError::TooLong)?;
+        let height = self.next_height()?;
         let block = Block::decode(encoded).map_err(|error| OpenError::Record { height, error })?;
-        self.take(&block, height)?;
+        let applied = self.chain.apply(&block, Trust::OwnRecords);
+        let applied = applied.map_err(|error| OpenError::Block { height, error })?;
+        self.recent.push(&mut self.index, &block, encoded.to_vec(), applied);
         Ok(block)
     }
 
-    /// Applies the block of a log record.
+    /// Does what a record of the log says.
     pub(crate) fn record(&mut self, record: &Record<'_>) -> Result<(), OpenError> {
-        let height = u32::try_from(record.lsn.get()).map_err(|_| OpenError::TooLong)?;
-        let height = Height::new(height);
-        let block = block_of(record.payload).map_err(|error| OpenError::Record { height, error })?;
-        self.take(&block, height)
+        let height = self.next_height()?;
+        let damaged = |error| OpenError::Record { height, error };
+        match Entry::of(record.payload).map_err(damaged)? {
+            Entry::Block(encoded) => drop(self.apply(encoded)?),
+            Entry::Undone(count) => {
+                for _ in 0..count {
+                    let undone = self.chain.undo_tip();
+                    undone.map_err(|_| damaged(DecodeError::OutOfRange { field: "undone blocks" }))?;
+                    self.recent.pop(&mut self.index);
+                }
+            }
+        }
+        Ok(())
     }
 
-    fn take(&mut self, block: &Block, height: Height) -> Result<(), OpenError> {
-        let applied = self
-            .chain
-            .apply(block, Trust::OwnRecords)
-            .map_err(|error| OpenError::Block { height, error })?;
-        note(&mut self.index, block, &applied);
-        Ok(())
+    fn next_height(&self) -> Result<Height, OpenError> {
+        self.chain.tip().height.next().ok_or(OpenError::TooLong)
     }
 
     /// The ledger after the last block, to be asked. It has no files and makes no blocks.
     #[must_use]
     pub fn finish(self) -> Node {
-        Node::of_chain(self.chain, self.index, self.options, self.utxos_max)
-    }
-}
-
-/// Takes a block over into the lookup tables.
-pub(crate) fn note(index: &mut Index, block: &Block, applied: &Applied) {
-    // An output that the block itself spends is in both lists: added first, it is gone at the end.
-    applied
-        .created
-        .iter()
-        .for_each(|(outpoint, utxo)| index.add(outpoint, utxo));
-    applied
-        .spent
-        .iter()
-        .for_each(|(outpoint, utxo)| index.remove(outpoint, utxo));
-    for transaction in &block.transactions {
-        index.confirm(transaction.txid(), applied.tip.height);
+        Node::of_chain(self.chain, self.index, self.recent, self.options, self.utxos_max)
     }
 }

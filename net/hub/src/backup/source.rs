@@ -154,10 +154,10 @@ impl Source {
         Err(self.judge(found, error.into()))
     }
 
-    /// Hands over the ledger's blocks behind the first `skip`; all are durable when this returns. Their number.
+    /// Hands over the ledger's final blocks behind the first `skip`; all are durable when this returns. Their number.
     pub(super) fn blocks(&self, skip: u64, take: TakeBlock<'_>) -> Result<u64, BackupError> {
         let dir = ledger_dir(&self.data);
-        let mut blocks = Blocks::open(&*self.disk, &dir)?;
+        let mut blocks = Blocks::open(&*self.disk, &dir)?.final_only();
         let mut count = 0;
         while let Some(block) = blocks.next_encoded()? {
             count += 1;
@@ -168,7 +168,7 @@ impl Source {
         blocks.sync()?;
         if let Err(error) = blocks.tail() {
             // A block that was just being written is whole now.
-            let mut again = Blocks::open(&*self.disk, &dir)?;
+            let mut again = Blocks::open(&*self.disk, &dir)?.final_only();
             let mut there = 0;
             while there <= count && again.next_encoded()?.is_some() {
                 there += 1;

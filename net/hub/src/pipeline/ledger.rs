@@ -11,13 +11,10 @@ use tidegate_batch::BlockInput;
 use tidegate_crypto::keys::SecretKey;
 use tidegate_ledger::{Block, Condition, Transaction, Witness};
 use tidegate_reactor::{ConnId, Sender as ReactorSender};
-use tidegate_settle::{Node, TickError, TransactionStatus};
-use tidegate_types::{ChannelId, Fixed, KeyBytes, OutPoint, Txid};
-use tidegate_wire::messages::{
-    Body, CloseDone, LedgerAnswer, LedgerChannel, LedgerQuery, LedgerResult, OutputKind, OutputStatus, ToHub, TxStatus,
-    Utxo,
-};
-use tidegate_wire::{ErrorCode, Items};
+use tidegate_settle::{Node, TickError, answer, submitted};
+use tidegate_types::{ChannelId, KeyBytes, OutPoint, Txid};
+use tidegate_wire::ErrorCode;
+use tidegate_wire::messages::{Body, CloseDone, LedgerQuery, ToHub};
 
 use super::front::error_message;
 use super::options::ChannelPolicy;
@@ -41,6 +38,8 @@ impl LedgerWork {
         match message {
             ToHub::OpenPropose(propose) => Ok(Self::Propose(origin, identity, Box::new(Proposal::of(propose)?))),
             ToHub::CloseFinal(close) => Ok(Self::Close(origin, close.channel, close.transaction.to_vec())),
+            // Of blocks there is a server of their own: a hub's ledger thread serves payments.
+            ToHub::LedgerQuery(LedgerQuery::Blocks { .. }) => Err(ErrorCode::Unsupported),
             ToHub::LedgerQuery(query) => Ok(Self::Query(origin, *query)),
             ToHub::SubmitTx(submit) => Ok(Self::Submit(origin, submit.transaction.to_vec())),
             ToHub::Hello(_)
@@ -111,14 +110,8 @@ impl LedgerThread {
         let (origin, result) = match work {
             LedgerWork::Propose(origin, identity, proposal) => (origin, self.propose(origin, identity, *proposal)),
             LedgerWork::Close(origin, channel, bytes) => (origin, self.close(origin, channel, &bytes)),
-            LedgerWork::Query(origin, query) => (origin, Ok(self.query(origin, &query))),
-            LedgerWork::Submit(origin, bytes) => {
-                let accepted = self.submit(&bytes);
-                (
-                    origin,
-                    accepted.map(|txid| self.ledger_answer(origin, LedgerResult::Accepted(txid))),
-                )
-            }
+            LedgerWork::Query(origin, query) => (origin, Ok(answer(&self.node, &query, origin.request))),
+            LedgerWork::Submit(origin, bytes) => (origin, Ok(submitted(&mut self.node, &bytes, origin.request))),
             LedgerWork::Stop => return,
         };
         let bytes = result.unwrap_or_else(|(code, text)| error_message(origin, code, &text));
@@ -141,72 +134,6 @@ impl LedgerThread {
     fn close(&mut self, origin: Origin, channel: ChannelId, bytes: &[u8]) -> Result<Vec<u8>, Refusal> {
         let txid = self.submit(bytes)?;
         Ok(message(&CloseDone { channel, txid }, origin))
-    }
-
-    fn ledger_answer(&self, origin: Origin, result: LedgerResult<'_>) -> Vec<u8> {
-        let tip = self.node.tip();
-        message(
-            &LedgerAnswer {
-                height: tip.final_height,
-                tip: tip.hash,
-                result,
-            },
-            origin,
-        )
-    }
-
-    fn query(&self, origin: Origin, query: &LedgerQuery) -> Vec<u8> {
-        match query {
-            LedgerQuery::Tip => self.ledger_answer(origin, LedgerResult::Tip),
-            LedgerQuery::UtxosOf(key) => {
-                let found = self.node.utxos_of(key);
-                let cap = tidegate_wire::lengths::MAX_UTXOS;
-                let outputs: Vec<Utxo> = found
-                    .iter()
-                    .take(cap)
-                    .map(|(outpoint, utxo)| to_wire(outpoint, utxo))
-                    .collect();
-                let more = found.len() > cap;
-                self.ledger_answer(
-                    origin,
-                    LedgerResult::Utxos {
-                        outputs: Items::from(outputs.as_slice()),
-                        more,
-                    },
-                )
-            }
-            LedgerQuery::Transaction(txid) => {
-                let status = match self.node.transaction_status(txid) {
-                    TransactionStatus::Unknown => TxStatus::Unknown,
-                    TransactionStatus::InBlock { height, is_final: true } => TxStatus::Final(height),
-                    TransactionStatus::Waiting | TransactionStatus::InBlock { .. } => TxStatus::Mempool,
-                };
-                self.ledger_answer(origin, LedgerResult::Transaction(status))
-            }
-            LedgerQuery::Channel(channel) => {
-                let found = self.node.channel_output(channel);
-                let terms = found
-                    .as_ref()
-                    .and_then(|(outpoint, utxo)| utxo.channel(outpoint).map(|(_, terms)| terms.to_vec()));
-                let answer = found
-                    .zip(terms.as_ref())
-                    .map(|((outpoint, utxo), terms)| LedgerChannel {
-                        outpoint,
-                        status: OutputStatus::Unspent,
-                        amount: utxo.output.amount,
-                        terms,
-                    });
-                self.ledger_answer(origin, LedgerResult::Channel(answer))
-            }
-        }
-    }
-}
-
-fn to_wire(outpoint: &OutPoint, utxo: &tidegate_ledger::Utxo) -> Utxo {
-    Utxo {
-        outpoint: *outpoint,
-        kind: OutputKind::Key,
-        amount: utxo.output.amount,
     }
 }
 
