@@ -23,6 +23,8 @@ mod engine;
 mod lanes;
 mod pool;
 mod portable;
+#[allow(unsafe_code, reason = "an instruction that asks for memory")]
+mod prefetch;
 mod scalar;
 mod single;
 mod store;

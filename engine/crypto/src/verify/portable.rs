@@ -12,6 +12,7 @@ use sha2::{Digest as _, Sha512};
 use super::backend::dalek_name;
 use super::comb::{Digits, Shape};
 use super::engine::{Engine, Job, Table};
+use super::prefetch::prefetch;
 use super::scalar::{is_reduced, reduce_wide, words};
 use super::single::{IDENTITY, verdict};
 use crate::keys::PublicKey;
@@ -54,13 +55,19 @@ impl Portable {
         let base_digits = Digits::<BASE_COLUMNS>::new::<{ BASE.teeth }, 1>(&s);
         let mut points = Vec::with_capacity(group.len());
         for (lane, member) in group.iter().enumerate() {
+            // While one signature is computed the rows of the next come near: a thousand tables do not stay in a cache.
+            let next = group.get(lane + 1).map(|next| (lane + 1, next.table));
             let mut point = EdwardsPoint::identity();
             for column in (0..BASE_COLUMNS).rev() {
                 point = point + point;
                 for comb in 0..KEY.combs {
                     if column < KEY_COLUMNS {
-                        let row = &member.table[comb * KEY.comb_rows()..];
-                        point = step(&point, row, &digits, lane, comb * KEY_COLUMNS + column);
+                        let at = comb * KEY_COLUMNS + column;
+                        let first = comb * KEY.comb_rows();
+                        if let Some((lane, table)) = next {
+                            prefetch_point(&table[first + digits.row(lane, at)]);
+                        }
+                        point = step(&point, &member.table[first..], &digits, lane, at);
                     }
                 }
                 point = step(&point, self.base, &base_digits, lane, column);
@@ -69,6 +76,10 @@ impl Portable {
         }
         points
     }
+}
+
+fn prefetch_point(point: &EdwardsPoint) {
+    prefetch(point, &[0, 64, 128, size_of::<EdwardsPoint>() - 1]);
 }
 
 /// Adds or subtracts the row of one column.

@@ -2,7 +2,7 @@
 
 use super::super::comb::{Digits, Shape};
 use super::point::{Affine, Point, add_all, add_cached, double_all};
-use super::row::{ProjectiveRows, Row, load_rows, prefetch};
+use super::row::{ProjectiveRows, Row, load_rows, prefetch_row};
 use super::vector::Cpu;
 
 /// The comb of the base point, shared by all: 2^15 rows, 3 MiB, 16 additions.
@@ -50,12 +50,12 @@ impl<const ROWS: usize, const N: usize> Lanes<'_, ROWS, N> {
     fn prefetch<const V: usize>(&self, base: &[Row; BASE_ROWS], column: usize) {
         for comb in 0..V {
             for row in pick(&self.tables, &self.digits, comb * (ROWS / V), comb * (N / V) + column) {
-                prefetch(row);
+                prefetch_row(row);
             }
         }
         if column < BASE_COLUMNS {
             for row in pick(&[base; 8], &self.base_digits, 0, column) {
-                prefetch(row);
+                prefetch_row(row);
             }
         }
     }

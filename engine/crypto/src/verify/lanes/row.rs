@@ -8,8 +8,7 @@
 //!
 //! 96 bytes aligned to 32 touch two cache lines, never three.
 
-use core::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-
+use super::super::prefetch::prefetch;
 use super::decompress::pack;
 use super::field::{Field, LOW_51};
 use super::point::{Affine, Cached};
@@ -102,13 +101,8 @@ pub(super) fn transpose(r: &[Vector; 8]) -> [Vector; 8] {
 
 /// Asks for a row to be brought into the cache.
 #[inline]
-pub(super) fn prefetch(row: &Row) {
-    let start = core::ptr::from_ref(row).cast::<i8>();
-    // SAFETY: a prefetch reads nothing as far as the program can tell; the addresses lie inside the row all the same.
-    unsafe {
-        _mm_prefetch::<_MM_HINT_T0>(start);
-        _mm_prefetch::<_MM_HINT_T0>(start.add(95));
-    }
+pub(super) fn prefetch_row(row: &Row) {
+    prefetch(row, &[0, size_of::<Row>() - 1]);
 }
 
 /// Part `part[l]` of row l, as four registers: register i holds word i of every lane.
