@@ -135,10 +135,11 @@ impl<S: Slots> Engine<S> {
         if slot >= self.store.meta().channels {
             return None;
         }
-        let record = self.record(slot);
+        let (record, signed) = self.look(slot);
         let (terms, sums) = (self.terms_of(slot), record.sums());
+        let id = self.channel_id(slot);
         let state = ClientState {
-            channel: record.id(),
+            channel: id,
             counter: record.c(),
             debit: amount(record.debit),
             locks_sum: amount(record.out_locks),
@@ -148,13 +149,13 @@ impl<S: Slots> Engine<S> {
                 digest: if record.c == 0 {
                     Digest::ZERO
                 } else {
-                    digest(&record.ack_digest)
+                    digest(&signed.ack_digest)
                 },
             },
-            operations: digest(&record.operations),
+            operations: digest(&signed.operations),
         };
         let message = Ack {
-            channel: record.id(),
+            channel: id,
             leaf: LeafRef {
                 counter: HubCounter::new(record.ack_message_h),
                 digest: digest(&record.ack_message_digest),
@@ -162,22 +163,22 @@ impl<S: Slots> Engine<S> {
         };
         let balance = "every batch leaves both balances in range";
         Some(ChannelView {
-            id: record.id(),
-            funding: self.store.terms.get(slot).funding(),
+            id,
+            funding: self.shared(slot).funding(self.store.channels.get(slot)),
             status: match record.status {
                 ACTIVE => "ACTIVE",
                 FROZEN => "CLOSING",
                 _ => "SETTLED",
             },
             state,
-            signature: SignatureBytes::from_bytes(record.state_signature),
+            signature: SignatureBytes::from_bytes(signed.state_signature),
             leaf: LeafRef {
                 counter: record.h(),
                 digest: digest(&record.leaf_digest),
             },
             acked: HubCounter::new(record.acked_h),
             ack: (record.ack_message_h > 0)
-                .then(|| (message, SignatureBytes::from_bytes(record.ack_message_signature))),
+                .then(|| (message, SignatureBytes::from_bytes(signed.ack_message_signature))),
             sums,
             client_balance: client_balance(&terms, &sums).expect(balance),
             hub_balance: hub_balance(&terms, &sums).expect(balance),
@@ -189,19 +190,19 @@ impl<S: Slots> Engine<S> {
     /// The channel's name, and the newest counters of both halves.
     #[must_use]
     pub fn counters(&self, slot: u32) -> (ChannelId, ClientCounter, HubCounter) {
-        let record = self.record(slot);
-        (record.id(), record.c(), record.h())
+        let (state, leaf) = self.counters_of(slot);
+        (self.channel_id(slot), state, leaf)
     }
 
     /// The key, the delegate and the activity of a channel: what routing needs.
     #[must_use]
     pub fn parties(&self, slot: u32) -> (KeyBytes, KeyBytes, bool) {
         let terms = self.terms_of(slot);
-        (terms.client, terms.delegate, self.record(slot).status == ACTIVE)
+        (terms.client, terms.delegate, self.status(slot) == ACTIVE)
     }
 
     fn locks_of(&self, slot: u32) -> Vec<LockView> {
-        let page = match self.record(slot).page {
+        let page = match self.live(slot).map_or(0, |live| live.page) {
             0 => return Vec::new(),
             link => self.store.pages.at(link),
         };
@@ -216,8 +217,8 @@ impl<S: Slots> Engine<S> {
     #[must_use]
     pub fn leaves_above(&self, slot: u32, above: HubCounter) -> Vec<StoredLeaf> {
         let mut leaves = Vec::new();
-        let record = self.record(slot);
-        let (mut link, mut previous) = (record.leaf_oldest, digest(&record.leaf_before));
+        let (record, signed) = self.look(slot);
+        let (mut link, mut previous) = (record.leaf_oldest, digest(&signed.leaf_before));
         while link != 0 {
             let leaf = self.store.leaves.at(link);
             if leaf.h > above.get() && leaf.body != 0 {
@@ -251,7 +252,7 @@ impl<S: Slots> Engine<S> {
     #[must_use]
     pub fn answers(&self, slot: u32) -> Vec<(PaymentId, OpOutcome, ClientCounter)> {
         let mut answers = Vec::new();
-        let mut link = self.record(slot).answer_oldest;
+        let mut link = self.live(slot).map_or(0, |live| live.answer_oldest);
         while link != 0 {
             let page = self.store.answers.at(link);
             answers.extend(
@@ -274,7 +275,7 @@ impl<S: Slots> Engine<S> {
     /// The proof that the payee of an open lock holds its credit, once the payee has acknowledged it by an `Ack`.
     #[must_use]
     pub fn payment_proof(&self, payer: u32, lock: &LockId) -> Option<PaymentProof> {
-        let page = match self.record(payer).page {
+        let page = match self.live(payer).map_or(0, |live| live.page) {
             0 => return None,
             link => self.store.pages.at(link),
         };
@@ -305,13 +306,13 @@ impl<S: Slots> Engine<S> {
         Some(PaymentProof {
             payee: self.terms_of(payee).client,
             ack: Ack {
-                channel: record.id(),
+                channel: self.channel_id(payee),
                 leaf: LeafRef {
                     counter,
                     digest: digest(&record.ack_message_digest),
                 },
             },
-            signature: SignatureBytes::from_bytes(record.ack_message_signature),
+            signature: SignatureBytes::from_bytes(self.signed(payee).ack_message_signature),
             salt: credits[index as usize].salt,
             index,
             count: tree.count(),
@@ -323,8 +324,8 @@ impl<S: Slots> Engine<S> {
     /// The credits of leaf `from`, and the links from it up to leaf `to`.
     fn links(&self, slot: u32, from: u64, to: u64) -> Option<(Vec<Credit>, Vec<ProofLink>)> {
         let (mut credits, mut links) = (None, Vec::new());
-        let record = self.record(slot);
-        let (mut link, mut previous) = (record.leaf_oldest, digest(&record.leaf_before));
+        let (record, signed) = self.look(slot);
+        let (mut link, mut previous) = (record.leaf_oldest, digest(&signed.leaf_before));
         while link != 0 {
             let leaf = self.store.leaves.at(link);
             if leaf.h == from {
@@ -346,7 +347,7 @@ impl<S: Slots> Engine<S> {
     #[must_use]
     pub fn final_terms(&self, slot: u32) -> Option<FinalTerms> {
         let view = self.view(slot).filter(|view| view.status == "CLOSING")?;
-        let fee = amount(self.record(slot).closing_fee);
+        let fee = amount(self.look(slot).1.closing_fee);
         let client_payout = view
             .client_balance
             .sub(fee)

@@ -1,7 +1,8 @@
 //! The records of the state, as they lie in the tables and in a checkpoint.
 //!
-//! Each is a `Pod` of whole words. Links are indices plus one into the table of the linked record. Lists: a channel's
-//! last leaves (oldest first, each with its credits), its open locks (by slot, through its lock page), and its answers
+//! Each is a `Pod` of whole words. Links are indices plus one into the table of the linked record. A channel that nobody
+//! has used is one [`ChannelRecord`] of 96 bytes; the others have a [`LiveRecord`] and a [`SignedRecord`] more. Lists: a
+//! channel's last leaves (oldest first, each with its credits), its open locks (by slot, through its lock page), and its answers
 //! (pages of closed payment ids, oldest first).
 
 use bytemuck::{Pod, Zeroable};
@@ -29,6 +30,10 @@ pub(crate) struct MetaRecord {
     pub(crate) time: u64,
     pub(crate) height: u32,
     pub(crate) channels: u32,
+    /// Channels that have a live record.
+    pub(crate) live: u32,
+    /// Terms in the dictionary.
+    pub(crate) terms: u32,
     pub(crate) pages: Allocation,
     pub(crate) locks: Allocation,
     pub(crate) leaves: Allocation,
@@ -39,40 +44,41 @@ pub(crate) struct MetaRecord {
     pub(crate) salt_secret: [u8; 32],
 }
 
-/// What changes with each payment.
+/// What there is of every channel, used or not: its name, what of its terms is its own, and where the rest lies.
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
 #[repr(C)]
 pub(crate) struct ChannelRecord {
     pub(crate) id: [u8; 32],
-    // The client's half.
+    pub(crate) client: [u8; 32],
+    pub(crate) capacity: u64,
+    pub(crate) opening_share: u64,
+    /// The terms that it shares with others.
+    pub(crate) terms: Link,
+    pub(crate) nonce: u32,
+    pub(crate) funding_vout: u32,
+    /// Its [`LiveRecord`] and its [`SignedRecord`]; zero until a batch first touches the channel.
+    pub(crate) live: Link,
+}
+
+/// What changes with each payment. Channels that nobody has used have none: all of it follows from their name.
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[repr(C)]
+pub(crate) struct LiveRecord {
+    // The sums and counters of both halves: one line of memory.
     pub(crate) c: u64,
     pub(crate) debit: u64,
     pub(crate) out_locks: u64,
-    pub(crate) state_digest: [u8; 32],
-    pub(crate) operations: [u8; 32],
-    pub(crate) state_signature: [u8; 64],
-    pub(crate) ack_h: u64,
-    pub(crate) ack_digest: [u8; 32],
-    /// K of the leaf that the state acknowledges.
-    pub(crate) ack_firm: u64,
-    // The client's newest `Ack`.
-    pub(crate) acked_h: u64,
-    pub(crate) ack_message_h: u64,
-    pub(crate) ack_message_digest: [u8; 32],
-    pub(crate) ack_message_signature: [u8; 64],
-    // The hub's half.
     pub(crate) h: u64,
     pub(crate) firm: u64,
     pub(crate) unfirm: u64,
     pub(crate) in_locks: u64,
-    /// The fee that a closing channel's final terms name.
-    pub(crate) closing_fee: u64,
+    pub(crate) acked_h: u64,
+    // Their digests.
+    pub(crate) state_digest: [u8; 32],
     pub(crate) leaf_digest: [u8; 32],
-    /// Digest of the leaf before the oldest one held.
-    pub(crate) leaf_before: [u8; 32],
-    /// Header height of the leaf that the state acknowledges.
-    pub(crate) ack_height: u32,
-    // Links.
+    // Links, and what is counted along them.
+    pub(crate) ack_h: u64,
+    pub(crate) ack_message_h: u64,
     pub(crate) status: u32,
     pub(crate) page: Link,
     pub(crate) leaf_oldest: Link,
@@ -81,34 +87,62 @@ pub(crate) struct ChannelRecord {
     /// 64 leaves back.
     pub(crate) leaf_unacked: Link,
     pub(crate) leaf_count: u32,
-    pub(crate) reserved: u32,
     pub(crate) unfirm_count: u32,
     pub(crate) answer_oldest: Link,
     pub(crate) answer_newest: Link,
     /// The lowest expiry among the credits that wait: nothing can be void before.
     pub(crate) expiry_min: u32,
+    pub(crate) reserved: [u32; 2],
+    // The rest.
+    pub(crate) ack_message_digest: [u8; 32],
+    /// The newest batch that touched the channel, and its place there: see `engine/touch`.
+    pub(crate) touched_batch: u64,
+    pub(crate) touched_at: u32,
+    pub(crate) more_reserved: [u32; 5],
 }
 
-/// What a channel was opened with. The fields up to the nonce lie as the encoding of the terms has them, so that each can
-/// be read without the others.
+/// What is written with each payment and read when somebody asks. It has the link of its channel's [`LiveRecord`].
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
 #[repr(C)]
+pub(crate) struct SignedRecord {
+    /// The leaf that the newest state acknowledges, its K and its header height. The leaf itself may be forgotten.
+    pub(crate) ack_digest: [u8; 32],
+    pub(crate) ack_firm: u64,
+    pub(crate) ack_height: u32,
+    pub(crate) reserved: u32,
+    /// The fee that a closing channel's final terms name.
+    pub(crate) closing_fee: u64,
+    pub(crate) more_reserved: u64,
+    pub(crate) state_signature: [u8; 64],
+    pub(crate) operations: [u8; 32],
+    /// Digest of the leaf before the oldest one held.
+    pub(crate) leaf_before: [u8; 32],
+    /// The client's newest `Ack`.
+    pub(crate) ack_message_signature: [u8; 64],
+}
+
+/// Terms that channels share. Those of a genesis differ in their clients' keys and little else, so millions of channels
+/// have one such record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Pod, Zeroable)]
+#[repr(C)]
 pub(crate) struct TermsRecord {
-    pub(crate) client: [u8; 32],
-    /// Hub, payouts of both sides, emergency, delegate.
+    /// Hub, payouts of both sides, emergency, delegate. Zero also where it is the client's own key: see `own`.
     pub(crate) keys: [[u8; 32]; 5],
-    pub(crate) capacity: u64,
-    pub(crate) opening_share: u64,
     pub(crate) client_reserve: u64,
     pub(crate) hub_reserve: u64,
     pub(crate) dispute_window: u32,
     pub(crate) evidence_grace: u32,
     pub(crate) expiry: u32,
-    pub(crate) nonce: u32,
+    /// One bit for each of the keys that is the client's.
+    pub(crate) own: u32,
     pub(crate) funding_txid: [u8; 32],
-    pub(crate) funding_vout: u32,
-    pub(crate) reserved: u32,
 }
+
+const _: () = {
+    assert!(size_of::<ChannelRecord>() == 96);
+    assert!(size_of::<LiveRecord>() == 256, "four lines of memory");
+    assert!(size_of::<SignedRecord>() == 256, "four lines of memory");
+};
 
 /// The open locks of a channel by slot, with their tree.
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]

@@ -164,6 +164,21 @@ impl<R: Pod, S: Slots> Slab<R, S> {
             .or_else(|_| self.slots.grow(need))
     }
 
+    /// Asks for a linked record, if there is one.
+    pub(crate) fn prefetch_at(&self, link: Link) {
+        if link != 0 {
+            self.prefetch(link - 1);
+        }
+    }
+
+    pub(crate) fn at(&self, link: Link) -> &R {
+        self.get(link - 1)
+    }
+
+    pub(crate) fn at_mut(&mut self, link: Link) -> &mut R {
+        self.get_mut(link - 1)
+    }
+
     pub(crate) const fn slots(&self) -> &S {
         &self.slots
     }
@@ -196,20 +211,5 @@ impl<R: Linked, S: Slots> Slab<R, S> {
         *record = R::zeroed();
         record.set_next(allocation.free);
         allocation.free = link;
-    }
-
-    /// Asks for a linked record, if there is one.
-    pub(crate) fn prefetch_at(&self, link: Link) {
-        if link != 0 {
-            self.prefetch(link - 1);
-        }
-    }
-
-    pub(crate) fn at(&self, link: Link) -> &R {
-        self.get(link - 1)
-    }
-
-    pub(crate) fn at_mut(&mut self, link: Link) -> &mut R {
-        self.get_mut(link - 1)
     }
 }

@@ -2,12 +2,13 @@
 
 use tidegate_channel::ChannelTerms;
 use tidegate_types::{
-    Amount, BatchNumber, ChannelId, ClientCounter, Digest, Fixed, Height, HubCounter, KeyBytes, LedgerId, OutPoint,
-    Txid, UnixMillis,
+    Age, Amount, BatchNumber, ChannelId, ClientCounter, Digest, Height, HubCounter, KeyBytes, LedgerId, OutPoint, Txid,
+    UnixMillis,
 };
 
 use crate::record::{
-    AnswerRecord, BodyRecord, ChannelRecord, CreditRecord, LeafRecord, LockRecord, MetaRecord, PageRecord, TermsRecord,
+    AnswerRecord, BodyRecord, ChannelRecord, CreditRecord, LeafRecord, LiveRecord, LockRecord, MetaRecord, PageRecord,
+    SignedRecord, TermsRecord,
 };
 use crate::slots::{Slab, Slots, SlotsFull};
 
@@ -20,44 +21,26 @@ pub struct TableSpec {
     pub slot_bytes: usize,
 }
 
+const fn spec<R>(name: &'static str) -> TableSpec {
+    TableSpec {
+        name,
+        slot_bytes: size_of::<R>(),
+    }
+}
+
 /// The tables of a [`Store`], in the order that [`Store::new`] takes them.
-pub const TABLES: [TableSpec; 9] = [
-    TableSpec {
-        name: "meta",
-        slot_bytes: size_of::<MetaRecord>(),
-    },
-    TableSpec {
-        name: "channels",
-        slot_bytes: size_of::<ChannelRecord>(),
-    },
-    TableSpec {
-        name: "terms",
-        slot_bytes: size_of::<TermsRecord>(),
-    },
-    TableSpec {
-        name: "pages",
-        slot_bytes: size_of::<PageRecord>(),
-    },
-    TableSpec {
-        name: "locks",
-        slot_bytes: size_of::<LockRecord>(),
-    },
-    TableSpec {
-        name: "leaves",
-        slot_bytes: size_of::<LeafRecord>(),
-    },
-    TableSpec {
-        name: "bodies",
-        slot_bytes: size_of::<BodyRecord>(),
-    },
-    TableSpec {
-        name: "credits",
-        slot_bytes: size_of::<CreditRecord>(),
-    },
-    TableSpec {
-        name: "answers",
-        slot_bytes: size_of::<AnswerRecord>(),
-    },
+pub const TABLES: [TableSpec; 11] = [
+    spec::<MetaRecord>("meta"),
+    spec::<ChannelRecord>("channels"),
+    spec::<TermsRecord>("terms"),
+    spec::<LiveRecord>("live"),
+    spec::<SignedRecord>("signed"),
+    spec::<PageRecord>("pages"),
+    spec::<LockRecord>("locks"),
+    spec::<LeafRecord>("leaves"),
+    spec::<BodyRecord>("bodies"),
+    spec::<CreditRecord>("credits"),
+    spec::<AnswerRecord>("answers"),
 ];
 
 /// The whole state of the engine, in the caller's memory.
@@ -66,6 +49,8 @@ pub struct Store<S> {
     pub(crate) meta: Slab<MetaRecord, S>,
     pub(crate) channels: Slab<ChannelRecord, S>,
     pub(crate) terms: Slab<TermsRecord, S>,
+    pub(crate) live: Slab<LiveRecord, S>,
+    pub(crate) signed: Slab<SignedRecord, S>,
     pub(crate) pages: Slab<PageRecord, S>,
     pub(crate) locks: Slab<LockRecord, S>,
     pub(crate) leaves: Slab<LeafRecord, S>,
@@ -77,12 +62,26 @@ pub struct Store<S> {
 impl<S: Slots> Store<S> {
     /// The state in `tables`, which are those of [`TABLES`] in that order, empty or as they were left.
     #[must_use]
-    pub fn new(tables: [S; 9]) -> Self {
-        let [meta, channels, terms, pages, locks, leaves, bodies, credits, answers] = tables;
+    pub fn new(tables: [S; TABLES.len()]) -> Self {
+        let [
+            meta,
+            channels,
+            terms,
+            live,
+            signed,
+            pages,
+            locks,
+            leaves,
+            bodies,
+            credits,
+            answers,
+        ] = tables;
         Self {
             meta: Slab::new(meta),
             channels: Slab::new(channels),
             terms: Slab::new(terms),
+            live: Slab::new(live),
+            signed: Slab::new(signed),
             pages: Slab::new(pages),
             locks: Slab::new(locks),
             leaves: Slab::new(leaves),
@@ -94,27 +93,31 @@ impl<S: Slots> Store<S> {
 
     /// The tables by name, for a checkpoint.
     #[must_use]
-    pub const fn tables(&self) -> [(&'static str, &S); 9] {
+    pub const fn tables(&self) -> [(&'static str, &S); TABLES.len()] {
         [
             (TABLES[0].name, self.meta.slots()),
             (TABLES[1].name, self.channels.slots()),
             (TABLES[2].name, self.terms.slots()),
-            (TABLES[3].name, self.pages.slots()),
-            (TABLES[4].name, self.locks.slots()),
-            (TABLES[5].name, self.leaves.slots()),
-            (TABLES[6].name, self.bodies.slots()),
-            (TABLES[7].name, self.credits.slots()),
-            (TABLES[8].name, self.answers.slots()),
+            (TABLES[3].name, self.live.slots()),
+            (TABLES[4].name, self.signed.slots()),
+            (TABLES[5].name, self.pages.slots()),
+            (TABLES[6].name, self.locks.slots()),
+            (TABLES[7].name, self.leaves.slots()),
+            (TABLES[8].name, self.bodies.slots()),
+            (TABLES[9].name, self.credits.slots()),
+            (TABLES[10].name, self.answers.slots()),
         ]
     }
 
     /// The tables to be written by a checkpoint, in the order of [`TABLES`].
     #[must_use]
-    pub const fn tables_mut(&mut self) -> [&mut S; 9] {
+    pub const fn tables_mut(&mut self) -> [&mut S; TABLES.len()] {
         [
             self.meta.slots_mut(),
             self.channels.slots_mut(),
             self.terms.slots_mut(),
+            self.live.slots_mut(),
+            self.signed.slots_mut(),
             self.pages.slots_mut(),
             self.locks.slots_mut(),
             self.leaves.slots_mut(),
@@ -141,7 +144,9 @@ impl<S: Slots> Store<S> {
     pub(crate) fn reserve(&mut self, need: Need) -> Result<(), SlotsFull> {
         let meta = *self.meta();
         self.channels.reserve(meta.channels, need.channels)?;
-        self.terms.reserve(meta.channels, need.channels)?;
+        self.terms.reserve(meta.terms, need.channels)?;
+        self.live.reserve(meta.live, need.channels_touched)?;
+        self.signed.reserve(meta.live, need.channels_touched)?;
         self.pages.reserve(meta.pages.used, need.channels_touched)?;
         self.locks.reserve(meta.locks.used, need.adds)?;
         self.leaves.reserve(meta.leaves.used, need.channels_touched)?;
@@ -195,7 +200,9 @@ impl ChannelRecord {
     pub(crate) const fn id(&self) -> ChannelId {
         ChannelId::from_bytes(self.id)
     }
+}
 
+impl LiveRecord {
     pub(crate) const fn c(&self) -> ClientCounter {
         ClientCounter::new(self.c)
     }
@@ -211,17 +218,59 @@ impl ChannelRecord {
 }
 
 impl TermsRecord {
-    /// The record of new terms.
+    /// What of new terms is shared.
     pub(crate) fn new(terms: &ChannelTerms, funding: &OutPoint) -> Self {
-        let mut record: Self = bytemuck::Zeroable::zeroed();
-        terms.encode_into(&mut bytemuck::bytes_of_mut(&mut record)[..ChannelTerms::LEN]);
-        record.funding_txid = *funding.txid.as_bytes();
-        record.funding_vout = funding.vout;
+        let mut record = Self {
+            keys: [[0; 32]; 5],
+            client_reserve: terms.client_reserve.to_sat(),
+            hub_reserve: terms.hub_reserve.to_sat(),
+            dispute_window: terms.dispute_window.get(),
+            evidence_grace: terms.evidence_grace.get(),
+            expiry: terms.expiry.get(),
+            own: 0,
+            funding_txid: *funding.txid.as_bytes(),
+        };
+        let keys = [
+            terms.hub,
+            terms.client_payout,
+            terms.hub_payout,
+            terms.emergency,
+            terms.delegate,
+        ];
+        for (at, key) in keys.iter().enumerate() {
+            if *key == terms.client {
+                record.own |= 1 << at;
+            } else {
+                record.keys[at] = *key.as_bytes();
+            }
+        }
         record
     }
 
-    pub(crate) fn terms(&self) -> ChannelTerms {
-        ChannelTerms::decode(&bytemuck::bytes_of(self)[..ChannelTerms::LEN]).expect("terms are encoded by this engine")
+    fn key(&self, at: usize, client: &[u8; 32]) -> KeyBytes {
+        let own = self.own & (1 << at) != 0;
+        KeyBytes::from_bytes(if own { *client } else { self.keys[at] })
+    }
+
+    /// The whole terms of a channel that has these.
+    pub(crate) fn terms(&self, channel: &ChannelRecord) -> ChannelTerms {
+        let client = &channel.client;
+        ChannelTerms {
+            client: KeyBytes::from_bytes(*client),
+            hub: self.key(0, client),
+            client_payout: self.key(1, client),
+            hub_payout: self.key(2, client),
+            emergency: self.key(3, client),
+            delegate: self.key(4, client),
+            capacity: amount(channel.capacity),
+            opening_share: amount(channel.opening_share),
+            client_reserve: amount(self.client_reserve),
+            hub_reserve: amount(self.hub_reserve),
+            dispute_window: Age::new(self.dispute_window),
+            evidence_grace: Age::new(self.evidence_grace),
+            expiry: Height::new(self.expiry),
+            nonce: channel.nonce,
+        }
     }
 
     /// Zero if the channel expires before its close could end.
@@ -230,10 +279,10 @@ impl TermsRecord {
         Height::new(end.and_then(|end| end.checked_sub(self.evidence_grace)).unwrap_or(0))
     }
 
-    pub(crate) const fn funding(&self) -> OutPoint {
+    pub(crate) const fn funding(&self, channel: &ChannelRecord) -> OutPoint {
         OutPoint {
             txid: Txid::from_bytes(self.funding_txid),
-            vout: self.funding_vout,
+            vout: channel.funding_vout,
         }
     }
 }

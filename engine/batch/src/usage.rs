@@ -25,7 +25,9 @@ impl<S: Slots> Engine<S> {
         let used = [
             1,
             meta.channels,
-            meta.channels,
+            meta.terms,
+            meta.live,
+            meta.live,
             meta.pages.used,
             meta.locks.used,
             meta.leaves.used,
@@ -48,6 +50,8 @@ impl<S: Slots> Engine<S> {
     pub fn free_records(&self) -> [u32; TABLES.len()] {
         let (store, meta) = (&self.store, self.store.meta());
         [
+            0,
+            0,
             0,
             0,
             0,

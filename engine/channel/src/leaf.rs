@@ -12,7 +12,8 @@
 use tidegate_crypto::hash::{Domain, hash};
 use tidegate_crypto::merkle::{self, LockTree, TreeKind};
 use tidegate_types::{
-    Amount, ChannelId, DecodeError, Digest, Fixed, Height, HubCounter, LockId, PaymentId, Reader, Writer, fixed_struct,
+    Amount, ChannelId, ClientCounter, DecodeError, Digest, Fixed, Height, HubCounter, LockId, PaymentId, Reader,
+    Writer, fixed_struct,
 };
 
 use crate::{StateRef, opening_state};
@@ -108,7 +109,7 @@ fixed_struct!(LeafPublic {
     failed_root: Digest
 });
 
-const PRIVATE_HASHED_LEN: usize = 256;
+pub(crate) const PRIVATE_HASHED_LEN: usize = 256;
 const PUBLIC_HASHED_LEN: usize = 128;
 const _: () = assert!(LeafPrivate::LEN <= PRIVATE_HASHED_LEN && LeafPublic::LEN <= PUBLIC_HASHED_LEN);
 
@@ -158,28 +159,37 @@ pub(crate) fn pair(first: &Digest, second: &Digest) -> [u8; 64] {
 /// `H(0)`: what follows from the funding output alone. No batch holds it.
 #[must_use]
 pub fn opening_leaf(channel: ChannelId) -> (LeafPrivate, LeafPublic) {
-    let private = LeafPrivate {
+    let state = opening_state(channel).digest();
+    (opening_private(channel, state), opening_public())
+}
+
+/// The private part of `H(0)`, of which `state` is the digest of the opening state.
+pub(crate) fn opening_private(channel: ChannelId, state: Digest) -> LeafPrivate {
+    LeafPrivate {
         channel,
         counter: HubCounter::ZERO,
         firm_credit: Amount::ZERO,
         unfirm_credit: Amount::ZERO,
         in_locks_sum: Amount::ZERO,
-        in_locks_root: LockTree::empty().root(),
+        in_locks_root: LockTree::empty_root(),
         outcomes_root: Digest::ZERO,
         terms: Digest::ZERO,
-        ack: opening_state(channel).reference(),
+        ack: StateRef {
+            counter: ClientCounter::ZERO,
+            digest: state,
+        },
         ack_by: Height::ZERO,
         height: Height::ZERO,
         kind: LeafKind::Update,
-    };
-    (
-        private,
-        LeafPublic {
-            previous: Digest::ZERO,
-            credited_root: Digest::ZERO,
-            failed_root: Digest::ZERO,
-        },
-    )
+    }
+}
+
+pub(crate) const fn opening_public() -> LeafPublic {
+    LeafPublic {
+        previous: Digest::ZERO,
+        credited_root: Digest::ZERO,
+        failed_root: Digest::ZERO,
+    }
 }
 
 /// One payment that a leaf credits, as the payee is told of it.

@@ -6,9 +6,11 @@
 use tidegate_crypto::hash::{Domain, hash_each, hash_many};
 use tidegate_types::{ChannelId, ClientCounter, Digest, LockId, LockSlot};
 
-use crate::leaf::{lock_entry_preimage, pair, salt_of, salt_preimage};
+use crate::leaf::{
+    PRIVATE_HASHED_LEN, lock_entry_preimage, opening_private, opening_public, pair, salt_of, salt_preimage,
+};
 use crate::operation::BLOCK_LEN;
-use crate::{ClientState, Credit, LeafPrivate, LeafPublic, Lock, Outcome, operations_digest};
+use crate::{ClientState, Credit, LeafPrivate, LeafPublic, Lock, Outcome, opening_state, operations_digest};
 
 /// [`ClientState::digest`] of each.
 pub fn state_digests<'a>(states: impl IntoIterator<Item = &'a ClientState>, out: &mut Vec<Digest>) {
@@ -70,6 +72,27 @@ pub fn public_digests<'a>(leaves: impl IntoIterator<Item = &'a LeafPublic>, out:
 /// [`crate::leaf_digest`] of each pair of a private and a public digest.
 pub fn leaf_digests(private: &[Digest], public: &[Digest], out: &mut Vec<Digest>) {
     hash_each(Domain::Leaf, private.iter().zip(public).map(|(a, b)| pair(a, b)), out);
+}
+
+/// The digests of [`crate::opening_state`] and of [`crate::opening_leaf`] of each channel.
+pub fn opening_digests(channels: &[ChannelId], states: &mut Vec<Digest>, leaves: &mut Vec<Digest>) {
+    let public = opening_public().digest();
+    let first = states.len();
+    hash_each(
+        Domain::ClientState,
+        channels.iter().map(|channel| opening_state(*channel).preimage()),
+        states,
+    );
+    for (channels, states) in channels.chunks(WAITING).zip(states[first..].chunks(WAITING)) {
+        let mut private = [Digest::ZERO; WAITING];
+        let mut preimages = [[0; PRIVATE_HASHED_LEN]; WAITING];
+        for ((preimage, channel), state) in preimages.iter_mut().zip(channels).zip(states) {
+            *preimage = opening_private(*channel, *state).preimage();
+        }
+        let count = channels.len();
+        hash_many(Domain::LeafPrivate, &preimages[..count], &mut private[..count]);
+        hash_each(Domain::Leaf, private[..count].iter().map(|p| pair(p, &public)), leaves);
+    }
 }
 
 /// Lists of up to this many blocks share lanes; longer ones fill a core by themselves.
@@ -165,6 +188,13 @@ mod tests {
             let ids: Vec<ChannelId> = seeds.iter().copied().map(ChannelId::from_bytes).collect();
             let states: Vec<_> = ids.iter().map(|id| opening_state(*id)).collect();
             each(&states, ClientState::digest, |all, out| state_digests(all, out));
+            let (mut firsts, mut lasts) = (Vec::new(), Vec::new());
+            opening_digests(&ids, &mut firsts, &mut lasts);
+            assert_eq!(firsts, states.iter().map(ClientState::digest).collect::<Vec<_>>());
+            each(&ids, |id| {
+                let (private, public) = opening_leaf(*id);
+                leaf_digest(&private.digest(), &public.digest())
+            }, |_, out| out.append(&mut lasts));
             let leaves: Vec<_> = ids.iter().map(|id| opening_leaf(*id)).collect();
             let (private, public): (Vec<_>, Vec<_>) = leaves.into_iter().unzip();
             each(&private, LeafPrivate::digest, |all, out| private_digests(all, out));

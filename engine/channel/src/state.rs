@@ -99,7 +99,7 @@ pub fn opening_state(channel: ChannelId) -> ClientState {
         counter: ClientCounter::ZERO,
         debit: Amount::ZERO,
         locks_sum: Amount::ZERO,
-        locks_root: LockTree::empty().root(),
+        locks_root: LockTree::empty_root(),
         ack: LeafRef {
             counter: tidegate_types::HubCounter::ZERO,
             digest: Digest::ZERO,

@@ -6,7 +6,7 @@ use tidegate_types::{Fixed, Height};
 use super::Engine;
 use crate::executed::Answer;
 use crate::input::AckInput;
-use crate::record::{ACTIVE, ChannelRecord, FIRM, WAITING};
+use crate::record::{ACTIVE, FIRM, LiveRecord, WAITING};
 use crate::slots::{Link, Slots};
 
 impl<S: Slots> Engine<S> {
@@ -14,6 +14,7 @@ impl<S: Slots> Engine<S> {
     pub(super) fn ack(&mut self, input: u32, message: &AckInput) -> Result<(), RefuseReason> {
         let ack = &message.ack;
         let slot = self.channel(&ack.channel).ok_or(RefuseReason::NotOffered)?;
+        self.wake(slot);
         let record = *self.record(slot);
         if record.status != ACTIVE {
             return Err(RefuseReason::Closing);
@@ -30,7 +31,7 @@ impl<S: Slots> Engine<S> {
         let record = self.record_mut(slot);
         record.ack_message_h = ack.leaf.counter.get();
         record.ack_message_digest = *ack.leaf.digest.as_bytes();
-        record.ack_message_signature = *message.signature.as_bytes();
+        self.signed_mut(slot).ack_message_signature = *message.signature.as_bytes();
         let touch = self.touched(slot);
         touch.answers.push(Answer {
             input,
@@ -110,13 +111,13 @@ impl<S: Slots> Engine<S> {
     }
 
     /// The record of one of the channel's last 64 leaves.
-    pub(super) fn find_leaf(&self, record: &ChannelRecord, leaf: LeafRef) -> Option<Link> {
+    pub(super) fn find_leaf(&self, record: &LiveRecord, leaf: LeafRef) -> Option<Link> {
         let link = self.find_counter(record, leaf.counter.get())?;
         (self.store.leaves.at(link).digest == *leaf.digest.as_bytes()).then_some(link)
     }
 
     /// As [`Engine::find_leaf`], by its counter alone.
-    pub(super) fn find_counter(&self, record: &ChannelRecord, counter: u64) -> Option<Link> {
+    pub(super) fn find_counter(&self, record: &LiveRecord, counter: u64) -> Option<Link> {
         if counter > record.h || record.h - counter >= super::UNACKED_MAX {
             return None;
         }
@@ -147,6 +148,7 @@ impl<S: Slots> Engine<S> {
     /// A leaf for its own sake: its receipt shows the channel's state afresh.
     pub(super) fn refresh(&mut self, input: u32, channel: &tidegate_types::ChannelId) -> Result<(), RefuseReason> {
         let slot = self.channel(channel).ok_or(RefuseReason::NotOffered)?;
+        self.wake(slot);
         let record = *self.record(slot);
         if record.status != ACTIVE {
             return Err(RefuseReason::Closing);

@@ -22,8 +22,16 @@ impl<S: Slots> Engine<S> {
         }
     }
 
+    pub(super) fn prefetch_live(&self, slot: u32) {
+        let link = self.store.channels.get(slot).live;
+        self.store.live.prefetch_at(link);
+        self.store.signed.prefetch_at(link);
+    }
+
     pub(super) fn prefetch_page(&self, slot: u32) {
-        self.store.pages.prefetch_at(self.record(slot).page);
+        if let Some(live) = self.live(slot) {
+            self.store.pages.prefetch_at(live.page);
+        }
     }
 
     /// The locks beside those that a state changes: their ids are hashed with them.
@@ -42,18 +50,16 @@ impl<S: Slots> Engine<S> {
     /// For the serial part, before input `at` is executed.
     pub(super) fn prefetch_input(&self, at: u32, plan: &Plan) {
         if let Some((slot, payee)) = plan.channels(at + CHANNELS_AHEAD) {
-            self.prefetch_channel(Some(slot));
-            self.prefetch_channel(payee);
-            self.store.terms.prefetch(slot);
+            self.prefetch_live(slot);
+            if let Some(payee) = payee {
+                self.prefetch_live(payee);
+            }
         }
-        if let Some((slot, payee)) = plan.channels(at + RECORDS_AHEAD) {
+        if let Some((slot, _)) = plan.channels(at + RECORDS_AHEAD) {
             let record = self.record(slot);
             self.store.pages.prefetch_at(record.page);
             self.store.answers.prefetch_at(record.answer_oldest);
             self.store.answers.prefetch_at(record.answer_newest);
-            if let Some(payee) = payee {
-                self.store.terms.prefetch(payee);
-            }
         }
     }
 

@@ -1,11 +1,11 @@
 //! Final blocks: channels that open and settle, and the height that everything is judged by.
 
-use tidegate_channel::{ChannelTerms, leaf_digest, opening_leaf, opening_state};
+use tidegate_channel::ChannelTerms;
 use tidegate_types::{ChannelId, OutPoint};
 
 use super::Engine;
 use crate::input::BlockInput;
-use crate::record::{ACTIVE, ChannelRecord, SETTLED, TermsRecord};
+use crate::record::SETTLED;
 use crate::slots::{Link, Slots};
 
 impl<S: Slots> Engine<S> {
@@ -31,31 +31,17 @@ impl<S: Slots> Engine<S> {
     /// A channel becomes active. Its terms were checked by the ledger, which holds its output now.
     fn open_channel(&mut self, terms: &ChannelTerms, funding: OutPoint) {
         let id = terms.channel_id(&funding);
-        if self.index.contains_key(&id) {
-            return;
+        if self.channel(&id).is_none() {
+            let slot = self.enter(id, terms, &funding);
+            self.opened_or_settled.push(slot);
         }
-        let slot = self.store.meta().channels;
-        let (private, public) = opening_leaf(id);
-        let digest = leaf_digest(&private.digest(), &public.digest());
-        *self.store.terms.get_mut(slot) = TermsRecord::new(terms, &funding);
-        *self.record_mut(slot) = ChannelRecord {
-            id: *id.as_bytes(),
-            state_digest: *opening_state(id).digest().as_bytes(),
-            leaf_digest: *digest.as_bytes(),
-            ack_digest: *digest.as_bytes(),
-            leaf_before: *digest.as_bytes(),
-            status: ACTIVE,
-            ..bytemuck::Zeroable::zeroed()
-        };
-        self.store.meta_mut().channels = slot + 1;
-        self.index.insert(id, slot);
-        self.opened_or_settled.push(slot);
     }
 
     /// The ledger has paid both sides: the channel's records go; its name, its last digests, and its open locks, which its
     /// newest state is shown with, stay.
     fn settle_channel(&mut self, channel: &ChannelId) {
         let Some(slot) = self.channel(channel) else { return };
+        self.wake(slot);
         let record = *self.record(slot);
         if record.status == SETTLED {
             return;

@@ -17,6 +17,7 @@ impl<S: Slots> Engine<S> {
     /// Open locks and unacknowledged credits are refused: the client first settles, drops and acks.
     pub(super) fn close(&mut self, input: u32, close: &CloseInput) -> Result<(), RefuseReason> {
         let slot = self.channel(&close.channel).ok_or(RefuseReason::NotOffered)?;
+        self.wake(slot);
         if self.record(slot).status != ACTIVE {
             return Err(RefuseReason::Closing);
         }
@@ -35,9 +36,8 @@ impl<S: Slots> Engine<S> {
             txid: Txid::ZERO,
             vout: 0,
         };
-        let record = self.record_mut(slot);
-        record.status = FROZEN;
-        record.closing_fee = close.fee.to_sat();
+        self.record_mut(slot).status = FROZEN;
+        self.signed_mut(slot).closing_fee = close.fee.to_sat();
         let touch = self.touched(slot);
         touch.leaf = true;
         touch.terms = Some(FinalTerms {

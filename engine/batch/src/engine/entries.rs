@@ -5,11 +5,11 @@
 
 use tidegate_channel::ChannelEntry;
 use tidegate_crypto::merkle::StateTree;
-use tidegate_types::{ChannelId, Digest};
+use tidegate_types::Digest;
 
 use super::Engine;
 use crate::executed::Changes;
-use crate::record::{ChannelRecord, TermsRecord};
+use crate::record::{ChannelRecord, LiveRecord};
 use crate::slots::Slots;
 
 /// Entries that are hashed together when a tree is built: 32 KiB, which stay in the nearest cache.
@@ -23,7 +23,7 @@ impl<S: Slots> Engine<S> {
     }
 
     fn entry_of(&self, slot: u32) -> ChannelEntry {
-        entry(self.store.channels.get(slot), self.store.terms.get(slot))
+        entry(self.store.channels.get(slot), &self.look(slot).0)
     }
 
     /// From now on every batch notes in [`crate::Executed::changes`] which entries it changed, or no longer does.
@@ -72,24 +72,24 @@ impl<S: Slots + Sync> Engine<S> {
     }
 }
 
-fn entry(channel: &ChannelRecord, terms: &TermsRecord) -> ChannelEntry {
+fn entry(channel: &ChannelRecord, live: &LiveRecord) -> ChannelEntry {
     ChannelEntry {
-        channel: ChannelId::from_bytes(channel.id),
-        state: Digest::from_bytes(channel.state_digest),
-        leaf: Digest::from_bytes(channel.leaf_digest),
-        ack: Digest::from_bytes(channel.ack_message_digest),
-        client_counter: channel.c,
-        leaf_counter: channel.h,
-        acknowledged_leaf: channel.acked_h,
-        ack_counter: channel.ack_message_h,
-        firm_credit_sat: channel.firm,
-        unfirm_credit_sat: channel.unfirm,
-        debit_sat: channel.debit,
-        out_locks_sat: channel.out_locks,
-        in_locks_sat: channel.in_locks,
-        capacity_sat: terms.capacity,
-        opening_share_sat: terms.opening_share,
-        status: channel.status,
+        channel: channel.id(),
+        state: Digest::from_bytes(live.state_digest),
+        leaf: Digest::from_bytes(live.leaf_digest),
+        ack: Digest::from_bytes(live.ack_message_digest),
+        client_counter: live.c,
+        leaf_counter: live.h,
+        acknowledged_leaf: live.acked_h,
+        ack_counter: live.ack_message_h,
+        firm_credit_sat: live.firm,
+        unfirm_credit_sat: live.unfirm,
+        debit_sat: live.debit,
+        out_locks_sat: live.out_locks,
+        in_locks_sat: live.in_locks,
+        capacity_sat: channel.capacity,
+        opening_share_sat: channel.opening_share,
+        status: live.status,
         reserved: [0; 9],
     }
 }

@@ -138,7 +138,7 @@ impl<S: Slots> Engine<S> {
             Operation::Release { .. } => return None,
             Operation::Add { slot, lock } => {
                 let payee = self.logged_channel(&lock.payee_channel)?;
-                let known = self.store.terms.get(payee).client == *lock.payee.as_bytes();
+                let known = self.store.channels.get(payee).client == *lock.payee.as_bytes();
                 if !known || lock.condition != Condition::Ack {
                     return None;
                 }
@@ -236,9 +236,9 @@ impl<S: Slots> Engine<S> {
 
     /// The reference to a leaf of which the log holds the counter.
     fn leaf_of(&self, slot: u32, counter: u64) -> Result<LeafRef, InputError> {
-        let record = self.record(slot);
         let link = self
-            .find_counter(record, counter)
+            .live(slot)
+            .and_then(|record| self.find_counter(record, counter))
             .ok_or(InputError::Dangling { what: "leaf" })?;
         Ok(LeafRef {
             counter: HubCounter::new(counter),
@@ -251,7 +251,7 @@ impl<S: Slots> Engine<S> {
         let leaf = self.leaf_of(slot, get_varint(r)?)?;
         Ok(AckInput {
             ack: Ack {
-                channel: self.record(slot).id(),
+                channel: self.channel_id(slot),
                 leaf,
             },
             signature: SignatureBytes::read(r)?,
@@ -261,15 +261,7 @@ impl<S: Slots> Engine<S> {
     fn read_pay(&self, r: &mut Reader<'_>, reading: &mut Reading) -> Result<PayInput, InputError> {
         let count = u8::read(r)?;
         let slot = self.read_channel(r)?;
-        let record = self.record(slot);
-        let half = reading.halves.entry(slot).or_insert_with(|| Half {
-            debit: amount(record.debit),
-            locks: amount(record.out_locks),
-            ack: LeafRef {
-                counter: HubCounter::new(record.ack_h),
-                digest: Digest::from_bytes(record.ack_digest),
-            },
-        });
+        let half = reading.halves.entry(slot).or_insert_with(|| self.half(slot));
         let counter = ClientCounter::new(get_varint(r)?);
         let acked = get_varint(r)?;
         if acked != half.ack.counter.get() {
@@ -284,7 +276,7 @@ impl<S: Slots> Engine<S> {
         encode_operations(&operations, &mut encoded);
         Ok(PayInput {
             state: ClientState {
-                channel: record.id(),
+                channel: self.channel_id(slot),
                 counter,
                 debit: half.debit,
                 locks_sum: half.locks,
@@ -296,6 +288,18 @@ impl<S: Slots> Engine<S> {
             operations,
             encoded,
         })
+    }
+
+    fn half(&self, slot: u32) -> Half {
+        let (live, signed) = self.look(slot);
+        Half {
+            debit: amount(live.debit),
+            locks: amount(live.out_locks),
+            ack: LeafRef {
+                counter: HubCounter::new(live.ack_h),
+                digest: Digest::from_bytes(signed.ack_digest),
+            },
+        }
     }
 
     fn read_operation(&self, r: &mut Reader<'_>, slot: u32, half: &mut Half) -> Result<Operation, InputError> {
@@ -332,8 +336,8 @@ impl<S: Slots> Engine<S> {
             payment_id,
             amount: get_amount(r)?,
             fee: get_amount(r)?,
-            payee: KeyBytes::from_bytes(self.store.terms.get(payee).client),
-            payee_channel: self.record(payee).id(),
+            payee: KeyBytes::from_bytes(self.store.channels.get(payee).client),
+            payee_channel: self.channel_id(payee),
             expiry: u32::try_from(get_varint(r)?)
                 .map(Height::new)
                 .map_err(|_| DecodeError::OutOfRange { field: "expiry" })?,

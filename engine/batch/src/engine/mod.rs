@@ -3,6 +3,7 @@
 mod ack;
 mod ahead;
 mod block;
+mod channels;
 mod close;
 mod entries;
 mod logged;
@@ -13,13 +14,13 @@ mod touch;
 
 use hashbrown::HashMap;
 use tidegate_channel::RefuseReason;
-use tidegate_types::{Amount, BatchNumber, ChannelId, Digest, Fixed, Height, KeyBytes, LedgerId, UnixMillis};
+use tidegate_types::{Amount, BatchNumber, Digest, Fixed, Height, KeyBytes, LedgerId, UnixMillis};
 
 use crate::executed::{Executed, Refusal};
 use crate::input::{Input, PayInput};
 use crate::policy::{Policy, PolicyError};
-use crate::record::{ACTIVE, ChannelRecord};
-use crate::slots::{Slots, SlotsFull};
+use crate::record::{ACTIVE, TermsRecord};
+use crate::slots::{Link, Slots, SlotsFull};
 use crate::store::{Need, Store};
 use touch::Touches;
 
@@ -37,7 +38,9 @@ pub struct Engine<S> {
     pub(crate) store: Store<S>,
     policy: Policy,
     salt_secret: [u8; 32],
-    index: HashMap<ChannelId, u32, foldhash::fast::RandomState>,
+    index: channels::Index,
+    dictionary: HashMap<TermsRecord, Link, foldhash::fast::RandomState>,
+    waking: channels::Waking,
     touches: Touches,
     outcome_log: Vec<u8>,
     /// Channels that blocks of this batch opened or settled.
@@ -134,11 +137,13 @@ impl<S: Slots> Engine<S> {
             return Err(EngineError::Vacant);
         }
         let meta = *store.meta();
-        let channels = (0..meta.channels).map(|slot| (store.channels.get(slot).id(), slot));
+        let terms = (1..=meta.terms).map(|link| (*store.terms.at(link), link));
         Ok(Self {
             policy: Policy::decode(&meta.policy).expect("the policy is encoded by this engine"),
             salt_secret: meta.salt_secret,
-            index: channels.collect(),
+            index: channels::Index::of(&store),
+            dictionary: terms.collect(),
+            waking: channels::Waking::default(),
             touches: Touches::default(),
             outcome_log: Vec::new(),
             opened_or_settled: Vec::new(),
@@ -173,12 +178,6 @@ impl<S: Slots> Engine<S> {
         &self.policy
     }
 
-    /// The number of a channel.
-    #[must_use]
-    pub fn channel(&self, id: &ChannelId) -> Option<u32> {
-        self.index.get(id).copied()
-    }
-
     /// The tables, for a checkpoint.
     #[must_use]
     pub const fn store(&self) -> &Store<S> {
@@ -197,18 +196,17 @@ impl<S: Slots> Engine<S> {
         let Some(slot) = self.channel(&pay.state.channel) else {
             return Screen::UnknownChannel;
         };
-        let channel = self.store.channels.get(slot);
-        let (new, known) = (pay.state.counter, channel.c());
+        let (new, (known, _)) = (pay.state.counter, self.counters_of(slot));
         if new < known {
             Screen::Refuse(slot, RefuseReason::StaleCounter)
         } else if new == known {
-            let same = channel.state_digest == *pay.state.digest().as_bytes();
-            if same {
+            let (channel, _) = self.look(slot);
+            if channel.state_digest == *pay.state.digest().as_bytes() {
                 Screen::Known(slot)
             } else {
                 Screen::Refuse(slot, RefuseReason::Conflict)
             }
-        } else if channel.status != ACTIVE {
+        } else if self.status(slot) != ACTIVE {
             Screen::Refuse(slot, RefuseReason::Closing)
         } else {
             Screen::Verify(slot)
@@ -227,14 +225,14 @@ impl<S: Slots> Engine<S> {
     /// At 2³² inputs, or if the state contradicts itself.
     pub fn execute(&mut self, time: UnixMillis, inputs: &[Input], out: &mut Executed) -> Result<(), EngineError> {
         self.store.reserve(need(inputs))?;
-        self.touches
-            .begin(self.store.meta().channels as usize + opened_count(inputs));
+        self.touches.begin(self.store.meta().batch + 1);
         self.outcome_log.clear();
         out.refusals.clear();
         out.changes.clear();
         self.channels_before = self.store.meta().channels;
         let mut plan = core::mem::take(&mut self.plan);
         plan.make(self, inputs);
+        self.wake_planned(&plan);
         for (index, input) in inputs.iter().enumerate() {
             let index = u32::try_from(index).expect("a batch has fewer than 2³² inputs");
             self.prefetch_input(index, &plan);
@@ -269,8 +267,7 @@ impl<S: Slots> Engine<S> {
         };
         self.log_outcome(index, code);
         let slot = channel.and_then(|id| self.channel(&id));
-        let record = slot.map(|slot| *self.store.channels.get(slot));
-        let (counter, leaf) = record.map_or_else(Default::default, |r| (r.c(), r.h()));
+        let (counter, leaf) = slot.map_or_else(Default::default, |slot| self.counters_of(slot));
         out.refusals.push(Refusal {
             input: index,
             reason,
@@ -301,27 +298,6 @@ impl<S: Slots> Engine<S> {
             (held + view.value(), capacity + u128::from(view.terms.capacity.to_sat()))
         })
     }
-
-    pub(crate) fn record(&self, slot: u32) -> &ChannelRecord {
-        self.store.channels.get(slot)
-    }
-
-    pub(crate) fn record_mut(&mut self, slot: u32) -> &mut ChannelRecord {
-        self.store.channels.get_mut(slot)
-    }
-}
-
-fn opened_count(inputs: &[Input]) -> usize {
-    inputs
-        .iter()
-        .map(|input| {
-            if let Input::Block(block) = input {
-                block.opened.len()
-            } else {
-                0
-            }
-        })
-        .sum()
 }
 
 /// The most that `inputs` can add to each table.
@@ -334,7 +310,10 @@ fn need(inputs: &[Input]) -> Need {
                 need.channels_touched += 1 + pay.operations.len();
             }
             Input::Ack(_) | Input::Close(_) | Input::Refresh(_) => need.channels_touched += 1,
-            Input::Block(block) => need.channels += block.opened.len(),
+            Input::Block(block) => {
+                need.channels += block.opened.len();
+                need.channels_touched += block.closed.len();
+            }
             Input::Policy(_) => {}
         }
         need

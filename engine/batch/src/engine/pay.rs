@@ -15,7 +15,7 @@ use super::plan::{Plan, Planned, PlannedRoot};
 use super::{Engine, UNACKED_MAX};
 use crate::executed::Answer;
 use crate::input::PayInput;
-use crate::record::{ChannelRecord, ClosedPayment, LockRecord, PageRecord};
+use crate::record::{ClosedPayment, LiveRecord, LockRecord, PageRecord};
 use crate::slots::{Link, Slots};
 use crate::store::amount;
 
@@ -73,6 +73,7 @@ impl<S: Slots> Engine<S> {
         // A block of this batch may have opened the channel.
         let slot = planned.slot.or_else(|| self.channel(&pay.state.channel));
         let slot = slot.ok_or(RefuseReason::NotOffered)?;
+        self.wake(slot);
         let mut judged = core::mem::take(&mut self.judged);
         let verdict = self.judge(slot, pay, (plan, &planned), &mut judged);
         if let Ok(Some(named)) = verdict {
@@ -88,16 +89,17 @@ impl<S: Slots> Engine<S> {
     }
 
     /// The K and the height of the leaf that a state acknowledges.
-    fn named_leaf(&self, record: &ChannelRecord, ack: LeafRef) -> Result<NamedLeaf, RefuseReason> {
-        let counter = ack.counter.get();
+    fn named_leaf(&self, slot: u32, ack: LeafRef) -> Result<NamedLeaf, RefuseReason> {
+        let (record, counter) = (self.record(slot), ack.counter.get());
         if counter < record.ack_h {
             return Err(RefuseReason::AckFell);
         }
         if counter == record.ack_h {
-            let same = record.ack_digest == *ack.digest.as_bytes();
+            let signed = self.signed(slot);
+            let same = signed.ack_digest == *ack.digest.as_bytes();
             let before = NamedLeaf {
-                firm: amount(record.ack_firm),
-                height: Height::new(record.ack_height),
+                firm: amount(signed.ack_firm),
+                height: Height::new(signed.ack_height),
                 link: 0,
                 acknowledges: false,
             };
@@ -136,12 +138,13 @@ impl<S: Slots> Engine<S> {
         record.debit = state.debit.to_sat();
         record.out_locks = state.locks_sum.to_sat();
         record.state_digest = *planned.digest.as_bytes();
-        record.operations = *state.operations.as_bytes();
-        record.state_signature = *pay.signature.as_bytes();
         record.ack_h = state.ack.counter.get();
-        record.ack_digest = *state.ack.digest.as_bytes();
-        record.ack_firm = named.firm.to_sat();
-        record.ack_height = named.height.get();
+        let signed = self.signed_mut(slot);
+        signed.operations = *state.operations.as_bytes();
+        signed.state_signature = *pay.signature.as_bytes();
+        signed.ack_digest = *state.ack.digest.as_bytes();
+        signed.ack_firm = named.firm.to_sat();
+        signed.ack_height = named.height.get();
         let touch = self.touched(slot);
         touch.leaf = true;
         touch.answers.push(Answer {
@@ -226,7 +229,7 @@ impl<S: Slots> Engine<S> {
 
     /// The lock page of a channel, if it has open locks.
     fn page(&self, slot: u32) -> Option<&PageRecord> {
-        match self.record(slot).page {
+        match self.live(slot).map_or(0, |live| live.page) {
             0 => None,
             link => Some(self.store.pages.at(link)),
         }
@@ -286,7 +289,7 @@ const fn bit(slot: LockSlot) -> u64 {
     1 << slot.index()
 }
 
-fn known_counter<T>(state: &ClientState, digest: &Digest, record: &ChannelRecord) -> Result<Option<T>, RefuseReason> {
+fn known_counter<T>(state: &ClientState, digest: &Digest, record: &LiveRecord) -> Result<Option<T>, RefuseReason> {
     if state.counter < record.c() {
         Err(RefuseReason::StaleCounter)
     } else if record.state_digest == *digest.as_bytes() {

@@ -44,7 +44,7 @@ pub(crate) struct Planned {
 impl Planned {
     /// True if it was planned for this state, or for one that differs in its sums and root alone.
     fn is_of<S: Slots>(&self, engine: &Engine<S>, pay: &PayInput) -> bool {
-        let channel = self.slot.map(|slot| engine.record(slot).id());
+        let channel = self.slot.map(|slot| engine.channel_id(slot));
         self.operations == pay.state.operations && channel.is_none_or(|channel| channel == pay.state.channel)
     }
 }
@@ -193,10 +193,8 @@ impl Plan {
         self.changed.clear();
         self.rounds.iter_mut().for_each(Vec::clear);
         for (at, pay) in pays(inputs).filter(|(at, _)| taken(*at)) {
-            let may_be_taken = |slot: &u32| {
-                let record = engine.record(*slot);
-                pay.state.counter > record.c() && record.status == ACTIVE
-            };
+            let may_be_taken =
+                |slot: &u32| pay.state.counter > engine.counters_of(*slot).0 && engine.status(*slot) == ACTIVE;
             let Some(slot) = self.inputs[at].slot.filter(may_be_taken) else {
                 continue;
             };
@@ -321,6 +319,12 @@ impl Plan {
         let planned = self.inputs.get(input as usize)?;
         let payee = self.payees.get(planned.first_add).copied().flatten();
         Some((planned.slot?, payee))
+    }
+
+    /// The channels that inputs name as payers' or as payees'; one may come many times.
+    pub(crate) fn named_channels(&self) -> impl Iterator<Item = u32> {
+        let payers = self.inputs.iter().filter_map(|input| input.slot);
+        payers.chain(self.payees.iter().copied().flatten())
     }
 
     /// The `nth` lock that a state adds.

@@ -102,7 +102,7 @@ impl<S: Slots> Engine<S> {
     fn private_part(&self, leaf: &LeafOut) -> LeafPrivate {
         let (record, meta) = (self.record(leaf.channel), self.store.meta());
         LeafPrivate {
-            channel: record.id(),
+            channel: self.channel_id(leaf.channel),
             counter: HubCounter::new(record.h + 1),
             firm_credit: amount(record.firm),
             unfirm_credit: amount(record.unfirm),

@@ -1,11 +1,11 @@
 //! The channels that a batch touches: what each will say in its leaf, and the room that it had when the batch began.
 
-use tidegate_channel::{ChannelTerms, Credit, FinalTerms, HalfSums, Outcome, hub_balance_from};
+use tidegate_channel::{Credit, FinalTerms, HalfSums, Outcome, hub_balance_from};
 use tidegate_types::{Amount, Digest, Fixed, Height};
 
 use super::Engine;
 use crate::executed::Answer;
-use crate::record::{ChannelRecord, VOID, WAITING};
+use crate::record::{LiveRecord, VOID, WAITING};
 use crate::slots::{Link, Slots};
 use crate::store::amount;
 
@@ -30,25 +30,22 @@ pub(crate) struct Touch {
 pub(crate) struct Touches {
     list: Vec<Touch>,
     count: usize,
-    /// By channel: the batch's generation and the index in `list`.
-    at: Vec<(u32, u32)>,
-    generation: u32,
+    /// The batch: a channel whose record names it is in `list`, at the place that stands there.
+    batch: u64,
 }
 
 impl Touches {
-    pub(crate) fn begin(&mut self, channels: usize) {
+    pub(crate) const fn begin(&mut self, batch: u64) {
         self.count = 0;
-        self.at.resize(channels.max(self.at.len()), (0, 0));
-        self.generation = self.generation.wrapping_add(1);
-        if self.generation == 0 {
-            self.at.fill((0, 0));
-            self.generation = 1;
-        }
+        self.batch = batch;
     }
 
-    fn find(&self, slot: u32) -> Option<usize> {
-        let (generation, index) = self.at[slot as usize];
-        (generation == self.generation).then_some(index as usize)
+    const fn find(&self, record: &LiveRecord) -> Option<usize> {
+        if record.touched_batch == self.batch {
+            Some(record.touched_at as usize)
+        } else {
+            None
+        }
     }
 
     fn add(&mut self, slot: u32, room: Amount) -> usize {
@@ -66,10 +63,6 @@ impl Touches {
         touch.answers.clear();
         touch.terms = None;
         touch.leaf = false;
-        self.at[slot as usize] = (
-            self.generation,
-            u32::try_from(index).expect("fewer touches than channels"),
-        );
         index
     }
 
@@ -82,7 +75,7 @@ impl Touches {
     }
 }
 
-impl ChannelRecord {
+impl LiveRecord {
     pub(crate) fn sums(&self) -> HalfSums {
         HalfSums {
             firm_credit: amount(self.firm),
@@ -95,22 +88,24 @@ impl ChannelRecord {
 }
 
 impl<S: Slots> Engine<S> {
-    pub(crate) fn terms_of(&self, slot: u32) -> ChannelTerms {
-        self.store.terms.get(slot).terms()
-    }
-
-    /// The touch of a channel; the first one voids its expired credits and notes its room.
+    /// The touch of a channel, which is awake; the first one voids its expired credits and notes its room.
     pub(crate) fn touch(&mut self, slot: u32) -> usize {
-        if let Some(index) = self.touches.find(slot) {
+        if let Some(index) = self.touches.find(self.record(slot)) {
             return index;
         }
         let voided = self.void_expired(slot);
-        let (terms, sums) = (self.store.terms.get(slot), self.record(slot).sums());
-        let balance = hub_balance_from(amount(terms.capacity), amount(terms.opening_share), &sums)
+        let (channel, sums) = (self.store.channels.get(slot), self.record(slot).sums());
+        let balance = hub_balance_from(amount(channel.capacity), amount(channel.opening_share), &sums)
             .expect("every batch leaves the hub balance in range");
-        let room = balance.sub(amount(terms.hub_reserve)).unwrap_or(Amount::ZERO);
+        let room = balance
+            .sub(amount(self.shared(slot).hub_reserve))
+            .unwrap_or(Amount::ZERO);
         let index = self.touches.add(slot, room);
         self.touches.get_mut(index).leaf = voided;
+        let batch = self.touches.batch;
+        let record = self.record_mut(slot);
+        record.touched_batch = batch;
+        record.touched_at = u32::try_from(index).expect("fewer touches than channels");
         index
     }
 
@@ -184,7 +179,7 @@ impl<S: Slots> Engine<S> {
     }
 
     /// The height by which an ack makes all of a channel's U firm; zero when nothing waits.
-    pub(crate) const fn ack_by_of(&self, record: &ChannelRecord) -> Height {
+    pub(crate) const fn ack_by_of(&self, record: &LiveRecord) -> Height {
         if record.unfirm == 0 {
             Height::ZERO
         } else {
@@ -217,7 +212,7 @@ impl<S: Slots> Engine<S> {
 
     /// The digest of the open out-locks of a channel.
     pub(crate) fn locks_root(&self, slot: u32) -> Digest {
-        match self.record(slot).page {
+        match self.live(slot).map_or(0, |live| live.page) {
             0 => tidegate_crypto::merkle::LockTree::empty().root(),
             link => self.store.pages.at(link).tree.root(),
         }

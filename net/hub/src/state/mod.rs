@@ -91,6 +91,14 @@ pub enum StateError {
     /// The checkpoint's note about its log is not one.
     #[error("the checkpoint does not say which log it belongs to")]
     BadMeta,
+    /// Another version of this program wrote the state.
+    #[error(
+        "this state has layout {found}, and this program knows layout {LAYOUT} alone: use the version that wrote it"
+    )]
+    OtherLayout {
+        /// The layout's mark.
+        found: u8,
+    },
     /// There is no checkpoint: `format` was interrupted.
     #[error("there is no checkpoint: the directory was not formatted to the end")]
     Unfinished,
@@ -124,10 +132,14 @@ pub(crate) struct Meta {
     pub(crate) is_copy: bool,
 }
 
-const META_MAGIC: [u8; 8] = *b"tghub\0\0\x02";
+/// The layout of tables and log records. A change of either raises it.
+const LAYOUT: u8 = 3;
+const META_MAGIC: [u8; 8] = *b"tghub\0\0\x03";
 /// Of a state that was restored from a copy. The mark stands under the superblock's sum, so that no file which is
 /// removed, renamed or put back makes such a state sign.
-const COPY_MAGIC: [u8; 8] = *b"tgcopy\0\x02";
+const COPY_MAGIC: [u8; 8] = *b"tgcopy\0\x03";
+
+const _: () = assert!(META_MAGIC[7] == LAYOUT && COPY_MAGIC[7] == LAYOUT);
 
 impl Meta {
     fn encode(self) -> [u8; 24] {
@@ -144,7 +156,13 @@ impl Meta {
         let (identity, segment) = rest.split_first_chunk::<8>().ok_or(StateError::BadMeta)?;
         let segment: &[u8; 8] = segment.try_into().map_err(|_| StateError::BadMeta)?;
         if *magic != META_MAGIC && *magic != COPY_MAGIC {
-            return Err(StateError::BadMeta);
+            let [name @ .., found] = magic;
+            let ours = name == &META_MAGIC[..7] || name == &COPY_MAGIC[..7];
+            return Err(if ours {
+                StateError::OtherLayout { found: *found }
+            } else {
+                StateError::BadMeta
+            });
         }
         Ok(Self {
             log_identity: u64::from_le_bytes(*identity),
@@ -254,4 +272,44 @@ impl HubState {
 struct LogFacts {
     segments: Arc<tidegate_wal::Segments>,
     meta: Meta,
+}
+
+#[cfg(test)]
+mod tests {
+    use tidegate_disk::RealDisk;
+    use tidegate_table::{Region, RegionSpec};
+
+    use super::*;
+
+    /// The state of another version has other tables and another mark. The mark is what is told.
+    #[test]
+    fn another_layout_is_named_as_such() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let disk: Arc<dyn Disk> = Arc::new(RealDisk);
+        let state = state_dir(folder.path());
+        disk.create_dir_all(&state).expect("a folder");
+        let spec = RegionSpec {
+            name: "anything",
+            slot_bytes: 64,
+            slots_max: 1,
+        };
+        let mut store = CheckpointStore::create(Arc::clone(&disk), &state, &[spec]).expect("a store");
+        let mut region = Region::new(spec).expect("one page");
+        let mut mark = [0; 24];
+        mark[..8].copy_from_slice(b"tghub\0\0\x02");
+        store
+            .write(&mut [&mut region], Lsn::ZERO, &mark, &mut |_| {})
+            .expect("a checkpoint");
+        drop(store);
+        let opened = HubState::open(&disk, folder.path(), &mut |_| {});
+        assert!(
+            matches!(opened, Err(StateError::OtherLayout { found: 2 })),
+            "{opened:?}"
+        );
+        let inspected = inspect(&disk, folder.path(), &mut |_| {});
+        assert!(
+            matches!(inspected, Err(StateError::OtherLayout { found: 2 })),
+            "{inspected:?}"
+        );
+    }
 }

@@ -15,13 +15,8 @@ use super::{Checkpointer, HubEngine, HubState, LogFacts, Meta, StateError, recor
 const PROGRESS_RECORDS: u64 = 256;
 
 pub(super) fn open(disk: &Arc<dyn Disk>, data: &Path, progress: &mut dyn FnMut(u64)) -> Result<HubState, StateError> {
-    // Before anything of it is repaired or written again. What cannot be read here is a reason not to go on.
-    let noted = superblocks(&**disk, &state_dir(data))?;
-    let newest = noted
-        .iter()
-        .filter_map(SlotInfo::whole)
-        .max_by_key(|found| found.sequence);
-    if newest.is_some_and(|found| Meta::decode(&found.meta).is_ok_and(|meta| meta.is_copy)) {
+    // Before anything of it is repaired or written again.
+    if first_look(&**disk, data)?.is_some_and(|meta| meta.is_copy) {
         return Err(StateError::Copy);
     }
     let (checkpoints, regions, loaded) = CheckpointStore::open(Arc::clone(disk), &state_dir(data), &slots::specs())?;
@@ -49,6 +44,21 @@ pub(super) fn open(disk: &Arc<dyn Disk>, data: &Path, progress: &mut dyn FnMut(u
         replayed: replayer.batches,
         replayed_bytes: replayer.bytes,
     })
+}
+
+/// What the newest checkpoint notes, if that can be told at a glance. What cannot be read here is a reason not to go on; and
+/// another layout has other tables, so it is named before those are looked at.
+fn first_look(disk: &dyn Disk, data: &Path) -> Result<Option<Meta>, StateError> {
+    let noted = superblocks(disk, &state_dir(data))?;
+    let newest = noted
+        .iter()
+        .filter_map(SlotInfo::whole)
+        .max_by_key(|found| found.sequence);
+    match newest.map(|found| Meta::decode(&found.meta)) {
+        Some(Err(error @ StateError::OtherLayout { .. })) => Err(error),
+        Some(Ok(meta)) => Ok(Some(meta)),
+        Some(Err(_)) | None => Ok(None),
+    }
 }
 
 /// The engine in a loaded checkpoint, what that notes of its log, and the last record that it covers.
@@ -143,6 +153,7 @@ impl Inspected {
 /// # Errors
 /// [`StateError`].
 pub fn inspect(disk: &Arc<dyn Disk>, data: &Path, progress: &mut dyn FnMut(u64)) -> Result<Inspected, StateError> {
+    first_look(&**disk, data)?;
     let (regions, loaded) = load(&**disk, &state_dir(data), &slots::specs())?;
     let (mut engine, meta, lsn) = engine_of(regions, loaded)?;
     let first = Lsn::new(lsn.get() + 1);

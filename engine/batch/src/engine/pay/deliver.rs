@@ -58,13 +58,15 @@ impl<S: Slots> Engine<S> {
         // A block of this batch may have opened it.
         let payee = judged.payee.or_else(|| self.channel(&lock.payee_channel));
         let payee = payee.ok_or(FailReason::UnknownPayee)?;
-        if self.store.terms.get(payee).client != *lock.payee.as_bytes() {
+        if self.store.channels.get(payee).client != *lock.payee.as_bytes() {
             return Err(FailReason::UnknownPayee);
         }
         if payee == payer {
             return Err(FailReason::SelfPayment);
         }
         self.check_limits(payer, lock, payee)?;
+        // A block of this batch may have opened it, so that it sleeps yet.
+        self.wake(payee);
         // First of all what has expired becomes void, so that it counts no longer.
         self.touch(payee);
         let (record, height) = (self.record(payee), self.store.meta().height());
@@ -112,7 +114,7 @@ impl<S: Slots> Engine<S> {
             return Err(FailReason::ExpiryTooNear);
         }
         let last = height.plus(policy.max_lock).unwrap_or(Height::MAX);
-        let ends = [payer, payee].map(|slot| self.store.terms.get(slot).last_lock_expiry());
+        let ends = [payer, payee].map(|slot| self.shared(slot).last_lock_expiry());
         if lock.expiry > last || ends.iter().any(|end| lock.expiry >= *end) {
             return Err(FailReason::ExpiryTooFar);
         }

@@ -9,7 +9,7 @@ use super::{
     print_of,
 };
 use crate::input::PayInput;
-use crate::record::{ACTIVE, ChannelRecord, FIRM, LockRecord, PageRecord};
+use crate::record::{ACTIVE, FIRM, LiveRecord, LockRecord, PageRecord};
 use crate::slots::Slots;
 use crate::store::amount;
 
@@ -40,7 +40,7 @@ impl<S: Slots> Engine<S> {
         if record.status != ACTIVE {
             return Err(RefuseReason::Closing);
         }
-        let named = self.named_leaf(record, state.ack)?;
+        let named = self.named_leaf(slot, state.ack)?;
         let acked = if named.acknowledges {
             record.acked_h.max(state.ack.counter.get())
         } else {
@@ -94,24 +94,18 @@ impl<S: Slots> Engine<S> {
         Ok(Some(named))
     }
 
-    fn judge_balance(
-        &self,
-        slot: u32,
-        record: &ChannelRecord,
-        named: NamedLeaf,
-        half: Half,
-    ) -> Result<(), RefuseReason> {
-        let terms = self.store.terms.get(slot);
+    fn judge_balance(&self, slot: u32, record: &LiveRecord, named: NamedLeaf, half: Half) -> Result<(), RefuseReason> {
+        let channel = self.store.channels.get(slot);
         // Debit and locks together only rise here, so every sum of this channel stays in range.
-        Amount::sum([amount(terms.capacity), half.debit, half.locks]).map_err(|_| RefuseReason::WrongState)?;
+        Amount::sum([amount(channel.capacity), half.debit, half.locks]).map_err(|_| RefuseReason::WrongState)?;
         let halves = HalfSums {
             firm_credit: named.firm,
             debit: half.debit,
             out_locks: half.locks,
             ..record.sums()
         };
-        let balance = client_balance_from(amount(terms.opening_share), &halves);
-        if balance.map_err(|_| RefuseReason::InsufficientBalance)? < amount(terms.client_reserve) {
+        let balance = client_balance_from(amount(channel.opening_share), &halves);
+        if balance.map_err(|_| RefuseReason::InsufficientBalance)? < amount(self.shared(slot).client_reserve) {
             Err(RefuseReason::InsufficientBalance)
         } else {
             Ok(())
@@ -120,7 +114,7 @@ impl<S: Slots> Engine<S> {
 
     fn judge_add(
         &self,
-        record: &ChannelRecord,
+        record: &LiveRecord,
         page: Option<&PageRecord>,
         at: LockSlot,
         lock: &Lock,
@@ -201,7 +195,7 @@ impl<S: Slots> Engine<S> {
     /// before this state, whatever this state does to it.
     fn check_payment_id(
         &self,
-        record: &ChannelRecord,
+        record: &LiveRecord,
         page: Option<&PageRecord>,
         lock: &Lock,
     ) -> Result<(), RefuseReason> {

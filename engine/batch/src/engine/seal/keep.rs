@@ -101,8 +101,8 @@ impl<S: Slots> Engine<S> {
             if record.leaf_unacked == oldest {
                 record.leaf_unacked = leaf.next;
             }
-            record.leaf_before = leaf.digest;
             record.leaf_count -= 1;
+            self.signed_mut(slot).leaf_before = leaf.digest;
             self.store.leaves.at_mut(oldest).next = 0;
             self.free_leaves(oldest);
         }
