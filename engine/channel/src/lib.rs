@@ -4,6 +4,7 @@
 //! client ── C(c) = ClientState + signature ──▶ hub        all that the client owes; totals never fall
 //! client ◀── H(h) = leaf of a signed batch ── hub         all that the hub owes; `leaf`, `header`, `receipt`
 //! client ── Ack(h, digest) + signature ──────▶ hub        "I hold leaf h and every leaf before it"
+//! `evidence`: what either of them, or a third, shows of these on the ledger
 //! ```
 //!
 //! Everything here is a pure function of its arguments. `tidegate_batch` decides payments over many channels,
@@ -14,13 +15,17 @@
 
 mod ack;
 mod balance;
+pub mod codec;
 mod entry;
+pub mod evidence;
 mod header;
+mod in_lock;
 mod leaf;
 mod lock;
 pub mod many;
 mod operation;
 mod outcome;
+mod release;
 mod state;
 mod terms;
 pub mod wallet;
@@ -29,6 +34,7 @@ pub use ack::{Ack, LeafRef, StateRef};
 pub use balance::{BalanceError, HalfSums, client_balance, client_balance_from, hub_balance, hub_balance_from};
 pub use entry::{ChannelEntry, EntryProof, EntryProofError};
 pub use header::{BatchHeader, HeaderError, SignedHeader};
+pub use in_lock::{InChange, InChangeKind, InLock};
 pub use leaf::{Credit, LeafKind, LeafPrivate, LeafPublic, credit_salt, credited_root, leaf_digest, opening_leaf};
 pub use lock::{Condition, Lock};
 pub use operation::{
@@ -36,5 +42,6 @@ pub use operation::{
     operations_digest,
 };
 pub use outcome::{FailReason, OpKind, OpOutcome, Outcome, RefuseReason, failed_root, outcomes_root};
+pub use release::Release;
 pub use state::{ClientState, opening_state};
 pub use terms::{ChannelTerms, FinalTerms, TermsError};

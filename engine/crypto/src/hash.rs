@@ -131,6 +131,14 @@ domains! {
     FinalTerms => "final terms",
     /// What both ends of a session sign.
     Session => "session",
+    /// The threshold and keys of a `Multi` condition.
+    MultiKeys => "multi keys",
+    /// The place of a record among the ledger's entries.
+    LedgerRecord => "ledger record",
+    /// What a mandate of a channel's side allows.
+    Mandate => "mandate",
+    /// A fault report that is to come, with the key that is to be rewarded.
+    FaultCommitment => "fault commitment",
 }
 
 /// A domain's key, as `keyed_hash` takes it and as the vector code does.
@@ -163,6 +171,18 @@ fn key(domain: Domain) -> &'static Key {
 #[must_use]
 pub fn hash(domain: Domain, bytes: &[u8]) -> Digest {
     Digest::from_bytes(*blake3::keyed_hash(&key(domain).bytes, bytes).as_bytes())
+}
+
+/// The payment hash that a preimage meets: its SHA-256, as every network of hash locks has it (BOLT 4).
+///
+/// ```
+/// use tidegate_crypto::hash::payment_hash;
+/// assert_eq!(payment_hash(&[0; 32])[..4], [0x66, 0x68, 0x7a, 0xad]);
+/// ```
+#[must_use]
+pub fn payment_hash(preimage: &[u8; 32]) -> [u8; 32] {
+    use sha2::Digest as _;
+    sha2::Sha256::digest(preimage).into()
 }
 
 /// The digests of many messages of one width: `out[i] = hash(domain, &inputs[i])`.

@@ -45,6 +45,12 @@ pub enum SignedKind {
     FaultReport = 9,
     /// A block of the settlement ledger, by its validator.
     Block = 10,
+    /// That a client state is accepted, by the hub, where no leaf says so.
+    StateNote = 11,
+    /// That evidence may be charged to a side of a channel, by that side.
+    Mandate = 12,
+    /// The end of a stake, by its hub.
+    Unbond = 13,
 }
 
 /// A signed byte string, held on the stack.

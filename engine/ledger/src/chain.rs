@@ -66,9 +66,9 @@ pub struct Applied {
     pub events: Vec<Event>,
     /// The fees of the block's transactions, burned.
     pub fees: u128,
-    /// Outputs that are spent now.
+    /// Entries that were there before the block and are gone now, or changed. Remove these first, then add the others.
     pub spent: Vec<(tidegate_types::OutPoint, Utxo)>,
-    /// Outputs that are unspent now.
+    /// Entries that are new, or changed: an entry may change at its outpoint.
     pub created: Vec<(tidegate_types::OutPoint, Utxo)>,
 }
 

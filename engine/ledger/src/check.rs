@@ -222,11 +222,13 @@ impl<S: UtxoStore> Checker<'_, S> {
         // A side with a little left could not close otherwise. Closes add at most two outputs for a channel that was above
         // the limit, so dust stays bounded; their keys were checked when the channel was opened.
         let exempt = tx.closes_channel();
+        let mut shown = tx.body.keys.iter();
         for (index, output) in tx.body.outputs.iter().enumerate() {
+            let keys = output.condition.multi().and_then(|_| shown.next());
             let dust = if exempt { Ok(()) } else { output.check_dust(self.params) };
             let result = dust.and_then(|()| output.check_form(self.params));
             let result = match self.trust {
-                Trust::Nothing if !exempt => result.and_then(|()| output.check_keys(self.keys)),
+                Trust::Nothing if !exempt => result.and_then(|()| output.check_keys(self.keys, keys)),
                 Trust::Nothing | Trust::OwnRecords => result,
             };
             result.map_err(|error| TransactionError::Output { index, error })?;
@@ -267,9 +269,7 @@ impl<S: UtxoStore> Checker<'_, S> {
                     })
                     .map_err(|error| TransactionError::Close { input, error })
             }
-            (Witness::Key(_), Condition::Channel(_)) | (Witness::ChannelClose(_), Condition::Key(_)) => {
-                Err(TransactionError::WrongWitness { input })
-            }
+            _ => Err(TransactionError::WrongWitness { input }),
         }
     }
 }

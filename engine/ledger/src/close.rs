@@ -54,10 +54,7 @@ impl ChannelClose {
     /// The transaction that closes the channel funded at `outpoint` by these final terms: what the client signs.
     #[must_use]
     pub fn body(outpoint: OutPoint, channel: &ChannelTerms, client: Amount, hub: Amount) -> TransactionBody {
-        TransactionBody {
-            inputs: vec![outpoint],
-            outputs: payouts(channel, client, hub).collect(),
-        }
+        TransactionBody::plain(vec![outpoint], payouts(channel, client, hub).collect())
     }
 
     /// Checks all but the signatures.

@@ -40,10 +40,7 @@ pub fn fund(
     let paid = Amount::sum(outputs.iter().map(|output| output.amount))?;
     let mut coins = coins.to_vec();
     coins.sort_by_key(|&(outpoint, amount)| (core::cmp::Reverse(amount), outpoint));
-    let mut body = TransactionBody {
-        inputs: Vec::new(),
-        outputs,
-    };
+    let mut body = TransactionBody::plain(Vec::new(), outputs);
     let (mut available, mut needed) = (Amount::ZERO, paid);
     for (outpoint, amount) in coins.into_iter().take(MAX_INPUTS) {
         body.inputs.push(outpoint);

@@ -17,11 +17,13 @@
 //!
 //! Nothing here does I/O, reads a clock, draws randomness or starts a thread.
 
+mod action;
 mod block;
 mod chain;
 mod check;
 mod close;
 mod codec;
+mod condition;
 mod event;
 mod fund;
 mod genesis;
@@ -29,25 +31,36 @@ mod keys;
 mod mempool;
 mod output;
 mod params;
+mod record;
 mod solo;
 mod store;
 mod transaction;
 mod tree;
 mod witness;
 
+pub use action::{Action, LockPlace, Payer};
 pub use block::{Block, BlockHeader, BlockSignatureError};
 pub use chain::{Applied, BlockError, Chain, Supply, Tip, Trust, UndoError};
 pub use check::{CheckedTransaction, TransactionError};
 pub use close::CloseError;
+pub use condition::{
+    After, Condition, Inner, LockCondition, LockTerms, MULTI_KEYS_MAX, Multi, MultiKeys, StakeState, StakeTerms,
+    Timelock,
+};
 pub use event::Event;
 pub use fund::{FundError, fund};
 pub use genesis::{Genesis, GenesisError, GenesisHeader, GenesisOutputs, GenesisWriter, NetworkName, genesis_outpoint};
 pub use keys::KeyCache;
 pub use mempool::{Mempool, MempoolError};
-pub use output::{Condition, Output, OutputError, Utxo};
+pub use output::{Output, OutputError, Utxo};
 pub use params::{LedgerParams, ParamsError};
+pub use record::{
+    AckRecord, ClientBest, CloseState, EndedRecord, HubBest, OpenLock, PreimageRecord, Record, StakeRecord,
+    ack_outpoint, close_outpoint, commitment_outpoint, ended_outpoint, lock_outpoint, preimage_outpoint,
+    stake_outpoint,
+};
 pub use solo::{SealError, Sealed, Solo};
 pub use store::{MemoryStore, UtxoStore};
 pub use transaction::{MAX_INPUTS, MAX_OUTPUTS, Transaction, TransactionBody};
 pub use tree::{UtxoTree, utxo_leaf};
-pub use witness::{ChannelClose, Witness};
+pub use witness::{ChannelClose, LockProof, MultiWitness, Witness};

@@ -1,32 +1,20 @@
 //! Outputs: an amount and the condition under which it can be spent.
 //!
 //! ```text
-//! output     amount 8 | kind 1 | body          Key (1): key 32        Channel (5): terms 240
+//! output     amount 8 | kind 1 | body, see `condition`
 //! utxo       amount 8 | height 4 | position 4 | kind 1 | 0 × 7 | body, zeros up to 240          264 bytes
 //! ```
 //!
-//! Kinds are numbered in the order of rule 29; the others come with the full protocol. A condition that would be wider
-//! than 240 bytes (`Multi` of 16 keys) will hold a digest of its content, which the spender shows.
+//! Kinds are numbered in the order of rule 29. A condition that would be wider than 240 bytes (`Multi` of 16 keys) holds a
+//! digest of its content, which the spender shows.
 
 use tidegate_channel::{ChannelTerms, TermsError};
 use tidegate_crypto::keys::KeyError;
 use tidegate_types::{Age, Amount, ChannelId, DecodeError, Fixed, Height, KeyBytes, OutPoint, Reader, Writer};
 
 use crate::codec::Canonical;
-use crate::{KeyCache, LedgerParams};
-
-/// How an output can be spent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "most outputs of a hub's ledger are channels, and a box each would cost more than it saves"
-)]
-pub enum Condition {
-    /// By a signature of this key.
-    Key(KeyBytes),
-    /// A payment channel: by its cooperative close.
-    Channel(ChannelTerms),
-}
+use crate::condition::{BODY_LEN, unknown};
+use crate::{Condition, KeyCache, LedgerParams, MultiKeys, StakeState, StakeTerms};
 
 /// An amount under a condition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,41 +69,26 @@ pub enum OutputError {
         /// The least that the ledger allows.
         least: Age,
     },
+    /// A channel's dispute window or evidence grace is longer than any ledger allows.
+    #[error("a dispute window or evidence grace is longer than {longest} blocks")]
+    WindowTooLong {
+        /// The longest.
+        longest: Age,
+    },
+    /// The keys of a `Multi` are not shown with it.
+    #[error("the keys of a threshold condition are not those shown with it")]
+    KeysNotShown,
+    /// A stake's amount is not what its terms say.
+    #[error("a stake's amount is what it bonds, {bonded}, not {amount}")]
+    NotTheStake {
+        /// The output's amount.
+        amount: Amount,
+        /// The amount in the terms.
+        bonded: Amount,
+    },
 }
 
-const KIND_KEY: u8 = 1;
-const KIND_CHANNEL: u8 = 5;
-
-/// The widest body of a condition.
-const BODY_LEN: usize = ChannelTerms::LEN;
-const _: () = assert!(BODY_LEN == 240 && KeyBytes::LEN <= BODY_LEN && Utxo::LEN == 264);
-
-impl Condition {
-    const fn kind(&self) -> u8 {
-        match self {
-            Self::Key(_) => KIND_KEY,
-            Self::Channel(_) => KIND_CHANNEL,
-        }
-    }
-
-    /// Every key that the condition names; absent ones of a channel are left out.
-    pub fn keys(&self) -> impl Iterator<Item = KeyBytes> + use<> {
-        let optional = |key: KeyBytes| (!key.is_zero()).then_some(key);
-        match self {
-            Self::Key(key) => [Some(*key), None, None, None, None, None],
-            Self::Channel(terms) => [
-                Some(terms.client),
-                Some(terms.hub),
-                Some(terms.client_payout),
-                Some(terms.hub_payout),
-                optional(terms.emergency),
-                optional(terms.delegate),
-            ],
-        }
-        .into_iter()
-        .flatten()
-    }
-}
+const _: () = assert!(Utxo::LEN == 264);
 
 impl Output {
     /// The width of the widest encoding, in bytes.
@@ -139,15 +112,25 @@ impl Output {
         }
     }
 
+    /// A hub's stake, which `payout` can spend so many blocks after the hub's notice.
+    #[must_use]
+    pub const fn to_stake(amount: Amount, hub: KeyBytes, payout: KeyBytes, unbonding: Age) -> Self {
+        Self {
+            amount,
+            condition: Condition::Stake(StakeTerms {
+                hub,
+                payout,
+                unbonding,
+                bonded: amount,
+                state: StakeState::Bonded,
+            }),
+        }
+    }
+
     /// The width of the encoding in bytes.
     #[must_use]
     pub const fn encoded_len(&self) -> usize {
-        Amount::LEN
-            + 1
-            + match self.condition {
-                Condition::Key(_) => KeyBytes::LEN,
-                Condition::Channel(_) => ChannelTerms::LEN,
-            }
+        Amount::LEN + 1 + self.condition.body_len()
     }
 
     /// Appends the encoding to `out`.
@@ -171,9 +154,24 @@ impl Output {
                 dust: params.dust,
             });
         }
-        let Condition::Channel(terms) = &self.condition else {
-            return Ok(());
-        };
+        match &self.condition {
+            Condition::Channel(terms) => self.check_channel(terms, params),
+            Condition::Stake(terms) => self.check_stake(terms),
+            _ => Ok(()),
+        }
+    }
+
+    fn check_stake(&self, terms: &StakeTerms) -> Result<(), OutputError> {
+        if terms.bonded != self.amount {
+            return Err(OutputError::NotTheStake {
+                amount: self.amount,
+                bonded: terms.bonded,
+            });
+        }
+        Ok(())
+    }
+
+    fn check_channel(&self, terms: &ChannelTerms, params: &LedgerParams) -> Result<(), OutputError> {
         terms.check()?;
         if terms.capacity != self.amount {
             return Err(OutputError::NotTheCapacity {
@@ -187,12 +185,21 @@ impl Output {
                 least: params.dispute_window_min,
             });
         }
+        let longest = Age::new(LedgerParams::WINDOW_LIMIT);
+        if terms.dispute_window > longest || terms.evidence_grace > longest {
+            return Err(OutputError::WindowTooLong { longest });
+        }
         Ok(())
     }
 
-    /// Checks every key by rule 3.
-    pub(crate) fn check_keys(&self, keys: &mut KeyCache) -> Result<(), OutputError> {
+    /// Checks every key by rule 3. `shown` are the keys of a `Multi`.
+    pub(crate) fn check_keys(&self, keys: &mut KeyCache, shown: Option<&MultiKeys>) -> Result<(), OutputError> {
         self.condition.keys().try_for_each(|key| keys.check(key))?;
+        if let Some(multi) = self.condition.multi() {
+            let shown = shown.filter(|shown| shown.condition() == *multi);
+            let shown = shown.ok_or(OutputError::KeysNotShown)?;
+            shown.keys().iter().try_for_each(|key| keys.check(*key))?;
+        }
         Ok(())
     }
 
@@ -211,33 +218,46 @@ impl Canonical for Output {
     const LEN_MIN: usize = Amount::LEN + 1 + KeyBytes::LEN;
 
     fn encode(&self, out: &mut Vec<u8>) {
-        self.amount.append_to(out);
-        out.push(self.condition.kind());
-        match &self.condition {
-            Condition::Key(key) => key.append_to(out),
-            Condition::Channel(terms) => terms.append_to(out),
-        }
+        let start = out.len();
+        out.resize(start + self.encoded_len(), 0);
+        let mut w = Writer::new(&mut out[start..]);
+        self.amount.write(&mut w);
+        self.condition.kind().write(&mut w);
+        self.condition.write_body(&mut w);
     }
 
     fn read(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
         let amount = Amount::read(r)?;
-        let condition = match u8::read(r)? {
-            KIND_KEY => Condition::Key(KeyBytes::read(r)?),
-            KIND_CHANNEL => Condition::Channel(ChannelTerms::read(r)?),
-            other => return Err(unknown_kind(other)),
-        };
-        Ok(Self { amount, condition })
+        let kind = u8::read(r)?;
+        let condition = Condition::read_body(kind, r)?;
+        if condition.is_free() {
+            Ok(Self { amount, condition })
+        } else {
+            Err(unknown("condition", kind))
+        }
     }
 }
 
 impl Utxo {
-    /// The channel that this output funds, if it funds one and stands at `outpoint`.
+    /// The channel that this output funds, closing or not, if it funds one and stands at `outpoint`.
     #[must_use]
     pub fn channel(&self, outpoint: &OutPoint) -> Option<(ChannelId, &ChannelTerms)> {
         match &self.output.condition {
-            Condition::Channel(terms) => Some((terms.channel_id(outpoint), terms)),
-            Condition::Key(_) => None,
+            Condition::Channel(terms) | Condition::Closing(terms) => Some((terms.channel_id(outpoint), terms)),
+            _ => None,
         }
+    }
+
+    /// True if it funds a channel whose close has begun.
+    #[must_use]
+    pub const fn is_closing(&self) -> bool {
+        matches!(self.output.condition, Condition::Closing(_))
+    }
+
+    /// True if it is something that the ledger remembers, not money.
+    #[must_use]
+    pub const fn is_record(&self) -> bool {
+        matches!(self.output.condition, Condition::Record(_))
     }
 }
 
@@ -245,18 +265,14 @@ impl Fixed for Utxo {
     const LEN: usize = Amount::LEN + Height::LEN + 4 + 8 + BODY_LEN;
 
     fn write(&self, w: &mut Writer<'_>) {
+        let condition = &self.output.condition;
         self.output.amount.write(w);
         self.height.write(w);
         self.position.write(w);
-        self.output.condition.kind().write(w);
+        condition.kind().write(w);
         w.pad(7);
-        match &self.output.condition {
-            Condition::Key(key) => {
-                key.write(w);
-                w.pad(BODY_LEN - KeyBytes::LEN);
-            }
-            Condition::Channel(terms) => terms.write(w),
-        }
+        condition.write_body(w);
+        w.pad(BODY_LEN - condition.body_len());
     }
 
     fn read(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
@@ -265,26 +281,17 @@ impl Fixed for Utxo {
         let position = u32::read(r)?;
         let kind = u8::read(r)?;
         r.pad(7)?;
-        let condition = match kind {
-            KIND_KEY => {
-                let key = KeyBytes::read(r)?;
-                r.pad(BODY_LEN - KeyBytes::LEN)?;
-                Condition::Key(key)
-            }
-            KIND_CHANNEL => Condition::Channel(ChannelTerms::read(r)?),
-            other => return Err(unknown_kind(other)),
-        };
+        let condition = Condition::read_body(kind, r)?;
+        r.pad(BODY_LEN - condition.body_len())?;
+        if matches!(condition, Condition::Record(_)) && !amount.is_zero() {
+            return Err(DecodeError::OutOfRange {
+                field: "amount of a record",
+            });
+        }
         Ok(Self {
             output: Output { amount, condition },
             height,
             position,
         })
-    }
-}
-
-fn unknown_kind(kind: u8) -> DecodeError {
-    DecodeError::UnknownValue {
-        field: "condition",
-        value: kind.into(),
     }
 }

@@ -69,6 +69,9 @@ impl LedgerParams {
     /// No genesis may ask for more blocks that can be undone.
     pub const FINALITY_DEPTH_LIMIT: u32 = 1_000;
 
+    /// No channel may have a longer dispute window or evidence grace, in blocks.
+    pub const WINDOW_LIMIT: u32 = 1 << 20;
+
     /// Checks that the constants fit each other.
     ///
     /// # Errors

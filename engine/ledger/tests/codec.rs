@@ -47,10 +47,7 @@ fn transactions() -> impl Strategy<Value = Transaction> {
         };
         Transaction {
             witnesses: inputs.iter().map(witness).collect(),
-            body: TransactionBody {
-                inputs: inputs.iter().map(|i| i.0).collect(),
-                outputs,
-            },
+            body: TransactionBody::plain(inputs.iter().map(|i| i.0).collect(), outputs),
         }
     })
 }

@@ -192,6 +192,7 @@ impl World {
         let owner = |condition: &Condition| match condition {
             Condition::Key(k) => Owner::Key((0..=255).find(|&n| key(n) == *k).expect("a key of the test")),
             Condition::Channel(t) => Owner::Channel((0..=255).find(|&n| key(n) == t.client).expect("a test key")),
+            other => panic!("the test makes no {other:?}"),
         };
         let found: BTreeMap<_, _> = self
             .chain
@@ -228,6 +229,7 @@ impl Model {
             let owner = match &output.condition {
                 Condition::Key(k) => Owner::Key(number(k).expect("a key of the test")),
                 Condition::Channel(t) => Owner::Channel(number(&t.client).expect("a key of the test")),
+                other => panic!("the test makes no {other:?}"),
             };
             rest -= amount;
             let before = self.coins.insert(OutPoint { txid, vout }, (amount, owner));

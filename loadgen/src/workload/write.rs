@@ -99,7 +99,7 @@ fn channels<'a>(
     genesis.outputs().filter_map(|output| match output {
         Ok((outpoint, output)) => match output.condition {
             Condition::Channel(terms) => Some(Ok((outpoint, terms))),
-            Condition::Key(_) => None,
+            _ => None,
         },
         Err(error) => Some(Err(error)),
     })

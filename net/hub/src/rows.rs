@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use tidegate_batch::{ChannelView, LockView};
 use tidegate_channel::{BatchHeader, ChannelTerms, Condition as LockCondition};
-use tidegate_ledger::{Block, Condition, Transaction, Utxo};
+use tidegate_ledger::{After, Block, Condition, Inner, Transaction, Utxo};
 use tidegate_settle::Node;
 use tidegate_types::{Amount, KeyBytes, OutPoint};
 
@@ -86,13 +86,48 @@ fn lock(view: &LockView) -> Value {
     })
 }
 
+/// A condition that does not depend on where it stands.
+fn condition(condition: &Condition) -> Value {
+    match condition {
+        Condition::Key(key) => json!({"kind": "key", "key": key.to_string()}),
+        Condition::Multi(multi) => json!({
+            "kind": "multi", "threshold": multi.threshold, "count": multi.count, "keys": multi.keys.to_string(),
+        }),
+        Condition::Timelocked(timelock) => {
+            let inner = match timelock.inner {
+                Inner::Key(key) => Condition::Key(key),
+                Inner::Multi(multi) => Condition::Multi(multi),
+            };
+            let (rule, value) = match timelock.after {
+                After::Height(height) => ("height", height.get()),
+                After::Age(age) => ("age", age.get()),
+            };
+            json!({"kind": "timelocked", rule: value, "inner": self::condition(&inner)})
+        }
+        Condition::Lock(lock) => json!({
+            "kind": "lock", "claim": lock.claim.to_string(), "refund": lock.refund.to_string(),
+            "expiry": lock.expiry.get(), "condition": format!("{:?}", lock.condition),
+        }),
+        Condition::Stake(stake) => json!({
+            "kind": "stake", "hub": stake.hub.to_string(), "payout": stake.payout.to_string(),
+            "unbonding_blocks": stake.unbonding.get(), "bonded_sat": stake.bonded.to_sat(),
+            "state": format!("{:?}", stake.state),
+        }),
+        Condition::Channel(own) | Condition::Closing(own) => json!({"kind": "channel", "terms": terms(own)}),
+        Condition::Record(record) => json!({"kind": "record", "record": format!("{record:?}")}),
+    }
+}
+
 /// An unspent output.
 pub(super) fn output(outpoint: &OutPoint, utxo: &Utxo) -> Value {
+    let channel = |kind: &str, own: &ChannelTerms| {
+        let channel = own.channel_id(outpoint).to_string();
+        json!({"kind": kind, "channel": channel, "terms": terms(own)})
+    };
     let condition = match &utxo.output.condition {
-        Condition::Key(key) => json!({"kind": "key", "key": key.to_string()}),
-        Condition::Channel(own) => {
-            json!({"kind": "channel", "channel": own.channel_id(outpoint).to_string(), "terms": terms(own)})
-        }
+        Condition::Channel(own) => channel("channel", own),
+        Condition::Closing(own) => channel("closing", own),
+        other => condition(other),
     };
     json!({
         "type": "output",

@@ -20,9 +20,10 @@ impl Index {
             Condition::Key(key) => {
                 self.by_key.entry(*key).or_default().insert(*outpoint);
             }
-            Condition::Channel(terms) => {
+            Condition::Channel(terms) | Condition::Closing(terms) => {
                 self.channels.insert(terms.channel_id(outpoint), *outpoint);
             }
+            _ => {}
         }
     }
 
@@ -36,9 +37,10 @@ impl Index {
                     }
                 }
             }
-            Condition::Channel(terms) => {
+            Condition::Channel(terms) | Condition::Closing(terms) => {
                 self.channels.remove(&terms.channel_id(outpoint));
             }
+            _ => {}
         }
     }
 

@@ -299,7 +299,7 @@ fn channels_of(genesis: &Genesis<'_>) -> Vec<ChannelId> {
     let outputs = genesis.outputs().map(|output| output.expect("the hub has checked it"));
     let channels = outputs.filter_map(|(outpoint, output)| match output.condition {
         Condition::Channel(terms) => Some(terms.channel_id(&outpoint)),
-        Condition::Key(_) => None,
+        _ => None,
     });
     channels.collect()
 }

@@ -76,10 +76,7 @@ fn built() -> Vec<Vec<u8>> {
         Output::to_channel(&zero()),
     ];
     let transaction = Transaction {
-        body: TransactionBody {
-            inputs: vec![zero::<OutPoint>(); 2],
-            outputs,
-        },
+        body: TransactionBody::plain(vec![zero::<OutPoint>(); 2], outputs),
         witnesses: vec![
             Witness::Key(SignatureBytes::ZERO),
             Witness::ChannelClose(Box::new(close)),

@@ -1,5 +1,7 @@
 //! A block in the making, and the record that undoes it.
 
+use std::collections::BTreeMap;
+
 use tidegate_types::{Amount, ChannelId, Digest, Height, OutPoint, UnixMillis};
 
 use super::{Applied, Chain, Supply, Tip, transaction_leaf, transactions_root};
@@ -122,13 +124,7 @@ impl<S: UtxoStore> Chain<S> {
     /// Makes a draft the tip.
     pub(crate) fn commit(&mut self, draft: Draft, header: &BlockHeader) -> Applied {
         self.assert_conserved();
-        let (mut spent, mut created) = (Vec::new(), Vec::new());
-        for change in &draft.record.changes {
-            match change {
-                Change::Spent(outpoint, utxo) => spent.push((*outpoint, *utxo)),
-                Change::Created(outpoint, utxo) => created.push((*outpoint, *utxo)),
-            }
-        }
+        let (spent, created) = net(&draft.record.changes);
         let fees = self.supply.burned - draft.record.supply.burned;
         let depth = self.params.finality_depth.get();
         self.tip = Tip {
@@ -198,6 +194,38 @@ impl<S: UtxoStore> Chain<S> {
         self.open_channels -= u64::from(is_channel(&utxo));
         utxo
     }
+}
+
+/// What a block's changes come to: entries that were there before and are gone or changed, and entries that are new or
+/// changed. What comes and goes within the block is in neither.
+#[expect(clippy::type_complexity, reason = "two lists of one kind, each named by the caller")]
+fn net(changes: &[Change]) -> (Vec<(OutPoint, Utxo)>, Vec<(OutPoint, Utxo)>) {
+    let (mut before, mut after) = (BTreeMap::new(), BTreeMap::new());
+    let mut order = Vec::new();
+    for change in changes {
+        match change {
+            Change::Spent(outpoint, utxo) => {
+                if after.remove(outpoint).is_none() {
+                    before.entry(*outpoint).or_insert(*utxo);
+                    order.push(*outpoint);
+                }
+            }
+            Change::Created(outpoint, utxo) => {
+                after.insert(*outpoint, *utxo);
+                order.push(*outpoint);
+            }
+        }
+    }
+    let mut spent = Vec::new();
+    let mut created = Vec::new();
+    for outpoint in order {
+        let (old, new) = (before.remove(&outpoint), after.remove(&outpoint));
+        if old != new {
+            spent.extend(old.map(|utxo| (outpoint, utxo)));
+            created.extend(new.map(|utxo| (outpoint, utxo)));
+        }
+    }
+    (spent, created)
 }
 
 const fn is_channel(utxo: &Utxo) -> bool {

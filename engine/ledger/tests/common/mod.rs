@@ -83,10 +83,7 @@ pub(crate) fn solo() -> Solo {
 /// A transaction that spends outputs of keys.
 pub(crate) fn spend(ledger: LedgerId, inputs: &[(OutPoint, u8)], outputs: Vec<Output>) -> Transaction {
     let keys: Vec<_> = inputs.iter().map(|&(_, n)| secret(n)).collect();
-    let body = TransactionBody {
-        inputs: inputs.iter().map(|&(o, _)| o).collect(),
-        outputs,
-    };
+    let body = TransactionBody::plain(inputs.iter().map(|&(o, _)| o).collect(), outputs);
     body.sign_all(&ledger, &keys.iter().collect::<Vec<_>>())
 }
 
@@ -184,7 +181,7 @@ impl CloseKit {
 pub(crate) fn close_of(transaction: &mut Transaction) -> &mut ChannelClose {
     match &mut transaction.witnesses[0] {
         Witness::ChannelClose(close) => close,
-        Witness::Key(_) => panic!("the transaction closes a channel"),
+        _ => panic!("the transaction closes a channel"),
     }
 }
 

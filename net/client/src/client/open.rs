@@ -182,7 +182,7 @@ fn find_channel(body: &TransactionBody, proposed: &ChannelTerms) -> Option<(OutP
                 let fits = terms == expected && output.amount == terms.capacity && !terms.hub_payout.is_zero();
                 fits.then_some((OutPoint { txid, vout }, terms))
             }
-            Condition::Key(_) => None,
+            _ => None,
         });
     let first = found.next()?;
     found.next().is_none().then_some(first)
@@ -227,13 +227,11 @@ mod tests {
             amount,
             condition: Condition::Channel(terms),
         };
-        let body = |outputs| TransactionBody {
-            inputs: vec![OutPoint {
-                txid: Txid::ZERO,
-                vout: 0,
-            }],
-            outputs,
+        let nowhere = OutPoint {
+            txid: Txid::ZERO,
+            vout: 0,
         };
+        let body = |outputs| TransactionBody::plain(vec![nowhere], outputs);
         let good = body(vec![Output::to_key(sat(5), chosen.client), output(chosen, sat(1000))]);
         let (outpoint, found) = find_channel(&good, &terms(7)).unwrap();
         assert_eq!((outpoint.txid, outpoint.vout, found), (good.txid(), 1, chosen));

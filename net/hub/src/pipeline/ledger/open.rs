@@ -215,7 +215,7 @@ impl LedgerThread {
         if inputs.is_empty() {
             return Err(refused("nobody pays"));
         }
-        let body = TransactionBody { inputs, outputs };
+        let body = TransactionBody::plain(inputs, outputs);
         let channel = proposal.terms.channel_id(&OutPoint {
             txid: body.txid(),
             vout: 0,
