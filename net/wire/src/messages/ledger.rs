@@ -20,6 +20,8 @@ pub enum LedgerQuery {
     Transaction(Txid),
     /// 4: the output of a channel.
     Channel(ChannelId),
+    /// 6: the channels whose client has this key.
+    ChannelsOf(KeyBytes),
     /// 5: the blocks from a height on. Argument: `from u32 | offset u32 | wait u32 | 0 × 20`.
     Blocks {
         /// The height of the first.
@@ -50,6 +52,7 @@ impl<'a> Body<'a> for LedgerQuery {
                 r.pad(20)?;
                 Self::Blocks { from, offset, wait_ms }
             }
+            6 => Self::ChannelsOf(KeyBytes::read(r)?),
             other => return Err(unknown("question", other)),
         })
     }
@@ -60,6 +63,7 @@ impl<'a> Body<'a> for LedgerQuery {
             Self::UtxosOf(key) => (2, *key.as_bytes()),
             Self::Transaction(txid) => (3, *txid.as_bytes()),
             Self::Channel(channel) => (4, *channel.as_bytes()),
+            Self::ChannelsOf(key) => (6, *key.as_bytes()),
             Self::Blocks { from, offset, wait_ms } => {
                 let mut argument = [0; 32];
                 argument[..4].copy_from_slice(&from.get().to_le_bytes());
@@ -217,6 +221,13 @@ pub enum LedgerResult<'a> {
     Accepted(Txid),
     /// 6: blocks.
     Blocks(BlockPage<'a>),
+    /// 7: `count u32 | flags u32 | channels × 32`; flag bit 0: there are more.
+    Channels {
+        /// By name.
+        channels: Items<'a, ChannelId>,
+        /// Whether some were left out.
+        more: bool,
+    },
 }
 
 /// An answer: `height u32 | result 1 | 0 × 3 | block hash 32 | …`.
@@ -239,6 +250,7 @@ impl<'a> LedgerResult<'a> {
             Self::Channel(_) => 4,
             Self::Accepted(_) => 5,
             Self::Blocks(_) => 6,
+            Self::Channels { .. } => 7,
         }
     }
 
@@ -259,6 +271,12 @@ impl<'a> LedgerResult<'a> {
             }
             5 => Self::Accepted(Txid::read(r)?),
             6 => Self::Blocks(BlockPage::read(r)?),
+            7 => {
+                let count = u32::read(r)?;
+                let more = r.flags(1)? == 1;
+                let channels = Items::read(r, count, "channels", MAX_UTXOS)?;
+                Self::Channels { channels, more }
+            }
             other => return Err(unknown("ledger result", other)),
         })
     }
@@ -281,6 +299,11 @@ impl<'a> LedgerResult<'a> {
             }
             Self::Accepted(txid) => out.put(txid),
             Self::Blocks(page) => page.put(out),
+            Self::Channels { channels, more } => {
+                out.count(channels.len(), "channels", MAX_UTXOS);
+                out.put(&u32::from(*more));
+                channels.put(out);
+            }
         }
     }
 }

@@ -434,6 +434,21 @@ fn following(samples: &mut Vec<Sample>) {
         wait_ms: 47,
     };
     to_hub(samples, "query-blocks", &query);
+    to_hub(
+        samples,
+        "query-channels-of",
+        &LedgerQuery::ChannelsOf(KeyBytes::from_bytes(fill(0x21))),
+    );
+    let channels = [CHANNEL, ChannelId::from_bytes(fill(0x22))];
+    let answer = LedgerAnswer {
+        height: Height::new(44),
+        tip: Digest::from_bytes(fill(0x1c)),
+        result: LedgerResult::Channels {
+            channels: (&channels[..]).into(),
+            more: true,
+        },
+    };
+    to_client(samples, "answer-channels", &answer);
     let blocks = [BlockBytes(b"the first block"), BlockBytes(b"the second")];
     let page = BlockPage {
         tip: Height::new(48),
