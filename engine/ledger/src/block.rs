@@ -120,6 +120,18 @@ impl Block {
         self.header.hash()
     }
 
+    /// True if the header commits to these transactions, witnesses included. For whoever follows the blocks without the
+    /// state that checks them.
+    #[must_use]
+    pub fn holds_its_transactions(&self) -> bool {
+        let leaves: Vec<Digest> = self
+            .transactions
+            .iter()
+            .map(|transaction| transaction_leaf(&transaction.txid(), transaction))
+            .collect();
+        self.header.count as usize == leaves.len() && transactions_root(&leaves) == self.header.transactions
+    }
+
     /// The encoding.
     ///
     /// # Panics

@@ -4,8 +4,9 @@
 //! fails leaves the channel as it was. Nothing here speaks to a hub.
 
 mod replay;
+mod restore;
 
-use tidegate_channel::wallet::{LeafEvents, OpenLock, ProposeError, Wallet};
+use tidegate_channel::wallet::{Base, LeafEvents, OpenLock, ProposeError, Wallet};
 use tidegate_channel::{
     Ack, ClientState, Lock, MAX_ADDS, OpOutcome, Operation, SignedHeader, encode_operations, opening_state,
 };
@@ -32,12 +33,14 @@ pub struct Signer {
 }
 
 /// A signed state, ready to be sent, byte for byte as often as it takes.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct SignedState {
     /// The state.
     pub state: ClientState,
     /// The body of its `Pay`.
     body: Vec<u8>,
+    /// What it was made on top of, to go back to if the hub never accepts it.
+    base: Option<Base>,
 }
 
 impl SignedState {
@@ -207,10 +210,12 @@ impl ClientChannel {
         next: impl FnOnce(&mut Wallet) -> Result<(ClientState, Vec<Operation>), ProposeError>,
     ) -> Result<SignedState, StepError> {
         let mut wallet = self.wallet.clone();
+        let base = Some(wallet.base());
         let (state, operations) = next(&mut wallet)?;
         let signed = SignedState {
             state,
             body: pay_body(signer, &state, &operations),
+            base,
         };
         store.append(&self.id(), &Record::State(signed.body.clone()))?;
         self.wallet = wallet;

@@ -189,6 +189,24 @@ impl<S: WalletStore> Channels<S> {
         channel.accept_sync(&mut self.store, &self.headers, answer)
     }
 
+    /// As [`ClientChannel::restore`].
+    ///
+    /// # Errors
+    /// [`StepError`].
+    pub fn restore(&mut self, answer: &wire::SyncAnswer<'_>) -> Result<(), StepError> {
+        let channel = self.channels.get_mut(&answer.channel);
+        let channel = channel.ok_or(StoreError::Unknown(answer.channel))?;
+        channel.restore(&self.signer, &mut self.store, &self.headers, answer)
+    }
+
+    /// As [`ClientChannel::supersede`].
+    ///
+    /// # Errors
+    /// [`StepError`].
+    pub fn supersede(&mut self, channel: &ChannelId) -> Result<bool, StepError> {
+        self.step(channel, |channel, _, store| channel.supersede(store))
+    }
+
     fn step<T>(
         &mut self,
         channel: &ChannelId,

@@ -99,26 +99,55 @@ impl<S: WalletStore> Client<S> {
         self.bring_unanswered(channel)
     }
 
-    /// [`Client::sync`] without sending anything again.
-    fn fetch(&mut self, channel: &ChannelId) -> Result<(), ClientError> {
-        let (state, leaf) = self
-            .channels
-            .get(channel)
-            .map_or((ClientCounter::ZERO, HubCounter::ZERO), |c| {
-                (c.acknowledged().counter, c.wallet().hub().leaf().counter)
-            });
+    /// Takes a channel up from what the hub holds of it, whatever this wallet knew: after [`ClientError::Behind`]. It must
+    /// not be called while another copy of the wallet is in use.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn recover(&mut self, channel: &ChannelId) -> Result<(), ClientError> {
+        let incoming = self.ask(channel, ClientCounter::ZERO, HubCounter::ZERO)?;
+        let answer = sync_answer(&incoming)?;
+        if self.channels.get(channel).is_none() {
+            self.take_up(channel, &answer)?;
+        }
+        self.channels.restore(&answer)?;
+        self.synced.insert(*channel);
+        self.note_heights();
+        self.ack(channel)
+    }
+
+    /// Gives up a state that the hub has refused for good, and has it accept the next one in its place; false if there was
+    /// none.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn supersede(&mut self, channel: &ChannelId) -> Result<bool, ClientError> {
+        self.fetch(channel)?;
+        if !self.channels.supersede(channel)? {
+            return Ok(false);
+        }
+        let state = self.channels.pay(channel, &[], self.height)?;
+        self.bring(channel, &state)?;
+        Ok(true)
+    }
+
+    fn ask(&mut self, channel: &ChannelId, state: ClientCounter, leaf: HubCounter) -> Result<Incoming, ClientError> {
         let question = Sync {
             channel: *channel,
             state,
             leaf,
         };
-        let incoming = self.connection.request(&question)?;
-        let ToClient::SyncAnswer(answer) = incoming.message()? else {
-            return Err(ClientError::Unexpected(incoming.message()?.kind()));
+        Ok(self.connection.request(&question)?)
+    }
+
+    /// [`Client::sync`] without sending anything again.
+    fn fetch(&mut self, channel: &ChannelId) -> Result<(), ClientError> {
+        let Some(own) = self.channels.get(channel) else {
+            return self.recover(channel);
         };
-        if self.channels.get(channel).is_none() {
-            self.take_up(channel, &answer)?;
-        }
+        let (state, leaf) = (own.acknowledged().counter, own.wallet().hub().leaf().counter);
+        let incoming = self.ask(channel, state, leaf)?;
+        let answer = sync_answer(&incoming)?;
         self.check_not_behind(&answer)?;
         self.channels.accept_sync(&answer)?;
         self.synced.insert(*channel);
@@ -264,6 +293,19 @@ impl<S: WalletStore> Client<S> {
         })
     }
 
+    /// The open channels of the client's key, as the ledger knows them: how a wallet that has lost everything begins. Those
+    /// with this hub are taken up by [`Client::sync`].
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn find_channels(&mut self) -> Result<Vec<ChannelId>, ClientError> {
+        let key = self.key();
+        self.query(LedgerQuery::ChannelsOf(key), |answer| match answer.result {
+            LedgerResult::Channels { channels, .. } => Ok(channels.iter().collect()),
+            _ => Err(ClientError::OtherAnswer),
+        })
+    }
+
     /// Waits until a transaction stands in a final block, and returns its height.
     ///
     /// # Errors
@@ -286,5 +328,12 @@ impl<S: WalletStore> Client<S> {
                 TxStatus::Unknown | TxStatus::Mempool => std::thread::sleep(ASK_AGAIN),
             }
         }
+    }
+}
+
+fn sync_answer(incoming: &Incoming) -> Result<SyncAnswer<'_>, ClientError> {
+    match incoming.message()? {
+        ToClient::SyncAnswer(answer) => Ok(answer),
+        other => Err(ClientError::Unexpected(other.kind())),
     }
 }

@@ -1,6 +1,6 @@
 //! Why a step of a channel was not made.
 
-use tidegate_channel::wallet::ProposeError;
+use tidegate_channel::wallet::{ProposeError, RestoreError};
 use tidegate_channel::{BalanceError, MAX_ADDS, OperationsError, TermsError};
 use tidegate_types::{Amount, ChannelId, ClientCounter, DecodeError, LockId};
 use tidegate_wire::WireError;
@@ -27,6 +27,12 @@ pub enum StepError {
     /// Leaves came without the receipt that proves them.
     #[error("the hub sent leaves without a receipt for the newest")]
     Unproved,
+    /// What the hub holds is signed by another key.
+    #[error("state {} that the hub holds is not signed by this client", .0.get())]
+    NotOurs(ClientCounter),
+    /// What the hub holds of the channel contradicts itself.
+    #[error("the channel cannot be taken up from what the hub holds: {0}")]
+    Restore(#[from] RestoreError),
     /// The answer is about another channel.
     #[error("the answer is about another channel")]
     OtherChannel,

@@ -23,8 +23,10 @@ pub mod connection;
 pub mod error;
 pub mod headers;
 pub mod key_file;
+pub mod ledger;
 pub mod proof;
 pub mod receipt;
+pub mod request;
 pub mod store;
 mod widths;
 
@@ -36,5 +38,7 @@ pub use connection::{ConnectOptions, Connection, ConnectionError, Incoming};
 pub use error::{AdoptError, CloseError, StepError};
 pub use headers::{HeaderCache, VerifiedHeader};
 pub use key_file::{KeyFile, KeyFileError, Protection};
+pub use ledger::{LedgerConnection, LedgerError, LightChain, Page};
 pub use receipt::{Leaf, ReceiptChecker, ReceiptError};
+pub use request::{PaymentRequest, RequestCondition, RequestError};
 pub use store::{FileStore, MemoryStore, Opened, StoreError, WalletStore};

@@ -67,6 +67,28 @@ impl ClientHalf {
         }
     }
 
+    /// The half of a state with these open locks. Whether they are the state's is for the caller to check.
+    pub(super) fn with_locks(state: ClientState, locks: Vec<OpenLock>) -> Self {
+        let mut half = Self {
+            state,
+            tree: LockTree::empty(),
+            locks,
+        };
+        for slot in half.locks.iter().map(|open| open.slot).collect::<Vec<_>>() {
+            half.plant(slot);
+        }
+        half
+    }
+
+    /// The root over the open locks.
+    pub(super) fn root(&self) -> Digest {
+        self.tree.root()
+    }
+
+    pub(super) const fn set_counter(&mut self, counter: ClientCounter) {
+        self.state.counter = counter;
+    }
+
     /// The newest state.
     #[must_use]
     pub const fn state(&self) -> &ClientState {

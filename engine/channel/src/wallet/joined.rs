@@ -45,14 +45,14 @@ pub struct LeafEvents {
 #[derive(Clone, Debug)]
 pub struct Wallet {
     terms: ChannelTerms,
-    client: ClientHalf,
-    hub: HubHalf,
+    pub(super) client: ClientHalf,
+    pub(super) hub: HubHalf,
     /// Parallel to `client.locks()`: what is known of each, by slot.
-    status: [Option<LockStatus>; LockSlot::COUNT],
+    pub(super) status: [Option<LockStatus>; LockSlot::COUNT],
     settle_on: SettleOn,
-    closing: bool,
+    pub(super) closing: bool,
     /// True if a leaf has credited something since the last `Ack`: a payer may need one, whatever states have named.
-    ack_owed: bool,
+    pub(super) ack_owed: bool,
 }
 
 impl Wallet {

@@ -9,7 +9,9 @@
 mod client_half;
 mod hub_half;
 mod joined;
+mod restore;
 
 pub use client_half::{ClientHalf, OpenLock, ProposeError};
 pub use hub_half::{HubHalf, LeafFault, LeafView, Unfirm};
 pub use joined::{LeafEvents, LockStatus, SettleOn, Wallet};
+pub use restore::{Base, Held, RestoreError};

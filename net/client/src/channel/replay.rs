@@ -52,6 +52,11 @@ impl ClientChannel {
             Record::Proved(lock, _) => self.wallet.prove(lock),
             Record::Closing(transaction) => self.closing = Some(transaction.clone()),
             Record::Closed(txid) => self.closed = Some(*txid),
+            Record::Restored(body) => {
+                let restored = self.restored(&wire::SyncAnswer::decode(body)?);
+                *self = restored.map_err(|_| ReplayError::Other)?;
+            }
+            Record::Superseded => self.give_up(),
         }
         Ok(())
     }
@@ -61,6 +66,7 @@ impl ClientChannel {
         let state = ClientState::decode(message.state)?;
         let mut operations = Vec::new();
         decode_operations(message.operations, &mut operations)?;
+        let base = self.wallet.base();
         let (again, _) = self.wallet.propose(operations, state.ack)?;
         if again != state {
             return Err(ReplayError::Other);
@@ -68,6 +74,7 @@ impl ClientChannel {
         self.sent.push(SignedState {
             state,
             body: body.to_vec(),
+            base: Some(base),
         });
         Ok(())
     }

@@ -85,6 +85,10 @@ pub enum Record {
     Closing(Vec<u8>),
     /// 8: the channel has ended with this transaction.
     Closed(Txid),
+    /// 9: the channel was taken up from what the hub held: the body of a `SyncAnswer`.
+    Restored(Vec<u8>),
+    /// 10: the states above the last that a leaf acknowledges were given up; the next one has a counter above them.
+    Superseded,
 }
 
 /// Why bytes are no record.
@@ -124,6 +128,8 @@ impl Record {
             }
             Self::Closing(body) => put(&mut out, 7, body),
             Self::Closed(txid) => put(&mut out, 8, txid.as_bytes()),
+            Self::Restored(body) => put(&mut out, 9, body),
+            Self::Superseded => put(&mut out, 10, &[]),
         }
         out
     }
@@ -148,6 +154,9 @@ impl Record {
             }
             7 => Self::Closing(body.to_vec()),
             8 => Self::Closed(Txid::decode(body)?),
+            9 => Self::Restored(body.to_vec()),
+            10 if body.is_empty() => Self::Superseded,
+            10 => return Err(DecodeError::TrailingBytes { count: body.len() }),
             other => {
                 return Err(DecodeError::UnknownValue {
                     field: "record",
