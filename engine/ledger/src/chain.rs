@@ -5,6 +5,7 @@
 //! final yet. What was final is never undone.
 
 mod draft;
+mod resume;
 
 use std::collections::VecDeque;
 

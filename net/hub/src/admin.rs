@@ -182,8 +182,10 @@ fn respond(path: &str, source: &Source) -> (&'static str, &'static str, String) 
     const TEXT: &str = "text/plain; charset=utf-8";
     match path {
         "/healthz" => ("200 OK", TEXT, "ok\n".to_owned()),
-        "/readyz" if source.stats.ready.load(Ordering::Acquire) => ("200 OK", TEXT, "ready\n".to_owned()),
-        "/readyz" => ("503 Service Unavailable", TEXT, "not ready\n".to_owned()),
+        "/readyz" => match readiness(&source.stats) {
+            Ok(()) => ("200 OK", TEXT, "ready\n".to_owned()),
+            Err(why) => ("503 Service Unavailable", TEXT, format!("not ready: {why}\n")),
+        },
         "/status" => match status(source) {
             Some(status) => (
                 "200 OK",
@@ -220,6 +222,20 @@ fn respond(path: &str, source: &Source) -> (&'static str, &'static str, String) 
                 .to_owned(),
         ),
     }
+}
+
+/// Whether clients are served in full.
+fn readiness(stats: &Stats) -> Result<(), &'static str> {
+    if !stats.ready.load(Ordering::Acquire) {
+        return Err("the hub is starting");
+    }
+    if stats.ledger_away.load(Ordering::Acquire) {
+        return Err("the ledger is away");
+    }
+    if stats.stalled.load(Ordering::Relaxed) {
+        return Err("the ledger makes no blocks");
+    }
+    Ok(())
 }
 
 fn json(rows: Option<impl serde::Serialize>) -> (&'static str, &'static str, String) {
@@ -281,7 +297,9 @@ fn status(source: &Source) -> Option<Status> {
     let usage = Usage::now();
     Some(Status {
         identity: source.identity.clone(),
-        ready: stats.ready.load(Ordering::Acquire),
+        ready: readiness(stats).is_ok(),
+        ledger_reachable: !stats.ledger_away.load(Ordering::Acquire),
+        stalled: stats.stalled.load(Ordering::Relaxed),
         ledger: source.ledger.to_string(),
         backend: source.verifier.backend().to_owned(),
         state_root: root.root.to_string(),
@@ -352,6 +370,12 @@ fn metrics(source: &Source) -> String {
             get(&stats.refused),
         ),
         ("tidegate_acks_total", "counter", "acks taken", get(&stats.acks)),
+        (
+            "tidegate_ledger_reachable",
+            "gauge",
+            "1 while the ledger that is followed answers; alert on 0",
+            u64::from(!stats.ledger_away.load(Ordering::Acquire)),
+        ),
         (
             "tidegate_height",
             "gauge",

@@ -164,6 +164,26 @@ pub enum Error {
         /// Why.
         source: Box<tidegate_settle::OpenError>,
     },
+    /// A text is no payment request.
+    #[error(transparent)]
+    Request(#[from] tidegate_client::RequestError),
+    /// A payment request cannot be paid here.
+    #[error("the request cannot be paid: {0}")]
+    RequestUnpayable(&'static str),
+    /// There is no ledger, and nothing to make one of.
+    #[error("{} holds no ledger", .0.display())]
+    NoLedger(PathBuf),
+    /// Another key than the genesis names.
+    #[error("the key is {key}, and the ledger's validator is {validator}")]
+    NotTheValidator {
+        /// The key that was given.
+        key: tidegate_types::KeyBytes,
+        /// The key in the genesis.
+        validator: tidegate_types::KeyBytes,
+    },
+    /// The ledger's endpoint failed.
+    #[error(transparent)]
+    Endpoint(#[from] tidegate_settle::endpoint::EndpointError),
     /// The ledger's blocks cannot be read back.
     #[error("the blocks of the ledger: {0}")]
     LedgerRead(#[from] tidegate_settle::QueryError),
@@ -290,6 +310,10 @@ impl Error {
             Self::LedgerCreate { source, .. } => ledger_create_code(source),
             Self::LedgerOpen { source, .. } => ledger_open_code(source),
             Self::LedgerRead(_) => Code::LedgerBad,
+            Self::Request(_) | Self::RequestUnpayable(_) => Code::BadRequest,
+            Self::NoLedger(_) => Code::NoLedger,
+            Self::NotTheValidator { .. } => Code::NotTheValidator,
+            Self::Endpoint(_) => Code::HubFailed,
             Self::Backup(error) => backup_code(error),
             Self::Restored(_) => Code::Restored,
             Self::Verify { .. } => Code::VerifyFailed,

@@ -27,7 +27,8 @@ use zeroize::Zeroizing;
 /// The name of the file in the data directory. A directory is formatted once it is there: it is written last.
 pub const HUB_KEYS_FILE: &str = "hub.key";
 
-const HUB_KEYS_FILE_NEW: &str = "hub.key.new";
+/// The name of the file in a ledger's directory: the validator's key in the place of the hub's identity.
+pub const LEDGER_KEYS_FILE: &str = "ledger.key";
 const MAGIC: &str = "tidegate-hub-keys 1";
 /// The file is shorter than this.
 const BYTES_MAX: u64 = 1024;
@@ -71,12 +72,41 @@ impl HubKeys {
         })
     }
 
+    /// The keys of a service whose identity is given: a ledger's validator, say. The others are fresh.
+    ///
+    /// # Errors
+    /// [`HubKeysError::Random`].
+    pub fn of_identity(identity: Zeroizing<[u8; 32]>) -> Result<Self, HubKeysError> {
+        Ok(Self {
+            identity,
+            noise: random()?,
+            salt: random()?,
+        })
+    }
+
+    /// The seed of the identity.
+    #[must_use]
+    pub fn identity_seed(&self) -> Zeroizing<[u8; 32]> {
+        self.identity.clone()
+    }
+
     /// Writes the keys into the data directory `dir`, durably, under their own name only once they are whole.
     ///
     /// # Errors
     /// [`HubKeysError::Disk`].
     pub fn save(&self, disk: &dyn Disk, dir: &Path) -> Result<(), HubKeysError> {
-        let (new, path) = (dir.join(HUB_KEYS_FILE_NEW), dir.join(HUB_KEYS_FILE));
+        self.save_as(disk, dir, HUB_KEYS_FILE)
+    }
+
+    /// As [`HubKeys::save`], under another name.
+    ///
+    /// # Errors
+    /// [`HubKeysError::Disk`].
+    pub fn save_as(&self, disk: &dyn Disk, dir: &Path, name: &str) -> Result<(), HubKeysError> {
+        let (new, path) = (dir.join(format!("{name}.new")), dir.join(name));
+        if disk.exists(&new)? {
+            disk.remove(&new)?;
+        }
         let text = self.to_text();
         let file = disk.open(&new, OpenMode::CreateNew)?;
         file.write_at(0, text.as_bytes())?;
@@ -90,12 +120,19 @@ impl HubKeys {
     /// # Errors
     /// [`HubKeysError::Disk`] with `NotFound` where no hub was formatted, [`HubKeysError::Damaged`].
     pub fn load(disk: &dyn Disk, dir: &Path) -> Result<Self, HubKeysError> {
-        let path = dir.join(HUB_KEYS_FILE);
+        Self::load_file(disk, &dir.join(HUB_KEYS_FILE))
+    }
+
+    /// Reads the keys in a file.
+    ///
+    /// # Errors
+    /// As [`HubKeys::load`].
+    pub fn load_file(disk: &dyn Disk, path: &Path) -> Result<Self, HubKeysError> {
         let damaged = |what| HubKeysError::Damaged {
-            path: path.clone(),
+            path: path.to_owned(),
             what,
         };
-        let file = disk.open(&path, OpenMode::Read)?;
+        let file = disk.open(path, OpenMode::Read)?;
         let length = file.len()?;
         let length = usize::try_from(length).ok().filter(|_| length < BYTES_MAX);
         let mut bytes = Zeroizing::new(vec![0; length.ok_or_else(|| damaged("it is too long"))?]);

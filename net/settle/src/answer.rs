@@ -1,7 +1,9 @@
 //! What a node says on the wire.
 
-use tidegate_ledger::Transaction;
-use tidegate_types::{Fixed, Height, OutPoint};
+use std::time::Instant;
+
+use tidegate_ledger::{MempoolError, Transaction};
+use tidegate_types::{ChannelId, Fixed, Height, OutPoint, Txid};
 use tidegate_wire::lengths::{MAX_BLOCK_PIECE, MAX_BLOCKS, MAX_UTXOS};
 use tidegate_wire::messages::{
     BlockBytes, BlockPage, Body as _, Error, LedgerAnswer, LedgerChannel, LedgerQuery, LedgerResult, OutputKind,
@@ -9,7 +11,40 @@ use tidegate_wire::messages::{
 };
 use tidegate_wire::{ErrorCode, Items};
 
-use crate::{Node, TransactionStatus};
+use crate::{Node, SubmitError, TransactionStatus};
+
+/// Whether a question takes a look at every output: whoever serves many lets such ones pass seldom ([`Scans`]).
+const fn is_scan(query: &LedgerQuery) -> bool {
+    matches!(query, LedgerQuery::ChannelsOf(_))
+}
+
+/// Lets scans take a tenth of the time at most, whoever asks.
+#[derive(Debug, Default)]
+pub struct Scans {
+    next: Option<Instant>,
+}
+
+impl Scans {
+    /// Answers a question, or tells by `None` that it was a scan too soon after the last one. `now` is asked again afterwards.
+    pub fn answer(
+        &mut self,
+        node: &Node,
+        query: &LedgerQuery,
+        request: u64,
+        now: impl Fn() -> Instant,
+    ) -> Option<Vec<u8>> {
+        let began = now();
+        if is_scan(query) && self.next.is_some_and(|next| began < next) {
+            return None;
+        }
+        let bytes = answer(node, query, request);
+        if is_scan(query) {
+            let ended = now();
+            self.next = Some(ended + 9 * ended.saturating_duration_since(began));
+        }
+        Some(bytes)
+    }
+}
 
 /// The whole message that answers a question.
 #[must_use]
@@ -48,19 +83,40 @@ pub fn answer(node: &Node, query: &LedgerQuery, request: u64) -> Vec<u8> {
                 });
             message(node, LedgerResult::Channel(answer), request)
         }
+        LedgerQuery::ChannelsOf(key) => {
+            let mut found: Vec<ChannelId> = node
+                .channels()
+                .filter(|(_, _, terms)| terms.client == key)
+                .map(|(channel, ..)| channel)
+                .collect();
+            found.sort_unstable();
+            let more = found.len() > MAX_UTXOS;
+            found.truncate(MAX_UTXOS);
+            let channels = Items::from(found.as_slice());
+            message(node, LedgerResult::Channels { channels, more }, request)
+        }
         LedgerQuery::Blocks { from, offset, .. } => page(node, from, offset, request),
     }
 }
 
-/// The whole message that answers a transaction that was brought: its name, or why it is refused.
-#[must_use]
-pub fn submitted(node: &mut Node, bytes: &[u8], request: u64) -> Vec<u8> {
-    let taken = Transaction::decode(bytes).map_err(|error| error.to_string());
-    let taken = taken.and_then(|transaction| node.submit(transaction).map_err(|error| error.to_string()));
-    match taken {
-        Ok(txid) => message(node, LedgerResult::Accepted(txid), request),
-        Err(text) => refusal(ErrorCode::TransactionRefused, &text, request),
+/// Takes an encoded transaction.
+///
+/// # Errors
+/// Why it is refused, in words.
+pub fn submit(node: &mut Node, bytes: &[u8]) -> Result<Txid, String> {
+    let transaction = Transaction::decode(bytes).map_err(|error| error.to_string())?;
+    let txid = transaction.txid();
+    match node.submit(transaction) {
+        // Whoever lost the answer asks again.
+        Ok(_) | Err(SubmitError::Mempool(MempoolError::Known)) => Ok(txid),
+        Err(error) => Err(error.to_string()),
     }
+}
+
+/// The whole message that answers a transaction that was taken.
+#[must_use]
+pub fn accepted(node: &Node, txid: Txid, request: u64) -> Vec<u8> {
+    message(node, LedgerResult::Accepted(txid), request)
 }
 
 pub(crate) fn refusal(code: ErrorCode, text: &str, request: u64) -> Vec<u8> {

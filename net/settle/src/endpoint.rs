@@ -23,9 +23,11 @@ use tidegate_crypto::keys::SecretKey;
 use tidegate_reactor::{Config, ConnId, Reactor, ReactorError, Sender as ReactorSender};
 use tidegate_session::{Limits, NoiseSecret, ServerConfig};
 use tidegate_types::UnixMillis;
-use tidegate_wire::messages::LedgerQuery;
+use tidegate_wire::ErrorCode;
+use tidegate_wire::messages::{Body as _, Busy, LedgerQuery};
 
-use crate::{Node, TickError, answer, submitted};
+use crate::answer::refusal;
+use crate::{Node, Scans, TickError, accepted, answer, submit};
 use front::Front;
 
 /// Requests that may wait for the node; more are answered by `Busy`.
@@ -132,6 +134,7 @@ impl Endpoint {
             work,
             reactor: reactor.sender(),
             waiting: HashMap::new(),
+            scans: Scans::default(),
             height,
         };
         let stop = StopHandle(sender);
@@ -187,6 +190,7 @@ struct NodeThread {
     reactor: ReactorSender,
     /// Questions for blocks that do not exist yet, and until when they wait.
     waiting: HashMap<ConnId, (Instant, Origin, LedgerQuery)>,
+    scans: Scans,
     height: Arc<AtomicU32>,
 }
 
@@ -250,10 +254,14 @@ impl NodeThread {
                     }
                     return;
                 }
-                self.send(origin, answer(&self.node, &query, origin.request));
+                let bytes = self.scans.answer(&self.node, &query, origin.request, Instant::now);
+                self.send(origin, bytes.unwrap_or_else(|| busy(origin.request)));
             }
             Work::Submit(origin, bytes) => {
-                let bytes = submitted(&mut self.node, &bytes, origin.request);
+                let bytes = match submit(&mut self.node, &bytes) {
+                    Ok(txid) => accepted(&self.node, txid, origin.request),
+                    Err(text) => refusal(ErrorCode::TransactionRefused, &text, origin.request),
+                };
                 self.send(origin, bytes);
             }
             Work::Gone(conn) => drop(self.waiting.remove(&conn)),
@@ -277,6 +285,15 @@ impl NodeThread {
         // A reactor that has ended sends nothing more; the peers will ask again.
         let _ended = self.reactor.send(origin.conn, bytes);
     }
+}
+
+fn busy(request: u64) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let busy = Busy {
+        retry_after_ms: front::RETRY_MILLIS,
+    };
+    busy.append(request, &mut bytes).expect("it is short");
+    bytes
 }
 
 fn now() -> UnixMillis {

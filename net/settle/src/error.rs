@@ -176,12 +176,9 @@ pub enum QueryError {
     /// A record holds no block.
     #[error("a record of the log does not decode: {0}")]
     Record(DecodeError),
-    /// The blocks of that height are not kept any more.
-    #[error("the blocks below {oldest} are not kept any more")]
-    Pruned {
-        /// The lowest that is kept.
-        oldest: Height,
-    },
+    /// A file cannot be read.
+    #[error(transparent)]
+    Disk(#[from] DiskError),
 }
 
 /// What an audit found.

@@ -4,10 +4,11 @@ use std::collections::VecDeque;
 use std::path::Path;
 
 use tidegate_disk::{Disk, DiskError, OpenMode};
-use tidegate_ledger::{Block, LedgerParams};
-use tidegate_types::{Age, DecodeError, Fixed, LedgerId, fixed_struct};
-use tidegate_wal::{LogConfig, LogReader, Lsn, PAGE_BYTES, Tail};
+use tidegate_ledger::{Block, BlockHeader, LedgerParams};
+use tidegate_types::{Age, DecodeError, Fixed, Height, LedgerId, fixed_struct};
+use tidegate_wal::{LogConfig, LogError, LogReader, Lsn, PAGE_BYTES, Tail};
 
+use crate::archive::{Reader, archived};
 use crate::{OpenError, QueryError};
 
 pub(crate) const GENESIS_FILE: &str = "genesis";
@@ -135,15 +136,18 @@ impl<'a> Entry<'a> {
     }
 }
 
-/// The blocks of a node's log from the first, read back from the disk one at a time. Blocks that were undone are left out.
-/// Nothing is locked or changed by it.
+/// The blocks of a node from the first, read back from the disk one at a time. Blocks that were undone are left out. Nothing is
+/// locked or changed by it.
 #[derive(Debug)]
 pub struct Blocks {
+    archive: Option<Reader>,
     reader: LogReader,
     finality_depth: usize,
     final_only: bool,
+    /// The last block that was told, or that need not be.
+    height: Height,
     /// Blocks that a later record may yet undo.
-    held: VecDeque<Vec<u8>>,
+    held: VecDeque<(Lsn, Vec<u8>)>,
     last: Vec<u8>,
 }
 
@@ -154,18 +158,53 @@ impl Blocks {
     /// [`OpenError`].
     pub fn open(disk: &dyn Disk, dir: &Path) -> Result<Self, OpenError> {
         let file = NodeFile::read(disk, dir)?;
-        let reader = LogReader::open(disk, dir, file.log_identity, Lsn::FIRST)?;
-        Ok(Self::of(reader, file.finality_depth))
+        Ok(Self::from(
+            disk,
+            dir,
+            file.log_identity,
+            file.finality_depth,
+            Height::ZERO,
+        )?)
     }
 
-    pub(crate) fn of(reader: LogReader, finality_depth: Age) -> Self {
+    /// The blocks from a height on; some below it may come first.
+    pub(crate) fn from(
+        disk: &dyn Disk,
+        dir: &Path,
+        identity: u64,
+        finality_depth: Age,
+        from: Height,
+    ) -> Result<Self, BlocksError> {
+        let end = archived(disk, dir)?;
+        let archive = if from <= end.height {
+            Reader::open(disk, dir, from)?
+        } else {
+            None
+        };
+        // A record for each block, and some for what was undone: a block stands no earlier in the log than its height.
+        let near = Lsn::new(u64::from(from.get()).max(end.lsn + 1));
+        let mut blocks = Self::of_log(LogReader::open_near(disk, dir, identity, near)?, finality_depth);
+        blocks.height = end.height;
+        blocks.archive = archive;
+        Ok(blocks)
+    }
+
+    /// The blocks of a log alone.
+    pub(crate) const fn of_log(reader: LogReader, finality_depth: Age) -> Self {
         Self {
+            archive: None,
             reader,
             finality_depth: finality_depth.get() as usize,
             final_only: false,
+            height: Height::ZERO,
             held: VecDeque::new(),
             last: Vec::new(),
         }
+    }
+
+    /// Passes over the blocks of the log up to this height.
+    pub(crate) const fn skip_to(&mut self, height: Height) {
+        self.height = height;
     }
 
     /// Ends with the last final block instead of the newest.
@@ -191,25 +230,48 @@ impl Blocks {
     /// # Errors
     /// [`QueryError`].
     pub fn next_encoded(&mut self) -> Result<Option<&[u8]>, QueryError> {
-        while self.held.len() <= self.finality_depth {
-            let Some(record) = self.reader.next_record()? else {
-                break;
-            };
-            match Entry::of(record.payload).map_err(QueryError::Record)? {
-                Entry::Block(encoded) => self.held.push_back(encoded.to_vec()),
-                Entry::Undone(count) => {
+        if let Some(archive) = &mut self.archive {
+            let end = self.height;
+            if archive.end().height < end
+                && let Some(block) = archive.next()?
+            {
+                self.last.clear();
+                self.last.extend_from_slice(block);
+                return Ok(Some(&self.last));
+            }
+            self.archive = None;
+        }
+        let Some((_, _, block)) = self.next_placed()? else {
+            return Ok(None);
+        };
+        self.last = block;
+        Ok(Some(&self.last))
+    }
+
+    /// The next block of the log: its height, its record, and its encoding.
+    pub(crate) fn next_placed(&mut self) -> Result<Option<(Height, Lsn, Vec<u8>)>, QueryError> {
+        loop {
+            while self.held.len() <= self.finality_depth {
+                let Some(record) = self.reader.next_record()? else {
+                    break;
+                };
+                match Entry::of(record.payload).map_err(QueryError::Record)? {
+                    Entry::Block(encoded) => self.held.push_back((record.lsn, encoded.to_vec())),
                     // A reader that began in the middle of the log has not seen all that was undone.
-                    self.held.truncate(self.held.len().saturating_sub(count as usize));
+                    Entry::Undone(count) => self.held.truncate(self.held.len().saturating_sub(count as usize)),
                 }
             }
-        }
-        let may_be_undone = self.final_only && self.held.len() <= self.finality_depth;
-        match self.held.pop_front() {
-            Some(block) if !may_be_undone => {
-                self.last = block;
-                Ok(Some(&self.last))
+            if self.final_only && self.held.len() <= self.finality_depth {
+                return Ok(None);
             }
-            _ => Ok(None),
+            let Some((lsn, block)) = self.held.pop_front() else {
+                return Ok(None);
+            };
+            let height = height_of(&block).map_err(QueryError::Record)?;
+            if height > self.height {
+                self.height = height;
+                return Ok(Some((height, lsn, block)));
+            }
         }
     }
 
@@ -227,5 +289,38 @@ impl Blocks {
     /// [`QueryError::Log`], above all if a block that was durable is not whole.
     pub fn tail(self) -> Result<Tail, QueryError> {
         Ok(self.reader.tail()?)
+    }
+}
+
+/// The height in the header of an encoded block.
+pub(crate) fn height_of(encoded: &[u8]) -> Result<Height, DecodeError> {
+    let header = encoded.get(..BlockHeader::LEN).ok_or(DecodeError::Truncated)?;
+    Ok(BlockHeader::decode(header)?.height)
+}
+
+/// Why blocks cannot be opened for reading.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum BlocksError {
+    #[error(transparent)]
+    Disk(#[from] DiskError),
+    #[error(transparent)]
+    Log(#[from] LogError),
+}
+
+impl From<BlocksError> for OpenError {
+    fn from(error: BlocksError) -> Self {
+        match error {
+            BlocksError::Disk(error) => Self::Disk(error),
+            BlocksError::Log(error) => Self::Log(error),
+        }
+    }
+}
+
+impl From<BlocksError> for QueryError {
+    fn from(error: BlocksError) -> Self {
+        match error {
+            BlocksError::Disk(error) => Self::Disk(error),
+            BlocksError::Log(error) => Self::Log(error),
+        }
     }
 }

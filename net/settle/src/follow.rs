@@ -5,7 +5,7 @@ use tidegate_types::Height;
 use tidegate_wal::LogError;
 
 use crate::files::{RECORD_HEAD, undone_record};
-use crate::{FollowError, Node};
+use crate::{FollowError, Node, TickError};
 
 /// What following a branch did.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -99,7 +99,11 @@ impl Node {
         }
         self.write(undone, branch, applied)?;
         self.bring_back(&before);
-        Ok(())
+        match self.keep_small() {
+            Ok(()) => Ok(()),
+            Err(TickError::Log(error)) => Err(FollowError::Log(error)),
+            Err(_) => Err(FollowError::Poisoned),
+        }
     }
 
     /// Takes the newest blocks off; the newest first.

@@ -1,6 +1,6 @@
 //! Lookup tables: outputs by key, channels by name, transactions by txid. Rebuilt at open.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 
 use hashbrown::HashMap;
 use tidegate_ledger::{Condition, Utxo};
@@ -12,7 +12,12 @@ pub(crate) struct Index {
     by_key: HashMap<KeyBytes, BTreeSet<OutPoint>>,
     channels: HashMap<ChannelId, OutPoint>,
     transactions: HashMap<Txid, Height>,
+    /// In the order of their blocks: the oldest are forgotten.
+    order: VecDeque<Txid>,
 }
+
+/// Transactions whose block is remembered.
+const TRANSACTIONS_MAX: usize = 1 << 20;
 
 impl Index {
     pub(crate) fn add(&mut self, outpoint: &OutPoint, utxo: &Utxo) {
@@ -45,7 +50,14 @@ impl Index {
     }
 
     pub(crate) fn confirm(&mut self, txid: Txid, height: Height) {
-        self.transactions.insert(txid, height);
+        if self.transactions.insert(txid, height).is_none() {
+            self.order.push_back(txid);
+        }
+        while self.order.len() > TRANSACTIONS_MAX {
+            if let Some(oldest) = self.order.pop_front() {
+                self.transactions.remove(&oldest);
+            }
+        }
     }
 
     /// The block that held the transaction was undone.

@@ -11,6 +11,8 @@
 //! DIR/genesis           the genesis, as `tidegate_ledger::GenesisWriter` wrote it
 //! DIR/node              magic 8 "TGNODE02" | log identity 8 | ledger id 32 | finality depth 4 | 0 × 4 | CRC-32C of these 4
 //! DIR/log-*.seg         records: 1 | the next block's encoding, or 2 | how many of the newest blocks were undone u32
+//! DIR/image-*           the state at a block, two of them: where replay begins, see `image`
+//! DIR/blocks-*          final blocks that the log has given up, see `archive`
 //! DIR/LOCK              one process at a time
 //! ```
 //!
@@ -22,19 +24,22 @@
 //! Nothing here but [`endpoint`] opens a socket, starts a thread or reads a clock, and nothing decides a rule of the ledger.
 
 mod answer;
+mod archive;
 mod create;
 pub mod endpoint;
 mod error;
 mod files;
 mod follow;
+mod image;
 mod index;
+mod keep;
 mod node;
 mod query;
 mod recent;
 mod replay;
 mod store;
 
-pub use answer::{answer, submitted};
+pub use answer::{Scans, accepted, answer, submit};
 pub use create::NewNode;
 pub use error::{AuditError, CreateError, FollowError, OpenError, QueryError, SubmitError, TickError};
 pub use files::Blocks;

@@ -9,8 +9,10 @@ use tidegate_ledger::{Chain, MAX_OUTPUTS, Mempool, Sealed, Solo, Transaction, Ut
 use tidegate_types::{LedgerId, Txid, UnixMillis};
 use tidegate_wal::{Log, LogError, LogReader, Lsn, Tail};
 
+use crate::archive::{Archive, archived};
 use crate::files::{NodeFile, RECORD_HEAD, log_config};
 use crate::index::Index;
+use crate::keep::Keep;
 use crate::recent::Recent;
 use crate::{CreateError, NewNode, NodeReplay, OpenError, SubmitError, TableStore, TickError};
 
@@ -21,6 +23,8 @@ pub struct NodeOptions {
     pub mine_on_submit: bool,
     /// Memory for waiting transactions, in bytes of their encodings.
     pub mempool_bytes: u64,
+    /// An image is made and the log cut when the log behind the last image reaches this many bytes. An empty block takes 4 KiB.
+    pub image_log_bytes: u64,
     /// Address space for this many unspent outputs, 427 to 854 bytes each; raised to twice those of the genesis.
     pub utxos_max: usize,
 }
@@ -30,6 +34,7 @@ impl Default for NodeOptions {
         Self {
             mine_on_submit: false,
             mempool_bytes: 32 << 20,
+            image_log_bytes: 64 << 20,
             utxos_max: 1 << 20,
         }
     }
@@ -46,7 +51,7 @@ pub struct Node {
     pub(crate) mempool: Mempool,
     pub(crate) index: Index,
     pub(crate) recent: Recent,
-    options: NodeOptions,
+    pub(crate) options: NodeOptions,
     pub(crate) utxos_max: usize,
     poisoned: bool,
 }
@@ -62,6 +67,7 @@ pub(crate) struct Home {
 #[derive(Debug)]
 pub(crate) struct Writer {
     pub(crate) log: Log,
+    pub(crate) keep: Keep,
     solo: Option<Solo>,
     _lock: DirLock,
 }
@@ -122,10 +128,11 @@ impl Node {
         key: Option<SecretKey>,
         options: NodeOptions,
     ) -> Result<Self, OpenError> {
-        let (mut replay, file) = NodeReplay::read(&**disk, dir, options)?;
         let lock = disk.lock_dir(dir)?;
+        let archive = Archive::open(disk, dir)?;
+        let (mut replay, file) = NodeReplay::read(&**disk, dir, options)?;
         let config = log_config(file.log_identity, replay.params());
-        let mut log = Log::open(Arc::clone(disk), dir, config, Lsn::FIRST)?;
+        let mut log = Log::open(Arc::clone(disk), dir, config, Lsn::new(archive.end().lsn).next())?;
         while let Some(record) = log.next_record()? {
             replay.record(&record)?;
         }
@@ -135,8 +142,15 @@ impl Node {
             Ok(()) | Err(LogError::NoSpace(_)) => {}
             Err(error) => return Err(OpenError::Log(error)),
         }
+        let keep = Keep {
+            archive,
+            replayed: replay.replayed_bytes(),
+            written: log.counters().bytes,
+            height: replay.began_at(),
+        };
         let writer = Writer {
             log,
+            keep,
             solo: key.map(Solo::new),
             _lock: lock,
         };
@@ -154,7 +168,8 @@ impl Node {
     /// [`OpenError`].
     pub fn look(disk: &Arc<dyn Disk>, dir: &Path) -> Result<(Self, Tail), OpenError> {
         let (mut replay, file) = NodeReplay::read(&**disk, dir, NodeOptions::default())?;
-        let mut reader = LogReader::open(&**disk, dir, file.log_identity, Lsn::FIRST)?;
+        let from = Lsn::new(archived(&**disk, dir)?.lsn).next();
+        let mut reader = LogReader::open(&**disk, dir, file.log_identity, from)?;
         while let Some(record) = reader.next_record()? {
             replay.record(&record)?;
         }
@@ -232,6 +247,7 @@ impl Node {
         }
         self.recent
             .push(&mut self.index, &sealed.block, encoded, sealed.applied.clone());
+        self.keep_small()?;
         Ok(sealed)
     }
 
@@ -243,7 +259,7 @@ impl Node {
     }
 
     /// What is durable is unknown from here on: nothing more is made, taken or told.
-    fn poison(&mut self, error: LogError) -> TickError {
+    pub(crate) fn poison(&mut self, error: LogError) -> TickError {
         self.poisoned = true;
         tracing::error!(%error, "the ledger's log failed; the settlement node stops");
         TickError::Log(error)

@@ -1,10 +1,10 @@
 //! What a node answers. Nothing here changes it.
 
 use tidegate_channel::ChannelTerms;
-use tidegate_ledger::{Block, BlockHeader, LedgerParams, Supply, Tip, Utxo, UtxoStore, UtxoTree};
-use tidegate_types::{ChannelId, Digest, Fixed, Height, KeyBytes, LedgerId, OutPoint, Txid};
-use tidegate_wal::{LogReader, Lsn};
+use tidegate_ledger::{Block, LedgerParams, Supply, Tip, Utxo, UtxoStore, UtxoTree};
+use tidegate_types::{ChannelId, Digest, Height, KeyBytes, LedgerId, OutPoint, Txid};
 
+use crate::files::height_of;
 use crate::index::Index;
 use crate::{AuditError, Blocks, Node, QueryError};
 
@@ -145,14 +145,13 @@ impl Node {
     /// # Errors
     /// [`QueryError`].
     pub fn blocks(&self) -> Result<Blocks, QueryError> {
-        self.blocks_near(Lsn::FIRST)
+        self.blocks_from(Height::ZERO)
     }
 
-    /// The blocks of the log from a little below its record `lsn` on.
-    fn blocks_near(&self, lsn: Lsn) -> Result<Blocks, QueryError> {
+    fn blocks_from(&self, from: Height) -> Result<Blocks, QueryError> {
         let home = self.home.as_ref().ok_or(QueryError::NoFiles)?;
-        let reader = LogReader::open_near(&*home.disk, &home.dir, home.log_identity, lsn)?;
-        Ok(Blocks::of(reader, self.params().finality_depth))
+        let depth = self.params().finality_depth;
+        Ok(Blocks::from(&*home.disk, &home.dir, home.log_identity, depth, from)?)
     }
 
     /// The blocks from the height `from` on in their encodings, up to the newest, final or not, as long as `take` says true.
@@ -165,12 +164,9 @@ impl Node {
             blocks.all(take);
             return Ok(());
         }
-        // A record for each block, and some for what was undone: a block stands no earlier in the log than its height.
-        let mut blocks = self.blocks_near(Lsn::new(from.get().max(1).into()))?;
+        let mut blocks = self.blocks_from(from)?;
         while let Some(encoded) = blocks.next_encoded()? {
-            let header = BlockHeader::decode(encoded.get(..BlockHeader::LEN).unwrap_or_default());
-            let height = header.map_err(QueryError::Record)?.height;
-            if height >= from && !take(encoded) {
+            if height_of(encoded).map_err(QueryError::Record)? >= from && !take(encoded) {
                 break;
             }
         }

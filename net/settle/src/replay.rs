@@ -3,14 +3,14 @@
 use std::path::Path;
 
 use tidegate_disk::Disk;
-use tidegate_ledger::{Block, Chain, Genesis, LedgerParams, Trust};
+use tidegate_ledger::{Block, Chain, Genesis, LedgerParams, Trust, UtxoStore as _, UtxoTree};
 use tidegate_types::{DecodeError, Height};
-use tidegate_wal::Record;
+use tidegate_wal::{HEADER_BYTES, LogReader, Lsn, PAGE_BYTES, Record};
 
 use crate::files::{Entry, GENESIS_FILE, NodeFile, read_file};
 use crate::index::Index;
 use crate::recent::Recent;
-use crate::{Node, NodeOptions, OpenError, TableStore};
+use crate::{Node, NodeOptions, OpenError, TableStore, image};
 
 /// A ledger that is built from what was recorded of it.
 #[derive(Debug)]
@@ -20,6 +20,10 @@ pub struct NodeReplay {
     recent: Recent,
     options: NodeOptions,
     utxos_max: usize,
+    /// The image that this began with: its height and the log record of its block.
+    base: (Height, u64),
+    /// Bytes of log that were replayed behind it.
+    replayed: u64,
 }
 
 impl NodeReplay {
@@ -41,8 +45,19 @@ impl NodeReplay {
                 file: dir.join(GENESIS_FILE),
             });
         }
-        let replay = Self::of_genesis(&genesis, options, file.log_identity.rotate_left(32))?;
-        Ok((replay, file))
+        let seed = file.log_identity.rotate_left(32);
+        for path in image::list(disk, dir)? {
+            if let Some(head) = image::head(disk, &path)?
+                && head.ledger == file.ledger
+                && becomes_final(disk, dir, file, &head)?
+            {
+                match Self::of_image(disk, &path, &genesis, options, seed)? {
+                    Some(replay) => return Ok((replay, file)),
+                    None => tracing::warn!(image = %path.display(), "the image is damaged; the one before it is taken"),
+                }
+            }
+        }
+        Ok((Self::of_genesis(&genesis, options, seed)?, file))
     }
 
     fn of_genesis(genesis: &Genesis<'_>, options: NodeOptions, table_seed: u64) -> Result<Self, OpenError> {
@@ -58,7 +73,51 @@ impl NodeReplay {
             recent: Recent::above(tip.height, tip.hash),
             options,
             utxos_max,
+            base: (Height::ZERO, 0),
+            replayed: 0,
         })
+    }
+
+    /// Begins with an image; `None` if it is damaged.
+    fn of_image(
+        disk: &dyn Disk,
+        path: &Path,
+        genesis: &Genesis<'_>,
+        options: NodeOptions,
+        table_seed: u64,
+    ) -> Result<Option<Self>, OpenError> {
+        let utxos_max = options.utxos_max.max(2 * genesis.count() as usize);
+        let mut store = TableStore::new(utxos_max, table_seed)?;
+        let (mut index, mut tree) = (Index::default(), UtxoTree::new());
+        let mut sum = 0_u128;
+        let head = image::read(disk, path, |outpoint, utxo| {
+            sum += u128::from(utxo.output.amount.to_sat());
+            store.insert(outpoint, utxo);
+            tree.occupy(&outpoint, utxo);
+            index.add(&outpoint, utxo);
+        })?;
+        let Some(head) = head.filter(|head| head.supply().unspent == sum) else {
+            return Ok(None);
+        };
+        let tip = head.tip();
+        let chain = Chain::resume(genesis, tip, head.supply(), head.open_channels, store, tree)?;
+        Ok(Some(Self {
+            chain,
+            index,
+            recent: Recent::above(tip.height, tip.hash),
+            options,
+            utxos_max,
+            base: (tip.height, head.lsn),
+            replayed: 0,
+        }))
+    }
+
+    pub(crate) const fn replayed_bytes(&self) -> u64 {
+        self.replayed
+    }
+
+    pub(crate) const fn began_at(&self) -> Height {
+        self.base.0
     }
 
     pub(crate) const fn params(&self) -> &LedgerParams {
@@ -82,6 +141,16 @@ impl NodeReplay {
     pub(crate) fn record(&mut self, record: &Record<'_>) -> Result<(), OpenError> {
         let height = self.next_height()?;
         let damaged = |error| OpenError::Record { height, error };
+        if record.lsn.get() <= self.base.1 {
+            // The image has it; what is asked for most is what became of the newest transactions.
+            if let Entry::Block(encoded) = Entry::of(record.payload).map_err(damaged)? {
+                let block = Block::decode(encoded).map_err(damaged)?;
+                let txids = block.transactions.iter().map(|transaction| transaction.txid());
+                txids.for_each(|txid| self.index.confirm(txid, block.header.height));
+            }
+            return Ok(());
+        }
+        self.replayed += (record.payload.len() as u64 + HEADER_BYTES as u64).next_multiple_of(PAGE_BYTES as u64);
         match Entry::of(record.payload).map_err(damaged)? {
             Entry::Block(encoded) => drop(self.apply(encoded)?),
             Entry::Undone(count) => {
@@ -104,4 +173,33 @@ impl NodeReplay {
     pub fn finish(self) -> Node {
         Node::of_chain(self.chain, self.index, self.recent, self.options, self.utxos_max)
     }
+}
+
+/// Whether the block of an image is final by what the log says: until then nothing below it could be undone any more.
+fn becomes_final(disk: &dyn Disk, dir: &Path, file: NodeFile, head: &image::Head) -> Result<bool, OpenError> {
+    let tip = head.tip();
+    let (mut height, depth) = (tip.height.get(), file.finality_depth.get());
+    if tip.final_height == tip.height {
+        return Ok(true);
+    }
+    let mut reader = LogReader::open_near(disk, dir, file.log_identity, Lsn::new(head.lsn).next())?;
+    while let Some(record) = reader.next_record()? {
+        if record.lsn.get() <= head.lsn {
+            continue;
+        }
+        match Entry::of(record.payload).map_err(|error| OpenError::Record {
+            height: Height::new(height),
+            error,
+        })? {
+            Entry::Block(_) => height += 1,
+            Entry::Undone(count) => match height.checked_sub(count).filter(|left| *left >= tip.height.get()) {
+                Some(left) => height = left,
+                None => return Ok(false),
+            },
+        }
+        if height.saturating_sub(depth) >= tip.height.get() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }

@@ -8,6 +8,7 @@
 //!
 //! Each verb first brings the channel up to date, which also acknowledges what was received and settles what was proved.
 
+mod request;
 mod session;
 mod show;
 
@@ -19,9 +20,10 @@ use tidegate_types::{Age, Amount, ChannelId, Fixed, KeyBytes};
 use tidegate_wire::messages::{LedgerQuery, LedgerResult};
 
 use super::Outcome;
-use super::amounts::{parse_id, parse_positive};
+use super::amounts::parse_positive;
 use super::output::{JsonFlag, grouped};
 use crate::error::Error;
+use request::{RequestArgs, Wanted};
 use session::{Session, SessionFlags};
 
 #[derive(Debug, Subcommand)]
@@ -38,6 +40,12 @@ pub(super) enum ChannelVerb {
                             2500"
     )]
     Pay(PayArgs),
+    /// Make a payment request: a text to give to whoever is to pay
+    #[command(
+        after_help = "Example:\n  tidegate channel request --hub tg1…@127.0.0.1:7411 --key bob.key --amount 2500 --expires \
+                            3600"
+    )]
+    Request(RequestArgs),
     /// Wait for payments and acknowledge them
     #[command(after_help = "Example:\n  tidegate channel receive --hub tg1…@127.0.0.1:7411 --key bob.key --seconds 60")]
     Receive(ReceiveArgs),
@@ -81,11 +89,19 @@ pub(super) struct PayArgs {
     #[command(flatten)]
     session: SessionFlags,
     /// The payee's channel, 64 hex digits
-    #[arg(long, value_name = "CHANNEL")]
-    to: String,
-    /// What the payee receives, in satoshi
-    #[arg(long, value_name = "SATOSHI")]
-    amount: String,
+    #[arg(
+        long,
+        value_name = "CHANNEL",
+        required_unless_present = "request",
+        conflicts_with = "request"
+    )]
+    to: Option<String>,
+    /// What the payee receives, in satoshi; may be left out if the request says it
+    #[arg(long, value_name = "SATOSHI", required_unless_present = "request")]
+    amount: Option<String>,
+    /// Pay what this payment request asks for
+    #[arg(long, value_name = "tgr1…")]
+    request: Option<String>,
     /// Your channel; may be left out if the wallet has one
     #[arg(long, value_name = "CHANNEL")]
     from: Option<String>,
@@ -144,6 +160,7 @@ pub(super) fn run(verb: &ChannelVerb) -> Outcome {
     match verb {
         ChannelVerb::Open(args) => open(args),
         ChannelVerb::Pay(args) => pay(args),
+        ChannelVerb::Request(args) => request::run(args),
         ChannelVerb::Receive(args) => show::receive(args),
         ChannelVerb::Close(args) => close(args),
         ChannelVerb::Show(args) => show::show(args),
@@ -190,17 +207,19 @@ fn open(args: &OpenArgs) -> Outcome {
 }
 
 fn pay(args: &PayArgs) -> Outcome {
-    let amount = parse_positive(&args.amount)?;
-    let to: ChannelId = parse_id(&args.to, "channel id")?;
+    let wanted = Wanted::of(args)?;
     let mut session = Session::connect(&args.session)?;
+    wanted.check(&session)?;
     let from = session.channel(args.from.as_deref())?;
+    let amount = wanted.amount;
     let payment = Payment {
-        payee: payee_of(&mut session, &to)?,
-        payee_channel: to,
+        payee: payee_of(&mut session, &wanted.to)?,
+        payee_channel: wanted.to,
         amount,
         fee: None,
         payment_id: None,
     };
+    wanted.check_payee(&payment.payee)?;
     session.bring_up(&from)?;
     let paid = session.client.pay(&from, &[payment])?;
     let paid = *paid.first().ok_or(ClientError::OtherAnswer)?;
@@ -210,11 +229,12 @@ fn pay(args: &PayArgs) -> Outcome {
         return Err(Error::PaymentFailed(reason));
     }
     let acknowledged = session.wait_settled(&from, &paid.lock, args.wait)?;
-    report(args, &from, amount, &paid, acknowledged)?;
+    report(args, &from, &wanted, &paid, acknowledged)?;
     Ok(0)
 }
 
-fn report(args: &PayArgs, from: &ChannelId, amount: Amount, paid: &PaidLock, acknowledged: bool) -> Result<(), Error> {
+fn report(args: &PayArgs, from: &ChannelId, wanted: &Wanted, paid: &PaidLock, acknowledged: bool) -> Result<(), Error> {
+    let amount = wanted.amount;
     let fee = paid.total.to_sat().saturating_sub(amount.to_sat());
     let status = if acknowledged { "acknowledged" } else { "delivered" };
     let value = json!({
@@ -222,7 +242,7 @@ fn report(args: &PayArgs, from: &ChannelId, amount: Amount, paid: &PaidLock, ack
         "lock": paid.lock.to_string(),
         "status": status,
         "channel": from.to_string(),
-        "to": args.to,
+        "to": wanted.to.to_string(),
         "amount_sat": amount.to_sat(),
         "fee_sat": fee,
     });

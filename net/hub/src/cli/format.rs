@@ -25,6 +25,7 @@ use tidegate_settle::NewNode;
 use tidegate_types::{Amount, KeyBytes, UnixMillis};
 
 use super::Outcome;
+use super::amounts::parse_key;
 use super::attempt::Attempt;
 use super::config::ConfigFlags;
 use super::output::{JsonFlag, Ticker, grouped, read_file};
@@ -53,6 +54,9 @@ pub(super) struct FormatArgs {
     /// Give satoshi to a key: 64 hex digits, a key file, or `hub` (which gets 10000000000 unless said); may be repeated
     #[arg(long, value_name = "KEY=AMOUNT")]
     fund: Vec<String>,
+    /// Whose key makes the blocks: 64 hex digits or a key file; the hub's own unless said (for `start --dev`)
+    #[arg(long, value_name = "KEY", conflicts_with = "genesis")]
+    validator: Option<String>,
     /// Open the channels of this file, from `tidegate loadgen prepare channels`
     #[arg(long, value_name = "FILE")]
     channels: Option<PathBuf>,
@@ -79,6 +83,7 @@ pub(super) fn run(args: &FormatArgs) -> Outcome {
         .iter()
         .map(|text| Fund::parse(text))
         .collect::<Result<Vec<_>, _>>()?;
+    let validator = args.validator.as_deref().map(parse_key).transpose()?;
     let given = args.genesis.as_deref().map(read_file).transpose()?;
 
     let keys = HubKeys::generate()?;
@@ -86,7 +91,10 @@ pub(super) fn run(args: &FormatArgs) -> Outcome {
     let ticker = Ticker::new("formatting");
     let bytes = match given {
         Some(bytes) => bytes,
-        None => genesis::build(&config, keys.public(), time, channels, &funds)?,
+        None => {
+            let validator = validator.unwrap_or(keys.public());
+            genesis::build(&config, keys.public(), validator, time, channels, &funds)?
+        }
     };
     let origin = args
         .genesis
@@ -191,7 +199,18 @@ fn made(dir: &Path, config: &Config, keys: &HubKeys, genesis: &Genesis<'_>, supp
     Made {
         address,
         report,
-        next: format!("tidegate start --data {} --dev", dir.display()),
+        next: next_step(dir, hub, genesis.header().validator),
+    }
+}
+
+fn next_step(dir: &Path, hub: KeyBytes, validator: KeyBytes) -> String {
+    let dir = dir.display();
+    if hub == validator {
+        format!("tidegate start --data {dir} --dev")
+    } else {
+        format!(
+            "tidegate ledger --data ledger --genesis {dir}/{GENESIS_FILE} --key FILE, then tidegate start --data {dir} --ledger ADDRESS"
+        )
     }
 }
 
@@ -200,7 +219,7 @@ fn lines(dir: &Path, made: &Made, genesis: &Genesis<'_>) -> String {
     let Made { address, next, .. } = made;
     format!(
         "formatted {}\n  address    {address}\n  ledger     {} ({})\n  supply     {} sat in {} outputs\n  hub holds  {} \
-         sat to fund its side of channels\n  channels   {}\nThe ledger is solo: whoever runs this hub is trusted with \
+         sat to fund its side of channels\n  channels   {}\nThe ledger is solo: whoever runs it is trusted with \
          it.\nNext: {next}\n",
         dir.display(),
         genesis.ledger(),
@@ -212,13 +231,13 @@ fn lines(dir: &Path, made: &Made, genesis: &Genesis<'_>) -> String {
     )
 }
 
-fn write_new(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> Result<(), Error> {
+pub(super) fn write_new(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> Result<(), Error> {
     let file = disk.open(path, OpenMode::CreateNew)?;
     file.write_at(0, bytes)?;
     Ok(file.sync_data()?)
 }
 
-fn random_number() -> Result<u64, Error> {
+pub(super) fn random_number() -> Result<u64, Error> {
     let mut bytes = [0; 8];
     getrandom::fill(&mut bytes).map_err(crate::keys::HubKeysError::Random)?;
     Ok(u64::from_le_bytes(bytes))

@@ -17,11 +17,13 @@ mod benchmark;
 mod channel;
 mod config;
 mod data;
+mod ending;
 mod export;
 mod format;
 mod http;
 mod inspect;
 mod key;
+mod ledger;
 mod loadgen;
 mod output;
 mod password;
@@ -58,6 +60,8 @@ enum Verb {
     Format(format::FormatArgs),
     /// Run a hub until it is told to end
     Start(start::StartArgs),
+    /// Run the solo settlement ledger as a process of its own
+    Ledger(ledger::LedgerArgs),
     /// Measure a hub on this machine: real processes, real signatures, real disk; nothing is left behind
     Benchmark(benchmark::BenchmarkArgs),
     /// Check a data directory: every sum, every batch, every satoshi
@@ -104,6 +108,7 @@ fn run(verb: Verb) -> Outcome {
         Verb::Key(verb) => key::run(&verb),
         Verb::Format(args) => format::run(&args),
         Verb::Start(args) => start::run(&args),
+        Verb::Ledger(args) => ledger::run(&args),
         Verb::Benchmark(args) => benchmark::run(&args),
         Verb::Verify(args) => verify::run(&args),
         Verb::Backup(args) => backup::run(&args),

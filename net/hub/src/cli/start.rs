@@ -2,7 +2,6 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::thread;
 
 use clap::Args;
 use serde_json::json;
@@ -14,6 +13,7 @@ use tidegate_ledger::Genesis;
 use super::Outcome;
 use super::config::ConfigFlags;
 use super::data::{load_keys, read_genesis, wrap_genesis};
+use super::ending::{end_on_signal, end_with_stdin};
 use super::output::{JsonFlag, Progress};
 use crate::config::Config;
 use crate::error::Error;
@@ -22,15 +22,24 @@ use crate::state;
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Example:\n  tidegate format --data hub\n  tidegate start --data hub --dev\n\nEnds on SIGTERM or Ctrl-C: \
+    after_help = "Example:\n  tidegate format --data hub\n  tidegate start --data hub --dev\n  tidegate start --data \
+                        hub --ledger tg1…@127.0.0.1:7413\n\nEnds on SIGTERM or Ctrl-C: \
                         what was taken is finished, a checkpoint is written. TIDEGATE_LOG=debug says more."
 )]
 pub(super) struct StartArgs {
     /// The data directory, made by `tidegate format`
     #[arg(long, value_name = "DIR")]
     data: PathBuf,
+    /// Follow this settlement ledger, a process of its own: the address that `tidegate ledger` prints
+    #[arg(
+        long,
+        value_name = "tg1…@HOST:PORT",
+        required_unless_present = "dev",
+        conflicts_with = "dev"
+    )]
+    ledger: Option<String>,
     /// Make the settlement ledger's blocks in this process: its operator is trusted with the ledger
-    #[arg(long, required = true)]
+    #[arg(long)]
     dev: bool,
     /// Where clients connect; port 0 takes any free one
     #[arg(long, value_name = "IP:PORT")]
@@ -63,6 +72,7 @@ pub(super) fn run(args: &StartArgs) -> Outcome {
         data: args.data.clone(),
         listen: config.listen.clients,
         admin: config.listen.admin,
+        ledger: args.ledger.as_deref().map(parse_address).transpose()?,
         keys,
         settings: config.settings()?,
     };
@@ -86,9 +96,12 @@ pub(super) fn run(args: &StartArgs) -> Outcome {
         ..named
     };
     announce(args, &serving, &address.to_string())?;
-    end_on_signal(signals, &serving, !args.until_stdin_closes)?;
+    let says = "stopping: finishing what was taken, then a checkpoint";
+    let stop = serving.stop_handle();
+    end_on_signal(signals, move || stop.stop(), (!args.until_stdin_closes).then_some(says))?;
     if args.until_stdin_closes {
-        end_with_stdin(&serving)?;
+        let stop = serving.stop_handle();
+        end_with_stdin(move || stop.stop())?;
     }
     serving.wait()?;
     if !args.until_stdin_closes {
@@ -106,49 +119,16 @@ fn announce(args: &StartArgs, serving: &Serving, address: &str) -> Result<(), Er
         "replayed_batches": serving.replayed,
         "pid": std::process::id(),
     });
+    let trust = match &args.ledger {
+        Some(_) => "The hub follows a solo ledger: whoever runs that is trusted with it.",
+        None => "The ledger is solo: whoever runs this hub is trusted with it.",
+    };
     args.json.emit(&value, || {
         format!(
             "the hub is ready\n  address  {address}\n  ledger   {}\n  admin    http://{}/status\n  replayed {} \
-             batches\nThe ledger is solo: whoever runs this hub is trusted with it. End with Ctrl-C.\n",
+             batches\n{trust} End with Ctrl-C.\n",
             serving.ledger, serving.admin, serving.replayed,
         )
-    })
-}
-
-/// The first signal drains; a second does not wait. A hub under another program's care is quiet about it.
-fn end_on_signal(mut signals: Signals, serving: &Serving, says_so: bool) -> Result<(), Error> {
-    let stop = serving.stop_handle();
-    let watch = move || {
-        let mut received = signals.forever();
-        if received.next().is_some() {
-            if says_so {
-                eprintln!("stopping: finishing what was taken, then a checkpoint");
-            }
-            stop.stop();
-        }
-        if received.next().is_some() {
-            eprintln!("stopped at once; the next start replays the log");
-            std::process::exit(1);
-        }
-    };
-    spawn("signals", watch)
-}
-
-fn end_with_stdin(serving: &Serving) -> Result<(), Error> {
-    let stop = serving.stop_handle();
-    spawn("stdin", move || {
-        // Nothing is ever sent; reading ends when the other side does, in whatever way.
-        let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
-        stop.stop();
-    })
-}
-
-fn spawn(name: &'static str, body: impl FnOnce() + Send + 'static) -> Result<(), Error> {
-    let started = thread::Builder::new().name(name.into()).spawn(body);
-    started.map(drop).map_err(|source| Error::Io {
-        action: "start",
-        path: format!("the thread that waits for {name}").into(),
-        source,
     })
 }
 
@@ -202,8 +182,16 @@ fn check_genesis(dir: &Path, config: &Config) -> Result<(), Error> {
     Ok(())
 }
 
+/// An address of a hub, ledger or tower.
+pub(super) fn parse_address(text: &str) -> Result<tidegate_client::HubAddress, Error> {
+    text.parse().map_err(|source| Error::Address {
+        text: text.to_owned(),
+        source,
+    })
+}
+
 /// The host of a place, as addresses spell it.
-fn host(place: SocketAddr) -> String {
+pub(super) fn host(place: SocketAddr) -> String {
     match place {
         SocketAddr::V4(place) => place.ip().to_string(),
         SocketAddr::V6(place) => format!("[{}]", place.ip()),
@@ -211,7 +199,7 @@ fn host(place: SocketAddr) -> String {
 }
 
 /// Events of the hub as lines on standard error: warnings, unless `TIDEGATE_LOG` says otherwise.
-fn log_to_stderr() {
+pub(super) fn log_to_stderr() {
     let filter = tracing_subscriber::EnvFilter::try_from_env("TIDEGATE_LOG");
     let filter = filter.unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
     let subscriber = tracing_subscriber::fmt()

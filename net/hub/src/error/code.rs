@@ -49,6 +49,8 @@ codes! {
     BadId = 114,
     /// A line of a file of signatures cannot be read.
     SignatureFile = 115,
+    /// A text is no payment request, or one that cannot be paid here.
+    BadRequest = 116,
     /// The data directory is not empty.
     DirUsed = 201,
     /// The data directory is in use by another process.
@@ -87,6 +89,10 @@ codes! {
     BackupThere = 223,
     /// The hub wrote checkpoints faster than a backup could be made.
     BackupOvertaken = 224,
+    /// There is no ledger in the directory, and no genesis and key to make one of.
+    NoLedger = 225,
+    /// The key is not that of the ledger's validator.
+    NotTheValidator = 226,
     /// A key file exists already.
     KeyExists = 301,
     /// A key file is damaged, or open to others.
@@ -154,6 +160,7 @@ impl Code {
             Self::BadAddress => "copy it whole, as `tidegate format` or `tidegate start` prints it: tg1…@HOST:PORT",
             Self::BadProfile => "give a built-in name or fix the file at that line",
             Self::BadId => "give 64 hex digits",
+            Self::BadRequest => "ask the payee for a new one (`tidegate channel request`)",
             Self::SignatureFile => "give one JSON object a line: {\"key\":HEX,\"message\":HEX,\"signature\":HEX}",
             Self::DirUsed => "give a new or empty directory; nothing in this one was changed",
             Self::DirLocked => "stop that process first, or give another --data",
@@ -175,6 +182,8 @@ impl Code {
             Self::BackupBad => "take an older backup; of an unfinished one run `tidegate backup` again",
             Self::BackupThere => "give another --to; a backup is never overwritten",
             Self::BackupOvertaken => "give a faster --to, or raise storage.checkpoint_bytes, and try again",
+            Self::NoLedger => "give --genesis FILE and --key FILE at the first start",
+            Self::NotTheValidator => "give --key the file whose key `tidegate format --validator` was given",
             Self::KeyExists => "give another --out; a key is never overwritten",
             Self::KeyFileBad => "give a file made by `tidegate key new`, readable by its owner alone",
             Self::KeyPassword => "give the password on the terminal, by --password-file, or in TIDEGATE_PASSWORD",

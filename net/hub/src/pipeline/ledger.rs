@@ -1,34 +1,44 @@
-//! The ledger thread: the embedded settlement node, and the hub's part in opening and closing channels.
+//! The ledger thread: the hub's settlement node, and the hub's part in opening and closing channels.
 //!
-//! The node is durable by itself; what it answers is final already. Final blocks go to the sequencer.
+//! The node makes the blocks itself (`start --dev`), or follows a ledger that is a process of its own ([`link`]). It is durable
+//! by itself, and only what is final there goes on to the sequencer.
 
+pub(crate) mod link;
 mod open;
 
-use std::time::Duration;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 use crossbeam::channel::{Receiver, RecvTimeoutError, Sender};
 use tidegate_batch::BlockInput;
 use tidegate_crypto::keys::SecretKey;
-use tidegate_ledger::{Block, Condition, Transaction, Witness};
+use tidegate_ledger::{Block, Condition, Witness};
 use tidegate_reactor::{ConnId, Sender as ReactorSender};
-use tidegate_settle::{Node, TickError, answer, submitted};
-use tidegate_types::{ChannelId, KeyBytes, OutPoint, Txid};
+use tidegate_settle::{FollowError, Node, QueryError, Scans, TickError, accepted, submit};
+use tidegate_types::{ChannelId, Height, KeyBytes, OutPoint};
 use tidegate_wire::ErrorCode;
-use tidegate_wire::messages::{Body, CloseDone, LedgerQuery, ToHub};
+use tidegate_wire::messages::{Body, Busy, CloseDone, LedgerQuery, ToHub};
 
 use super::front::error_message;
 use super::options::ChannelPolicy;
 use super::sequencer::now;
+use super::stats::Stats;
 use super::work::{Group, Origin, Work};
+use link::{Brought, Next, Purpose, Verdict};
 use open::{Proposal, Reserved};
 
-/// What the reactor hands the ledger thread.
+/// What the ledger thread is handed.
 #[derive(Debug)]
 pub(crate) enum LedgerWork {
     Propose(Origin, KeyBytes, Box<Proposal>),
     Close(Origin, ChannelId, Vec<u8>),
     Query(Origin, LedgerQuery),
     Submit(Origin, Vec<u8>),
+    /// Blocks of the ledger that is followed; what to ask for next is sent back.
+    Blocks(Vec<Block>, Sender<Next>),
+    /// A transaction was brought to that ledger.
+    Brought(Brought, Verdict),
     Stop,
 }
 
@@ -38,7 +48,7 @@ impl LedgerWork {
         match message {
             ToHub::OpenPropose(propose) => Ok(Self::Propose(origin, identity, Box::new(Proposal::of(propose)?))),
             ToHub::CloseFinal(close) => Ok(Self::Close(origin, close.channel, close.transaction.to_vec())),
-            // Of blocks there is a server of their own: a hub's ledger thread serves payments.
+            // A ledger's own endpoint serves blocks; a hub's ledger thread serves payments.
             ToHub::LedgerQuery(LedgerQuery::Blocks { .. }) => Err(ErrorCode::Unsupported),
             ToHub::LedgerQuery(query) => Ok(Self::Query(origin, *query)),
             ToHub::SubmitTx(submit) => Ok(Self::Submit(origin, submit.transaction.to_vec())),
@@ -54,18 +64,46 @@ impl LedgerWork {
     }
 }
 
+/// Why the hub cannot go on with its ledger.
+#[derive(Debug, thiserror::Error)]
+pub enum LedgerFailure {
+    /// No block can be made, or made durable.
+    #[error(transparent)]
+    Tick(#[from] TickError),
+    /// Blocks of the ledger that is followed cannot be made durable.
+    #[error(transparent)]
+    Follow(#[from] FollowError),
+    /// Blocks cannot be read back.
+    #[error(transparent)]
+    Read(#[from] QueryError),
+}
+
 pub(crate) struct LedgerThread {
     pub(crate) node: Node,
+    /// The way to the ledger that is followed; `None` if the node makes the blocks itself.
+    pub(crate) bring: Option<Sender<Brought>>,
+    /// Height of the last final block that the sequencer was told of.
+    pub(crate) told: Height,
     pub(crate) hub: SecretKey,
     pub(crate) policy: ChannelPolicy,
+    /// So long without a new block, payments wait.
+    pub(crate) patience: Duration,
     pub(crate) work: Receiver<LedgerWork>,
     pub(crate) groups: Sender<Group>,
     pub(crate) reactor: ReactorSender,
     pub(crate) reserved: Reserved,
+    pub(crate) scans: Scans,
+    pub(crate) stats: Arc<Stats>,
 }
 
 /// How long the ledger waits for room before it tries again.
 const NO_ROOM_PAUSE: Duration = Duration::from_millis(200);
+/// How often it is looked whether the ledger that is followed still makes blocks.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+/// Final blocks that go to the sequencer in one group.
+const FINALS_MAX: usize = 256;
+/// When a client whose transaction could not be brought may come again, in milliseconds.
+const RETRY_MILLIS: u32 = 500;
 
 /// Why a request was not served, in a code and in words.
 type Refusal = (ErrorCode, String);
@@ -74,48 +112,90 @@ impl LedgerThread {
     /// Serves until it is told to stop.
     ///
     /// # Errors
-    /// [`TickError`] if the ledger's log fails; the hub must end then.
-    pub(crate) fn run(mut self) -> Result<(), TickError> {
+    /// [`LedgerFailure`] if the ledger's log fails; the hub must end then.
+    pub(crate) fn run(mut self) -> Result<(), LedgerFailure> {
+        let mut moved = Instant::now();
         loop {
-            let wait = self
-                .node
-                .next_block_at()
-                .get()
-                .saturating_sub(now().get())
-                .clamp(1, 1_000);
-            match self.work.recv_timeout(Duration::from_millis(wait)) {
+            let tip = self.node.tip().height;
+            match self.work.recv_timeout(self.wait()) {
                 Ok(LedgerWork::Stop) | Err(RecvTimeoutError::Disconnected) => return Ok(()),
-                Ok(work) => self.serve(work),
+                Ok(work) => self.serve(work)?,
                 Err(RecvTimeoutError::Timeout) => {}
             }
-            let sealed = match self.node.tick(now()) {
-                // Nothing has changed; the next tick tries again.
-                Err(TickError::NoSpace(error)) => {
-                    tracing::warn!(%error, "no room for a block");
-                    std::thread::sleep(NO_ROOM_PAUSE);
-                    None
-                }
-                other => other?,
-            };
-            if let Some(sealed) = sealed {
-                let input = block_input(&sealed.block, self.hub.public().bytes(), &self.policy);
-                if self.groups.send(vec![Work::Block(input)]).is_err() {
-                    return Ok(());
-                }
+            if self.bring.is_none() {
+                self.tick()?;
             }
+            if !self.tell_finals()? {
+                return Ok(());
+            }
+            if self.node.tip().height > tip {
+                moved = Instant::now();
+            }
+            let stalled = self.bring.is_some() && moved.elapsed() > self.patience;
+            self.stats.stalled.store(stalled, Ordering::Relaxed);
         }
     }
 
-    fn serve(&mut self, work: LedgerWork) {
-        let (origin, result) = match work {
-            LedgerWork::Propose(origin, identity, proposal) => (origin, self.propose(origin, identity, *proposal)),
-            LedgerWork::Close(origin, channel, bytes) => (origin, self.close(origin, channel, &bytes)),
-            LedgerWork::Query(origin, query) => (origin, Ok(answer(&self.node, &query, origin.request))),
-            LedgerWork::Submit(origin, bytes) => (origin, Ok(submitted(&mut self.node, &bytes, origin.request))),
-            LedgerWork::Stop => return,
-        };
-        let bytes = result.unwrap_or_else(|(code, text)| error_message(origin, code, &text));
-        self.send(origin.conn, bytes);
+    fn wait(&self) -> Duration {
+        if self.bring.is_some() {
+            return LOOK_EVERY;
+        }
+        let wait = self.node.next_block_at().get().saturating_sub(now().get());
+        Duration::from_millis(wait.clamp(1, 1_000))
+    }
+
+    fn tick(&mut self) -> Result<(), LedgerFailure> {
+        match self.node.tick(now()) {
+            Ok(_) => Ok(()),
+            // Nothing has changed; the next tick tries again.
+            Err(TickError::NoSpace(error)) => {
+                tracing::warn!(%error, "no room for a block");
+                std::thread::sleep(NO_ROOM_PAUSE);
+                Ok(())
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Hands the blocks that have become final to the sequencer; false if it has ended.
+    fn tell_finals(&mut self) -> Result<bool, LedgerFailure> {
+        while self.told < self.node.tip().final_height {
+            let blocks = self.node.final_blocks_above(self.told, FINALS_MAX)?;
+            let Some(last) = blocks.last() else { break };
+            self.told = last.header.height;
+            let hub = self.hub.public().bytes();
+            let group = blocks
+                .iter()
+                .map(|block| Work::Block(block_input(block, hub, &self.policy)));
+            if self.groups.send(group.collect()).is_err() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    fn serve(&mut self, work: LedgerWork) -> Result<(), LedgerFailure> {
+        match work {
+            LedgerWork::Propose(origin, identity, proposal) => {
+                let result = self.propose(origin, identity, *proposal);
+                let bytes = result.unwrap_or_else(|(code, text)| error_message(origin, code, &text));
+                self.send(origin.conn, bytes);
+            }
+            LedgerWork::Query(origin, query) => {
+                let bytes = self.scans.answer(&self.node, &query, origin.request, Instant::now);
+                self.send(origin.conn, bytes.unwrap_or_else(|| busy(origin)));
+            }
+            LedgerWork::Submit(origin, transaction) => self.bring(transaction, Purpose::Submit(origin)),
+            LedgerWork::Close(origin, channel, transaction) => self.bring(transaction, Purpose::Close(origin, channel)),
+            LedgerWork::Blocks(blocks, reply) => {
+                let next = self.follow(&blocks)?;
+                // A follower that has given up meanwhile asks again.
+                let _gone = reply.send(next);
+            }
+            LedgerWork::Brought(brought, verdict) => self.brought(&brought, verdict),
+            LedgerWork::Stop => {}
+        }
+        Ok(())
     }
 
     fn send(&self, conn: ConnId, bytes: Vec<u8>) {
@@ -123,18 +203,70 @@ impl LedgerThread {
         let _ended = self.reactor.send(conn, bytes);
     }
 
-    fn submit(&mut self, bytes: &[u8]) -> Result<Txid, Refusal> {
-        let refused = |text: String| (ErrorCode::TransactionRefused, text);
-        let transaction = Transaction::decode(bytes).map_err(|error| refused(error.to_string()))?;
-        self.node
-            .submit(transaction)
-            .map_err(|error| refused(error.to_string()))
+    /// Brings a transaction to the ledger: this node, or the one that it follows.
+    fn bring(&mut self, transaction: Vec<u8>, purpose: Purpose) {
+        let brought = Brought { transaction, purpose };
+        let Some(bring) = &self.bring else {
+            let verdict = match submit(&mut self.node, &brought.transaction) {
+                Ok(txid) => Verdict::Taken(txid),
+                Err(text) => Verdict::Refused(text),
+            };
+            return self.brought(&brought, verdict);
+        };
+        if let Err(full) = bring.try_send(brought) {
+            self.brought(&full.into_inner(), Verdict::Away);
+        }
     }
 
-    fn close(&mut self, origin: Origin, channel: ChannelId, bytes: &[u8]) -> Result<Vec<u8>, Refusal> {
-        let txid = self.submit(bytes)?;
-        Ok(message(&CloseDone { channel, txid }, origin))
+    /// Tells whoever brought a transaction what became of it.
+    fn brought(&mut self, brought: &Brought, verdict: Verdict) {
+        let (Purpose::Submit(origin) | Purpose::Close(origin, _)) = brought.purpose;
+        if self.bring.is_some() && matches!(verdict, Verdict::Taken(_)) {
+            // So that this node knows which outputs are spoken for. If it is behind, it cannot take it yet, and need not.
+            let _behind = submit(&mut self.node, &brought.transaction);
+        }
+        let bytes = match (verdict, brought.purpose) {
+            (Verdict::Taken(txid), Purpose::Submit(_)) => accepted(&self.node, txid, origin.request),
+            (Verdict::Taken(txid), Purpose::Close(_, channel)) => message(&CloseDone { channel, txid }, origin),
+            (Verdict::Refused(text), _) => error_message(origin, ErrorCode::TransactionRefused, &text),
+            (Verdict::Away, _) => busy(origin),
+        };
+        self.send(origin.conn, bytes);
     }
+
+    /// Takes blocks of the ledger that is followed.
+    fn follow(&mut self, blocks: &[Block]) -> Result<Next, LedgerFailure> {
+        let next = |node: &Node| Next::From(node.tip().height.next().unwrap_or(Height::MAX));
+        match self.node.follow(blocks) {
+            Ok(followed) => {
+                if followed.undone > 0 {
+                    tracing::warn!(undone = followed.undone, "the ledger has switched to a higher branch");
+                }
+                Ok(next(&self.node))
+            }
+            Err(FollowError::NotHigher { .. }) => Ok(Next::More),
+            Err(FollowError::Detached { .. }) => {
+                let open = self.node.first_open_height();
+                if blocks.first().is_some_and(|block| block.header.height > open) {
+                    return Ok(Next::From(open));
+                }
+                tracing::error!("the ledger contradicts a block that was final; nothing of it is taken");
+                Ok(Next::Again)
+            }
+            Err(error @ (FollowError::Block { .. } | FollowError::NoSpace(_) | FollowError::TableFull)) => {
+                tracing::error!(%error, "blocks of the ledger are not taken");
+                Ok(Next::Again)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+fn busy(origin: Origin) -> Vec<u8> {
+    let busy = Busy {
+        retry_after_ms: RETRY_MILLIS,
+    };
+    message(&busy, origin)
 }
 
 fn message<'a>(body: &impl Body<'a>, origin: Origin) -> Vec<u8> {

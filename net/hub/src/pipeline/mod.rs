@@ -7,6 +7,7 @@
 //! log         append, one sync, sign, write receipts ─────────▶ reactor        encrypt, write
 //! commitment  the state tree, from what durable batches changed
 //! ledger      blocks, funding, closes                ─────────▶ sequencer, reactor
+//! follow, bring   the link to a ledger of its own    ─────────▶ ledger
 //! checkpoint  writes the state as it was at one batch ────────▶ sequencer
 //! admin       status and metrics over HTTP on loopback
 //! ```
@@ -27,6 +28,7 @@ mod serve;
 mod stats;
 mod work;
 
+pub use ledger::LedgerFailure;
 pub use options::{ChannelPolicy, ServeOptions, Settings};
 pub use sequencer::SequencerError;
 pub use serve::{Opening, ServeError, Serving, StopHandle, serve};

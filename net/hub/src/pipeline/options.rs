@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use tidegate_batch::Policy;
+use tidegate_client::HubAddress;
 use tidegate_crypto::verify::Backend;
 use tidegate_types::{Age, Amount};
 
@@ -19,7 +20,9 @@ pub struct ServeOptions {
     pub listen: SocketAddr,
     /// Where `/status`, `/metrics`, `/healthz` and `/readyz` are served; loopback. Port 0 takes any free one.
     pub admin: SocketAddr,
-    /// The hub's keys: its identity, which also signs batch headers and makes the solo ledger's blocks, and its Noise key.
+    /// The ledger that the hub follows; without one the hub makes the blocks itself.
+    pub ledger: Option<HubAddress>,
+    /// The hub's keys: its identity, which also signs batch headers and makes an embedded ledger's blocks, and its Noise key.
     pub keys: HubKeys,
     /// Sizes, limits and terms of business.
     pub settings: Settings,

@@ -12,14 +12,14 @@ use tidegate_crypto::verify::{Verifier, VerifierConfig};
 use tidegate_disk::{DirLock, Disk, DiskError, RealDisk};
 use tidegate_reactor::{Config, Reactor, ReactorError, Sender as ReactorSender};
 use tidegate_session::{Limits, ServerConfig};
-use tidegate_settle::{Node, NodeOptions, OpenError, QueryError, TickError};
+use tidegate_settle::{Node, NodeOptions, OpenError, QueryError};
 use tidegate_types::{Height, LedgerId};
 use tidegate_wal::{LogError, Segments};
 use tidegate_wire::messages::HelloAnswer;
 
 use super::checkpoints::{CheckpointThread, checkpoints};
 use super::front::Front;
-use super::ledger::{LedgerThread, LedgerWork, block_input};
+use super::ledger::{LedgerFailure, LedgerThread, LedgerWork, block_input, link};
 use super::log::LogThread;
 use super::options::ServeOptions;
 use super::sequencer::{Parts, Sequencer, SequencerError};
@@ -48,9 +48,9 @@ pub enum ServeError {
     /// The embedded ledger's blocks cannot be read.
     #[error("ledger: {0}")]
     LedgerRead(#[from] QueryError),
-    /// The embedded ledger failed while it ran.
+    /// The ledger failed while it ran.
     #[error("ledger: {0}")]
-    LedgerFailed(#[from] TickError),
+    LedgerFailed(#[from] LedgerFailure),
     /// The state belongs to another key or ledger than the directory's.
     #[error("the state belongs to another hub key or another ledger than those of {}", data.display())]
     OtherHub {
@@ -124,7 +124,7 @@ struct Threads {
     sequencer: JoinHandle<Result<(), SequencerError>>,
     log: JoinHandle<Result<(), LogError>>,
     commitment: JoinHandle<()>,
-    ledger: JoinHandle<Result<(), TickError>>,
+    ledger: JoinHandle<Result<(), LedgerFailure>>,
     preparer: JoinHandle<Result<(), LogError>>,
     checkpoint: JoinHandle<()>,
     /// Held until every thread that writes has ended.
@@ -257,25 +257,17 @@ fn open_ledger(disk: &Arc<dyn Disk>, options: &ServeOptions) -> Result<Node, Ser
         mine_on_submit: true,
         ..NodeOptions::default()
     };
-    Ok(Node::open(
-        disk,
-        &ledger_dir(&options.data),
-        Some(options.keys.identity()),
-        node_options,
-    )?)
+    // A node that follows makes no blocks, even if this hub's key could.
+    let validator = options.ledger.is_none().then(|| options.keys.identity());
+    Ok(Node::open(disk, &ledger_dir(&options.data), validator, node_options)?)
 }
 
-/// The blocks that the state has not taken yet.
+/// The final blocks that the state has not taken yet.
 fn catch_up(node: &Node, height: Height, options: &ServeOptions) -> Result<Group, ServeError> {
     let (hub, policy) = (options.keys.public(), &options.settings.channels);
-    let mut blocks = node.blocks()?;
-    let mut group = Group::new();
-    while let Some(block) = blocks.next_block()? {
-        if block.header.height > height {
-            group.push(Work::Block(block_input(&block, hub, policy)));
-        }
-    }
-    Ok(group)
+    let blocks = node.final_blocks_above(height, usize::MAX)?;
+    let inputs = blocks.iter().map(|block| Work::Block(block_input(block, hub, policy)));
+    Ok(inputs.collect())
 }
 
 /// The queues between the threads.
@@ -288,6 +280,8 @@ struct Pipes {
     reactor: ReactorSender,
 }
 
+/// However short the margin, a ledger may be slower than its interval for so long.
+const PATIENCE_MIN: Duration = Duration::from_secs(3);
 /// Requests that may wait for the ledger thread; more are refused.
 const LEDGER_QUEUE: usize = 1024;
 
@@ -340,6 +334,7 @@ fn start(
     } = pipes;
     let (segments, lsn) = (state.log.segments(), state.log.synced_lsn());
     let hello = hello(&options, &node, &state);
+    let told = state.engine.opened().height;
     let no_room = Arc::new(AtomicBool::new(false));
     let (checkpoints, checkpoint_thread) = checkpoints(
         state.checkpointer,
@@ -369,10 +364,20 @@ fn start(
         jobs: jobs.1,
         done: done.0,
         reactor: sender.clone(),
-        stats,
+        stats: Arc::clone(&stats),
         commitment: feed,
     };
+    let bring = options.ledger.clone().map(|address| {
+        let to = link::options(address, node.ledger());
+        link::start(&to, &ledger_queue.0, &stats).map_err(ServeError::Thread)
+    });
+    let interval = Duration::from_millis(node.params().block_interval_ms.into());
     let ledger = LedgerThread {
+        told: told.max(node.tip().final_height),
+        bring: bring.transpose()?,
+        patience: interval
+            .saturating_mul(options.settings.policy.margin.get())
+            .max(PATIENCE_MIN),
         node,
         hub: options.keys.identity(),
         policy: options.settings.channels,
@@ -380,6 +385,8 @@ fn start(
         groups: groups.0.clone(),
         reactor: sender.clone(),
         reserved: Default::default(),
+        scans: Default::default(),
+        stats: Arc::clone(&stats),
     };
     let ends = (groups.0.clone(), sender.clone());
     let (ledger_end, prepare_end, reactor_end) = (ends.clone(), ends.clone(), groups.0.clone());
@@ -428,7 +435,7 @@ fn run_log(mut log: LogThread, reactor: &ReactorSender) -> Result<(), LogError> 
 }
 
 /// Without blocks no deadline passes: the hub ends rather than going on without its ledger.
-fn run_ledger(ledger: LedgerThread, groups: &Sender<Group>, reactor: &ReactorSender) -> Result<(), TickError> {
+fn run_ledger(ledger: LedgerThread, groups: &Sender<Group>, reactor: &ReactorSender) -> Result<(), LedgerFailure> {
     let result = ledger.run();
     if result.is_err() {
         end_hub(groups, reactor);

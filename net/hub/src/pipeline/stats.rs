@@ -19,6 +19,10 @@ pub(crate) struct Stats {
     pub(crate) acks: AtomicU64,
     pub(crate) height: AtomicU64,
     pub(crate) ready: AtomicBool,
+    /// The ledger that is followed cannot be reached.
+    pub(crate) ledger_away: AtomicBool,
+    /// It has made no block for so long that payments wait.
+    pub(crate) stalled: AtomicBool,
     pub(crate) batch_sizes: Mutex<Histogram<u64>>,
     pub(crate) sync_us: Mutex<Histogram<u64>>,
     pub(crate) verify_us: Mutex<Histogram<u64>>,
@@ -42,6 +46,8 @@ impl Default for Stats {
             acks: AtomicU64::new(0),
             height: AtomicU64::new(0),
             ready: AtomicBool::new(false),
+            ledger_away: AtomicBool::new(false),
+            stalled: AtomicBool::new(false),
             batch_sizes: histogram(),
             sync_us: histogram(),
             verify_us: histogram(),
@@ -70,6 +76,10 @@ pub struct Status {
     pub identity: String,
     /// True once clients are served.
     pub ready: bool,
+    /// True while a ledger that is a process of its own answers; always, of an embedded one.
+    pub ledger_reachable: bool,
+    /// True while payments wait because no block has come for a margin's time.
+    pub stalled: bool,
     /// The settlement ledger, hex.
     pub ledger: String,
     /// The verifier's code.

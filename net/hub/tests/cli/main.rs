@@ -8,6 +8,7 @@ mod errors;
 mod format;
 mod help;
 mod inspect;
+mod ledger;
 mod proof;
 mod signatures;
 mod support;

@@ -91,23 +91,27 @@ impl Place {
 
     /// Starts a hub on free ports and waits until it serves.
     pub(crate) fn start(&self, data: &str) -> Hub {
-        let mut command = self.command(&[
+        self.serve(&[
             "start",
             "--data",
             data,
             "--dev",
-            "--json",
             "--listen",
             "127.0.0.1:0",
             "--admin",
             "127.0.0.1:0",
-        ]);
+        ])
+    }
+
+    /// Starts a verb that serves, and waits until it does.
+    pub(crate) fn serve(&self, words: &[&str]) -> Hub {
+        let mut command = self.command(&[words, &["--json"]].concat());
         let mut child = command.stdout(Stdio::piped()).spawn().expect("the program runs");
         let mut line = String::new();
         let out = child.stdout.take().expect("piped");
         BufReader::new(out).read_line(&mut line).expect("readable output");
         let value: Value = serde_json::from_str(&line).expect("one JSON line when the hub is ready");
-        let text = |key: &str| value[key].as_str().expect("a text").to_owned();
+        let text = |key: &str| value[key].as_str().unwrap_or_default().to_owned();
         Hub {
             address: text("address"),
             admin: text("admin"),

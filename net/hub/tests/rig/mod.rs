@@ -1,7 +1,7 @@
 //! A real hub in this process: real sockets, real files.
 #![allow(dead_code, reason = "each test uses its part")]
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use tidegate_batch::Policy;
 use tidegate_channel::wallet::SettleOn;
 use tidegate_client::key_file::Seed;
-use tidegate_client::{Client, ConnectOptions, FileStore, OpenPlan};
+use tidegate_client::{Client, ConnectOptions, FileStore, HubAddress, OpenPlan};
 use tidegate_crypto::keys::{PublicKey, SecretKey};
 use tidegate_crypto::verify::Backend;
 use tidegate_disk::{Disk, RealDisk};
@@ -65,6 +65,8 @@ pub(crate) struct Shape {
     pub(crate) checkpoint_log_bytes: u64,
     pub(crate) block_bytes_max: u32,
     pub(crate) block_interval_ms: u32,
+    pub(crate) finality_depth: u32,
+    pub(crate) dispute_window: u32,
 }
 
 impl Default for Shape {
@@ -74,6 +76,8 @@ impl Default for Shape {
             checkpoint_log_bytes: 64 << 20,
             block_bytes_max: LedgerParams::default().block_bytes_max,
             block_interval_ms: 100,
+            finality_depth: 0,
+            dispute_window: LedgerParams::default().dispute_window_min.get(),
         }
     }
 }
@@ -83,6 +87,8 @@ pub(crate) struct Hub {
     pub(crate) ledger: LedgerId,
     shape: Shape,
     wallets: TempDir,
+    /// The ledger that the hub follows, if it is a process, or endpoint, of its own.
+    pub(crate) follows: Option<HubAddress>,
 }
 
 impl Hub {
@@ -100,6 +106,8 @@ impl Hub {
         let header = GenesisHeader {
             params: LedgerParams {
                 block_interval_ms: shape.block_interval_ms,
+                finality_depth: Age::new(shape.finality_depth),
+                dispute_window_min: Age::new(shape.dispute_window),
                 block_bytes_max: shape.block_bytes_max,
                 transaction_bytes_max: LedgerParams::default()
                     .transaction_bytes_max
@@ -136,6 +144,7 @@ impl Hub {
             ledger,
             shape,
             wallets: TempDir::new().expect("a temporary directory"),
+            follows: None,
         }
     }
 
@@ -146,6 +155,7 @@ impl Hub {
             data: self.dir.path().to_owned(),
             listen: any,
             admin: any,
+            ledger: self.follows.clone(),
             keys,
             settings: Settings {
                 checkpoint_log_bytes: self.shape.checkpoint_log_bytes,
@@ -164,9 +174,13 @@ impl Hub {
 
     /// The wallet of a key.
     pub(crate) fn wallet(&self, seed: &Seed) -> FileStore {
-        let disk: Arc<dyn Disk> = Arc::new(RealDisk);
+        FileStore::open(Arc::new(RealDisk), &self.wallet_dir(seed)).expect("a wallet")
+    }
+
+    /// Its folder.
+    pub(crate) fn wallet_dir(&self, seed: &Seed) -> PathBuf {
         let name = format!("wallet-{}", SecretKey::from_seed(**seed).public().bytes());
-        FileStore::open(disk, &self.wallets.path().join(name)).expect("a wallet")
+        self.wallets.path().join(name)
     }
 
     pub(crate) fn options(&self, serving: &Serving) -> ConnectOptions {

@@ -17,7 +17,7 @@ use crate::Node;
 use crate::answer::refusal;
 
 /// When a peer that found the queue full may come again, in milliseconds.
-const RETRY_MILLIS: u32 = 50;
+pub(super) const RETRY_MILLIS: u32 = 50;
 
 pub(super) struct Front {
     queue: Sender<Work>,

@@ -8,10 +8,12 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use clap::Args;
+use tidegate_channel::RefuseReason;
 use tidegate_channel::wallet::SettleOn;
-use tidegate_client::{Client, ConnectOptions, FileStore, HubAddress};
+use tidegate_client::{Client, ClientError, ConnectOptions, ConnectionError, FileStore, HubAddress};
 use tidegate_disk::RealDisk;
 use tidegate_types::{ChannelId, LedgerId, LockId};
+use tidegate_wire::ErrorCode;
 
 use super::super::amounts::parse_id;
 use super::super::http;
@@ -77,7 +79,7 @@ impl Session {
         let key = tidegate_crypto::keys::SecretKey::from_seed(*seed).public().bytes();
         // One folder for each key: two wallets of one person do not wait for each other.
         let folder = flags.wallet_dir().join(key.to_string());
-        let store = FileStore::open(Arc::new(RealDisk), &folder).map_err(tidegate_client::ClientError::from)?;
+        let store = FileStore::open(Arc::new(RealDisk), &folder).map_err(ClientError::from)?;
         let note = folder.join(format!("ledger-of-{}", address.identity.bytes()));
         let ledger = ledger_id(flags, &address, &note)?;
         let options = ConnectOptions {
@@ -88,7 +90,33 @@ impl Session {
         };
         let client = Client::connect(&options, &seed, store, SettleOn::PayeeAck)?;
         write_file(&note, format!("{ledger}\n").as_bytes())?;
-        Ok(Self { client })
+        let mut session = Self { client };
+        session.take_up_lost()?;
+        Ok(session)
+    }
+
+    /// A wallet without channels whose key has some was lost: what the hub holds of them is taken up.
+    fn take_up_lost(&mut self) -> Result<(), Error> {
+        if self.client.channels().iter().next().is_some() {
+            return Ok(());
+        }
+        let found = match self.client.find_channels() {
+            // Looking through all outputs is something that a ledger does seldom; the next verb asks again.
+            Err(ClientError::Connection(ConnectionError::Busy { .. })) => return Ok(()),
+            other => other?,
+        };
+        for channel in found {
+            match self.client.recover(&channel) {
+                Ok(()) => eprintln!("taken up channel {channel} from what the hub holds of it"),
+                // It is one with another hub.
+                Err(ClientError::Connection(ConnectionError::Remote {
+                    code: ErrorCode::NotAttached,
+                    ..
+                })) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
     }
 
     /// The channel that is meant: the one that is named, or the only one.
@@ -110,7 +138,23 @@ impl Session {
 
     /// Fetches what was missed, acknowledges it, and settles what was proved.
     pub(super) fn bring_up(&mut self, channel: &ChannelId) -> Result<(), Error> {
-        self.client.sync(channel)?;
+        match self.client.sync(channel) {
+            Err(ClientError::Behind { own, held, .. }) => {
+                eprintln!(
+                    "this wallet knows state {} and the hub holds state {} with your signature: taking up what the hub \
+                     holds",
+                    own.get(),
+                    held.get()
+                );
+                self.client.recover(channel)?;
+            }
+            // What is refused again is refused for good: the next state takes its place, and nothing of it was paid.
+            Err(ClientError::Refused { counter, reason }) if is_for_good(reason) => {
+                eprintln!("state {} stays refused ({reason}) and is given up", counter.get());
+                self.client.supersede(channel)?;
+            }
+            other => other?,
+        }
         let is_open = self
             .client
             .channels()
@@ -150,6 +194,14 @@ impl Session {
     pub(super) fn funds(&mut self) -> Result<u64, Error> {
         Ok(self.client.funds()?.iter().map(|utxo| utxo.amount.to_sat()).sum())
     }
+}
+
+/// Whether the same bytes will never be taken.
+const fn is_for_good(reason: RefuseReason) -> bool {
+    !matches!(
+        reason,
+        RefuseReason::Busy | RefuseReason::AckOverdue | RefuseReason::Closing
+    )
 }
 
 /// The ledger that both ends mean: said, remembered, or asked of a hub on this very machine.

@@ -53,6 +53,7 @@ pub(super) fn plan(config: &mut Config, terms: &PlannedTerms) {
 pub(super) fn build(
     config: &Config,
     hub: KeyBytes,
+    validator: KeyBytes,
     time: UnixMillis,
     channels: Option<ChannelsReader<impl Read>>,
     funds: &[Fund],
@@ -60,7 +61,7 @@ pub(super) fn build(
     let mut writer = GenesisWriter::new(&GenesisHeader {
         params: config.ledger_params(),
         time,
-        validator: hub,
+        validator,
         network: NetworkName::new(&config.ledger.network).expect("the name was checked with the configuration"),
     });
     if let Some(mut channels) = channels {

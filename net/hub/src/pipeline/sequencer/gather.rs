@@ -100,6 +100,11 @@ impl Sequencer {
         }
     }
 
+    /// True while payments wait: for room on the disk, or for the ledger, without whose blocks no deadline passes.
+    fn has_to_wait(&self) -> bool {
+        self.no_room.load(Ordering::Relaxed) || self.stats.stalled.load(Ordering::Relaxed)
+    }
+
     fn take_request(
         &mut self,
         origin: Origin,
@@ -134,7 +139,7 @@ impl Sequencer {
                     Screen::UnknownChannel => Some(RefuseReason::NotOffered),
                 };
                 match refusal {
-                    _ if self.no_room.load(Ordering::Relaxed) => job.replies.push((origin.conn, busy(origin))),
+                    _ if self.has_to_wait() => job.replies.push((origin.conn, busy(origin))),
                     Some(reason) => self.refuse_state(origin, slot, pay.state.counter, reason, job),
                     None => gathered.push(Input::Pay(pay), source),
                 }
