@@ -70,6 +70,9 @@ pub struct RunResult {
     pub environment: Environment,
     /// Second by second, warm-up included.
     pub series: Vec<SecondFigures>,
+    /// The whole shape of `latency_us`: pairs of a quantile and its value in µs, closer and closer to 1.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub latency_distribution: Vec<[f64; 2]>,
     /// What the latency was to be, and whether it was.
     #[serde(default)]
     pub slo: Vec<SloFigures>,
@@ -113,6 +116,12 @@ pub struct SecondFigures {
     pub p50_us: f64,
     /// The 99th percentile.
     pub p99_us: f64,
+    /// The 99.9th.
+    #[serde(default)]
+    pub p999_us: f64,
+    /// The longest.
+    #[serde(default)]
+    pub max_us: f64,
     /// Payments without an answer at its end.
     pub in_flight: u64,
 }
@@ -138,7 +147,7 @@ pub struct GeneratorFigures {
 }
 
 /// The hub in the measured span.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct HubFigures {
     /// CPU seconds.
     pub cpu_s: f64,
@@ -154,6 +163,9 @@ pub struct HubFigures {
     pub batch_p50: f64,
     /// Log syncs.
     pub syncs: u64,
+    /// CPU per payment in µs by what its threads are called: where the sum above goes.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub threads_us_per_payment: BTreeMap<String, f64>,
 }
 
 /// What signature checks alone cost.
@@ -370,6 +382,7 @@ mod tests {
             },
             environment: Environment::default(),
             series: Vec::new(),
+            latency_distribution: vec![[0.5, 900.0], [1.0, 2_000_000.0]],
             slo: vec![SloFigures {
                 slo: "p99<1ms".to_owned(),
                 met: false,

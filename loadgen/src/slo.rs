@@ -32,6 +32,12 @@ impl Slo {
         self.value_us(latency) < self.limit_us
     }
 
+    /// The limit, in µs.
+    #[must_use]
+    pub const fn limit_us(&self) -> f64 {
+        self.limit_us
+    }
+
     /// What is limited, in µs.
     #[must_use]
     pub fn value_us(&self, latency: &Quantiles) -> f64 {
@@ -106,7 +112,9 @@ mod tests {
             assert_eq!(slo.is_met(&latency), met, "{text}");
             assert_eq!(slo.to_string().parse::<Slo>(), Ok(slo), "{text}");
         }
-        assert_eq!("p99<15ms".parse::<Slo>().expect("good").to_string(), "p99<15ms");
+        let slo: Slo = "p99<15ms".parse().expect("good");
+        assert_eq!(slo.to_string(), "p99<15ms");
+        assert!((slo.limit_us() - 15_000.0).abs() < 1e-9);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The hub's own account of itself: `GET /status` at its admin address.
 
+use std::collections::BTreeMap;
 use std::io::{self, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
@@ -26,7 +27,9 @@ pub(crate) struct Status {
     /// Sum of all balances, locks and credits, and of all capacities: decimal, since they may be beyond 2⁵³.
     pub(crate) value_held: String,
     pub(crate) value_capacity: String,
-    // For the live view alone: a hub that does not tell them can be measured all the same.
+    // A hub that does not tell them can be measured all the same.
+    #[serde(default)]
+    pub(crate) threads_cpu_s: BTreeMap<String, f64>,
     #[serde(default)]
     pub(crate) rss_bytes: u64,
     #[serde(default)]

@@ -102,6 +102,7 @@ fn line(moment: &Moment<'_>) -> String {
         p50_us,
         p99_us,
         in_flight,
+        ..
     } = moment.second;
     let asked = match moment.rate {
         Rate::PerSecond(rate) => format!(" of {rate:.0}"),
@@ -130,6 +131,8 @@ pub(crate) mod tests {
             delivered: histogram.len(),
             p50_us: histogram.value_at_quantile(0.5) as f64 / 1e3,
             p99_us: histogram.value_at_quantile(0.99) as f64 / 1e3,
+            p999_us: histogram.value_at_quantile(0.999) as f64 / 1e3,
+            max_us: histogram.max() as f64 / 1e3,
             in_flight: 12,
         };
         (figures, histogram)

@@ -10,6 +10,9 @@ use crate::result::Quantiles;
 /// One minute: what takes longer counts as this.
 const LONGEST_NS: u64 = 60_000_000_000;
 
+/// Points of a distribution per half of the distance that is left to 1: some seventy for a million payments.
+const SHAPE_TICKS: u32 = 4;
+
 fn histogram() -> Histogram<u64> {
     Histogram::new_with_bounds(1_000, LONGEST_NS, 3).expect("bounds and digits are in range")
 }
@@ -104,6 +107,19 @@ impl Meter {
         &self.latency
     }
 
+    /// Their shape: pairs of a quantile and its value in µs.
+    pub(crate) fn distribution(&self) -> Vec<[f64; 2]> {
+        let micros = |nanos: u64| (nanos as f64 / 1e2).round() / 1e1;
+        let steps = self.latency.iter_quantiles(SHAPE_TICKS);
+        let mut shape: Vec<[f64; 2]> = steps
+            .map(|step| [step.quantile_iterated_to(), micros(step.value_iterated_to())])
+            .collect();
+        // A step ends where its bucket does, which may be beyond the longest.
+        let longest = micros(self.latency.max());
+        shape.iter_mut().for_each(|[_, value]| *value = value.min(longest));
+        shape
+    }
+
     pub(crate) fn latency(&self) -> Quantiles {
         quantiles(&self.latency)
     }
@@ -154,6 +170,26 @@ mod tests {
         assert!(near(meter.service().p50, 18.0), "{:?}", meter.service());
         assert!(near(meter.lag_us_p99(), 2.0), "{}", meter.lag_us_p99());
         assert_eq!((meter.sent, meter.delivered, meter.answered_in_span), (1, 1, 1));
+    }
+
+    #[test]
+    fn a_distribution_rises_to_the_longest() {
+        let schedule = Schedule::new(Plan::Even(1.0), 0, 0, 10);
+        let mut meter = Meter::default();
+        for n in 1..=1_000 {
+            meter.note_delivered(&schedule, Times { intended: 0, sent: 0 }, n * MS, 1);
+        }
+        let shape = meter.distribution();
+        assert!((20..80).contains(&shape.len()), "{shape:?}");
+        assert!(shape.is_sorted_by(|a, b| a[0] <= b[0] && a[1] <= b[1]), "{shape:?}");
+        let half = shape.iter().find(|point| point[0] >= 0.5).expect("half");
+        assert!((half[1] / 500_000.0 - 1.0).abs() < 0.01, "{half:?}");
+        let last = shape.last().expect("an end");
+        assert!(
+            (last[0] - 1.0).abs() < 1e-9 && (last[1] - meter.latency().max).abs() < 1e-9,
+            "{last:?}"
+        );
+        assert!(Meter::default().distribution().len() <= 1);
     }
 
     #[test]

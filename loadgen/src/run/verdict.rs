@@ -10,12 +10,13 @@ use super::steps::Measured;
 use super::watch::{Figures, StepReadings};
 use super::{RunError, RunOptions, limit};
 use crate::cli::Rate;
-use crate::environment::Environment;
+use crate::environment::{Environment, mimalloc_name};
 use crate::result::{
     AckFigures, Audit, CURVE_SCHEMA, GeneratorFigures, HubFigures, Limit, Point, RunResult, SCHEMA, SEARCH_SCHEMA,
     SloFigures, SweepResult,
 };
 use crate::slo::Slo;
+use crate::status::Status;
 
 /// Receipts that must have been checked in full, if there were as many.
 const CHECKED_MIN: u64 = 100_000;
@@ -33,7 +34,7 @@ fn whole(generator: &Generator, figures: &Figures, options: &RunOptions) -> Resu
     Ok(Whole {
         verify_us,
         audit: generator.audit(figures.after.as_ref()),
-        environment: Environment::capture(options.data.as_deref(), backend, options.argv.clone()),
+        environment: Environment::capture(options.data.as_deref(), &mimalloc_name(), backend, options.argv.clone()),
     })
 }
 
@@ -83,6 +84,7 @@ pub(super) fn judge(
         audit: whole.audit,
         environment: whole.environment,
         series: figures.series.clone(),
+        latency_distribution: meter.distribution(),
         slo: slo
             .iter()
             .map(|slo| SloFigures {
@@ -172,6 +174,7 @@ impl HubSide {
                 batches: to.batches.saturating_sub(from.batches),
                 batch_p50: to.batch_p50,
                 syncs: to.syncs.saturating_sub(from.syncs),
+                threads_us_per_payment: threads(from, to, payments),
             },
             limit,
             acks: AckFigures {
@@ -182,6 +185,15 @@ impl HubSide {
             signatures: signatures as f64 / payments * answered,
         }
     }
+}
+
+/// Microseconds per payment of each kind of thread. One that is new began at nothing.
+fn threads(from: &Status, to: &Status, payments: f64) -> BTreeMap<String, f64> {
+    let spent = |(name, cpu_s): (&String, &f64)| {
+        let before = from.threads_cpu_s.get(name).copied().unwrap_or(0.0);
+        (name.clone(), (cpu_s - before).max(0.0) * 1e6 / payments)
+    };
+    to.threads_cpu_s.iter().map(spent).collect()
 }
 
 pub(super) fn judge_search(

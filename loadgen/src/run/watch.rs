@@ -143,6 +143,8 @@ impl Figures {
             delivered: line.answered,
             p50_us: micros(0.5),
             p99_us: micros(0.99),
+            p999_us: micros(0.999),
+            max_us: micros(1.0),
             in_flight: line.in_flight as u64,
         });
     }

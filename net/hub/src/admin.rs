@@ -310,6 +310,7 @@ fn status(source: &Source) -> Option<Status> {
         value_held: root.held.to_string(),
         value_capacity: root.capacity.to_string(),
         cpu_s: usage.cpu_s,
+        threads_cpu_s: crate::threads::cpu_seconds(),
         rss_bytes: usage.rss_bytes,
         rss_bytes_max: usage.rss_bytes_max,
         batches: get(&stats.batches),

@@ -23,3 +23,4 @@ pub mod pipeline;
 pub mod proof;
 mod rows;
 pub mod state;
+mod threads;

@@ -1,5 +1,6 @@
 //! What the hub tells of itself.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use hdrhistogram::Histogram;
@@ -100,6 +101,8 @@ pub struct Status {
     pub value_capacity: String,
     /// CPU seconds of this process.
     pub cpu_s: f64,
+    /// The same by what its threads are called, without their numbers.
+    pub threads_cpu_s: BTreeMap<String, f64>,
     /// Resident memory now, bytes.
     pub rss_bytes: u64,
     /// The most it has been, bytes.
