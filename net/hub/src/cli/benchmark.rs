@@ -11,6 +11,7 @@
 //! no process and no file is left behind.
 
 mod children;
+mod load;
 mod profile;
 mod scratch;
 
@@ -21,21 +22,21 @@ use std::time::Instant;
 
 use clap::Args;
 use tidegate_disk::{Disk, RealDisk};
-use tidegate_loadgen::cli::Rate;
 use tidegate_loadgen::profile::Profile;
-use tidegate_loadgen::result::RunResult;
 
 use super::Outcome;
 use super::data::inspect;
-use super::output::{JsonFlag, read_file};
+use super::output::JsonFlag;
 use crate::error::Error;
 use children::{Children, Hub};
+use load::{LoadArgs, Measured};
 use scratch::Scratch;
 
 #[derive(Debug, Args)]
 #[command(
     after_help = "Example:\n  tidegate benchmark\n  tidegate benchmark --profile lightning-2020 --seconds 10 --json \
-                        result.json\n  tidegate benchmark --profile uniform --rate 20000\n\nProfiles: quick, lightning-2020, \
+                        result.json\n  tidegate benchmark --profile uniform --rate 20000\n  tidegate benchmark --profile \
+                        uniform --curve 10000,20000,40000\n  tidegate benchmark --search 'p99<15ms'\n\nProfiles: quick, lightning-2020, \
                         uniform, hot-keys, cold-keys, hot-merchant-10, hot-merchant-50, single, lone-32, \
                         many-connections, batch-pay, ten-million, or a TOML file. Exit code 4: the generator, not the \
                         hub, was the limit."
@@ -44,22 +45,14 @@ pub(super) struct BenchmarkArgs {
     /// A built-in profile, or a TOML file
     #[arg(long, value_name = "NAME|FILE", default_value = "quick")]
     profile: String,
-    /// Seconds that are measured; as the profile says unless said
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-    seconds: Option<u32>,
-    /// Payments per second by schedule (open loop), or `max`: as fast as answers come; as the profile says unless said, or
-    /// else `max`
-    #[arg(long, value_name = "N|max")]
-    rate: Option<Rate>,
+    #[command(flatten)]
+    load: LoadArgs,
     /// As many channels as this, instead of the profile's
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(2..))]
     channels: Option<u32>,
     /// The channels of this list (lines of node_a,node_b,capacity_sat) instead of the profile's
     #[arg(long, value_name = "FILE", conflicts_with = "channels")]
     topology: Option<PathBuf>,
-    /// Show a live view of the run
-    #[arg(long)]
-    tui: bool,
     /// Another seed of all keys and choices than the profile's
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
@@ -79,10 +72,10 @@ pub(super) fn run(args: &BenchmarkArgs) -> Outcome {
     if children.is_interrupted() {
         return Err(Error::Interrupted);
     }
-    let (result, code) = outcome?;
+    let (mut result, code) = outcome?;
     args.json.emit(&result, || format!("{result}\n"))?;
-    if !result.valid && code <= 1 {
-        let why = result.notes.first().cloned();
+    if !result.is_valid() && code <= 1 {
+        let why = result.notes().first().cloned();
         return Err(Error::BenchmarkInvalid(
             why.unwrap_or_else(|| "the generator does not say why".into()),
         ));
@@ -91,8 +84,9 @@ pub(super) fn run(args: &BenchmarkArgs) -> Outcome {
 }
 
 /// Runs everything and returns the result with the generator's exit code.
-fn measure(args: &BenchmarkArgs, children: &Children, scratch: &Scratch) -> Result<(RunResult, u8), Error> {
+fn measure(args: &BenchmarkArgs, children: &Children, scratch: &Scratch) -> Result<(Measured, u8), Error> {
     let profile = profile::resize(&args.profile, args.channels, scratch.path())?;
+    let planned = Profile::load(&profile.to_string_lossy())?;
     let path = |name: &str| scratch.path().join(name).into_os_string();
     let (plan, data, workload, result) = (path("channels"), path("hub"), path("workload"), path("result.json"));
 
@@ -117,24 +111,25 @@ fn measure(args: &BenchmarkArgs, children: &Children, scratch: &Scratch) -> Resu
         Path::new(&data).join("genesis").into(),
     ]);
     prepare.extend(["--out".into(), workload.clone()]);
-    children.run("loadgen prepare", &chosen(timed(prepare, args), args))?;
+    prepare.extend(args.load.prepare(&planned));
+    children.run("loadgen prepare", &chosen(prepare, args))?;
 
     say("starting the hub");
     let hub = Hub::start(children, Path::new(&data))?;
 
     say("running");
-    let mut load = words(&["loadgen", "run", "--hub"]);
+    let (verb, more) = args.load.run(&planned);
+    let mut load = words(&["loadgen", verb, "--hub"]);
     load.extend([hub.address.clone().into(), "--admin".into(), hub.admin.clone().into()]);
     load.extend(["--profile".into(), profile, "--workload".into(), workload]);
     load.extend(["--data".into(), data.clone(), "--json".into(), result.clone()]);
-    if args.tui {
-        load.push("--tui".into());
-    }
-    let code = children.run_measured("loadgen run", &chosen(timed(load, args), args))?;
+    load.extend(more);
+    let code = children.run_measured("loadgen run", &chosen(load, args))?;
 
     say("stopping the hub and verifying what it wrote");
     hub.stop(children)?;
-    let mut measured = read_result(Path::new(&result))?;
+    let mut measured = args.load.read(Path::new(&result))?;
+    measured.name_command(std::env::args().collect());
     audit(Path::new(&data), &mut measured)?;
     Ok((measured, code))
 }
@@ -154,31 +149,8 @@ fn chosen(mut words: Vec<OsString>, args: &BenchmarkArgs) -> Vec<OsString> {
     words
 }
 
-fn timed(mut words: Vec<OsString>, args: &BenchmarkArgs) -> Vec<OsString> {
-    let rate = match args.rate {
-        Some(Rate::Max) => Some("max".to_owned()),
-        Some(Rate::PerSecond(rate)) => Some(rate.to_string()),
-        None => None,
-    };
-    if let Some(rate) = rate {
-        words.extend(["--rate".into(), rate.into()]);
-    }
-    if let Some(seconds) = args.seconds {
-        words.extend(["--seconds".into(), seconds.to_string().into()]);
-    }
-    words
-}
-
-fn read_result(path: &Path) -> Result<RunResult, Error> {
-    serde_json::from_slice(&read_file(path)?).map_err(|error| Error::Io {
-        action: "understand",
-        path: path.to_owned(),
-        source: error.into(),
-    })
-}
-
 /// What the hub left on the disk must be what it said while it ran, and every satoshi must be there.
-fn audit(data: &Path, result: &mut RunResult) -> Result<(), Error> {
+fn audit(data: &Path, result: &mut Measured) -> Result<(), Error> {
     let disk: Arc<dyn Disk> = Arc::new(RealDisk);
     let state = inspect(&disk, data)?;
     let (held, capacity) = state.engine.value();
@@ -187,13 +159,13 @@ fn audit(data: &Path, result: &mut RunResult) -> Result<(), Error> {
             "the channels on the disk do not hold what was put into them",
         ));
     }
-    if state.engine.state_root().to_string() != result.audit.state_root {
+    if state.engine.state_root().to_string() != result.audit().state_root {
         return Err(Error::BenchmarkAudit(
             "the state on the disk is not the one that the hub showed",
         ));
     }
     result
-        .notes
+        .notes()
         .push("the directory was read again after the run: same state root, value conserved".into());
     Ok(())
 }

@@ -58,13 +58,16 @@ pub(super) fn print(text: &str) -> Result<(), Error> {
     }
 }
 
-/// Writes a file of the user's choice, replacing one that is there.
+/// Writes a file of the user's choice, replacing one that is there, and makes the folder that it is to lie in.
 pub(super) fn write_file(path: &Path, bytes: &[u8]) -> Result<(), Error> {
-    std::fs::write(path, bytes).map_err(|source| Error::Io {
-        action: "write",
-        path: path.to_owned(),
-        source,
-    })
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let made = folder.map_or(Ok(()), std::fs::create_dir_all);
+    made.and_then(|()| std::fs::write(path, bytes))
+        .map_err(|source| Error::Io {
+            action: "write",
+            path: path.to_owned(),
+            source,
+        })
 }
 
 /// Reads a file of the user's choice.
