@@ -37,7 +37,7 @@ fn run_prints_a_table_and_writes_json() {
         (report.schema.as_str(), report.suite.as_str()),
         ("tidegate.bench/1", "merkle")
     );
-    assert_eq!(report.environment.allocator, "mimalloc");
+    assert!(report.environment.allocator.starts_with("mimalloc 2."));
 }
 
 #[test]
@@ -49,13 +49,118 @@ fn json_alone_goes_to_standard_output() {
 }
 
 #[test]
+fn every_verb_has_an_example() {
+    for verb in [
+        &["--help"][..],
+        &["list", "--help"],
+        &["run", "--help"],
+        &["compare", "--help"],
+        &["report", "--help"],
+    ] {
+        let (code, out, _) = harness(verb, Path::new("."));
+        assert_eq!(code, 0);
+        assert!(out.contains("Example"), "{verb:?}: {out}");
+    }
+}
+
+/// A program that does half as much work again in each row, beside the program itself: in turns, saved, and compared again.
+#[test]
+fn turns_find_a_slower_program_and_are_compared_again_from_their_files() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let program = env!("CARGO_BIN_EXE_bench-harness");
+    let slower = folder.path().join("slower");
+    let script = format!("#!/bin/sh\nTIDEGATE_BENCH_EXTRA_PERCENT=50 exec '{program}' \"$@\"\n");
+    std::fs::write(&slower, script).expect("written");
+    std::fs::set_permissions(&slower, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("made executable");
+    let slower = slower.to_str().expect("a plain path");
+    let common = [
+        "--run",
+        "merkle",
+        "--only",
+        "hash::hash/",
+        "--tiny",
+        "--rounds",
+        "9",
+        "--save",
+        "kept",
+        "--json",
+        "c.json",
+    ];
+    let (code, out, error) = harness(&[&["compare"][..], &common, &[program, slower]].concat(), folder.path());
+    assert!(error.is_empty(), "{error}");
+    assert_eq!(code, 1, "{out}");
+    assert!(
+        out.contains("REGRESSION") && out.contains("B did 50 % more work on purpose"),
+        "{out}"
+    );
+    let text = std::fs::read_to_string(folder.path().join("c.json")).expect("written");
+    let json: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    assert_eq!(
+        (&json["schema"], &json["method"], &json["regression"]),
+        (&"tidegate.compare/1".into(), &"paired".into(), &true.into())
+    );
+    let (code, again, _) = harness(&["compare", "kept/a.json", "kept/b.json"], folder.path());
+    assert_eq!((code, again), (1, out));
+    // The other way round it is the other way round.
+    let (code, better, _) = harness(&["compare", "kept/b.json", "kept/a.json"], folder.path());
+    assert!(code == 0 && better.contains("better"), "{better}");
+}
+
+#[test]
+fn a_folder_of_results_becomes_one_page() {
+    let folder = tempfile::tempdir().expect("a folder");
+    assert_eq!(
+        harness(
+            &["run", "merkle", "--tiny", "--json", "results/merkle.json"],
+            folder.path()
+        )
+        .0,
+        0
+    );
+    std::fs::write(folder.path().join("results/other.json"), "{}").expect("written");
+    let (code, out, error) = harness(
+        &["report", "results", "--out", "o/r.html", "--plots", "plots"],
+        folder.path(),
+    );
+    assert_eq!(code, 0, "{error}");
+    assert!(
+        out.starts_with("o/r.html: 0 runs, 0 curves and searches, 1 suites"),
+        "{out}"
+    );
+    assert_eq!(error, "left out: other.json: not a result of this project\n");
+    let page = std::fs::read_to_string(folder.path().join("o/r.html")).expect("written");
+    assert!(page.contains("hash::hash/bytes=64") && page.trim_end().ends_with("</html>"));
+    let plots = std::fs::read_dir(folder.path().join("plots")).expect("made");
+    assert!(plots.count() >= 2);
+}
+
+#[test]
 fn bad_calls_have_their_codes() {
     let here = Path::new(".");
     assert_eq!(harness(&["run", "nothing"], here).0, 2);
-    let (code, _, error) = harness(&["run", "merkle", "--tiny", "--json", "/nowhere/r.json"], here);
+    let (code, _, error) = harness(&["run", "merkle", "--tiny", "--json", "/dev/null/r.json"], here);
     assert_eq!(code, 1);
-    assert!(error.starts_with("TG-9002: /nowhere/r.json: "), "{error}");
+    assert!(error.starts_with("TG-9002: /dev/null/r.json: "), "{error}");
     let (code, _, error) = harness(&["run", "commit", "--tiny", "--dir", "/nowhere"], here);
     assert_eq!(code, 1);
     assert!(error.starts_with("TG-9001: suite commit: "), "{error}");
+    for (arguments, start) in [
+        (
+            &["compare", "/nowhere/a.json", "b.json"][..],
+            "TG-9003: /nowhere/a.json: ",
+        ),
+        (
+            &["compare", "--run", "merkle", "/nowhere/a", "b", "--tiny"],
+            "TG-9005: /nowhere/a does not start: ",
+        ),
+        (&["report", "/nowhere", "--out", "r.html"], "TG-9007: /nowhere: "),
+    ] {
+        let (code, _, error) = harness(arguments, here);
+        assert!(
+            code == 1 && error.starts_with(start) && error.lines().count() == 1,
+            "{error}"
+        );
+    }
+    assert_eq!(harness(&["compare", "a.json"], here).0, 2);
+    assert_eq!(harness(&["compare", "a.json", "b.json", "--only", "hash::"], here).0, 2);
 }

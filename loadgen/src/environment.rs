@@ -100,9 +100,14 @@ impl Environment {
 /// The name and version of mimalloc, of a program that has it.
 #[must_use]
 pub fn mimalloc_name() -> String {
-    // 1.8.6 is told as 186, 2.2.4 as 224.
+    // 2.3.2 is told as 20302 (mimalloc.h).
     let version = mimalloc::MiMalloc.version();
-    format!("mimalloc {}.{}.{}", version / 100, version / 10 % 10, version % 10)
+    format!(
+        "mimalloc {}.{}.{}",
+        version / 10_000,
+        version / 100 % 100,
+        version % 100
+    )
 }
 
 /// What git says of the source tree that this was built from, if that is still there.

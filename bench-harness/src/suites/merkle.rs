@@ -30,11 +30,15 @@ impl Suite for Merkle {
         hashes(bench, count);
         lock_trees(bench, count);
         receipts(bench, count);
-        for slots in [1_000_000, 10_000_000] {
-            state::tree(bench, bench.scale().pick(slots, slots / 1_000), count);
+        if bench.wants("merkle::StateTree") || bench.wants("merkle::verify_state_path") {
+            for slots in [1_000_000, 10_000_000] {
+                state::tree(bench, bench.scale().pick(slots, slots / 1_000), count);
+            }
         }
-        let (channels, payments) = (bench.scale().pick(20_000, 200), bench.scale().pick(4_096, 40));
-        state::beside_payments(bench, folder, channels, payments)?;
+        if bench.wants("batch::") || bench.wants("commitment::") {
+            let (channels, payments) = (bench.scale().pick(20_000, 200), bench.scale().pick(4_096, 40));
+            state::beside_payments(bench, folder, channels, payments)?;
+        }
         Ok(())
     }
 }

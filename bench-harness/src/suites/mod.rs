@@ -2,6 +2,8 @@
 
 mod commit;
 mod merkle;
+mod net;
+mod peers;
 pub mod recovery;
 mod sign;
 pub mod storage;
@@ -37,6 +39,8 @@ pub const ALL: &[&dyn Suite] = &[
     &commit::Commit,
     &storage::Storage,
     &recovery::Recovery,
+    &net::Net,
+    &peers::PeersSuite,
 ];
 
 /// Why a suite has no result.
@@ -84,6 +88,7 @@ pub fn run(suite: &dyn Suite, mut bench: Bench, parent: &Path, allocator: &str) 
     let folder = tempfile::Builder::new().prefix(".bench-harness-").tempdir_in(parent)?;
     suite.run(&mut bench, folder.path())?;
     let backend = tidegate_crypto::verify::Verifier::new(tidegate_crypto::verify::VerifierConfig::default())?.backend();
+    let extra_work_percent = bench.extra_work().percent;
     let Measured { rows, ratios, not_run } = bench.finish();
     Ok(Report {
         schema: SCHEMA.to_owned(),
@@ -91,7 +96,9 @@ pub fn run(suite: &dyn Suite, mut bench: Bench, parent: &Path, allocator: &str) 
         rows,
         ratios,
         not_run,
-        environment: Environment::capture(folder.path(), allocator, backend),
+        paired: None,
+        extra_work_percent,
+        environment: Environment::capture(Some(folder.path()), allocator, backend, std::env::args().collect()),
     })
 }
 

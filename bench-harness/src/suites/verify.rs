@@ -68,6 +68,21 @@ impl Suite for Verify {
     }
 }
 
+/// A few busy keys, hot and cold, beside the libraries: what the suite `peers` shows of signatures.
+pub(super) fn beside_libraries(bench: &mut Bench) -> Result<(), SuiteError> {
+    if !bench.wants("verify::") && !bench.wants("dalek::") && !bench.wants("ring::") {
+        return Ok(());
+    }
+    let work = Workload::new(signatures::keys(32), Draw::Uniform, bench.scale());
+    let pools = [pool(1), pool(2)];
+    tables(bench, &pools, &work)?;
+    cold(bench, &pools, &work)?;
+    libraries(bench, &work);
+    peers::run(bench, "peer-signatures", &["verify"]);
+    ratios_to_libraries(bench);
+    Ok(())
+}
+
 fn register(work: &Workload, verifier: &Verifier) -> Vec<KeyHandle> {
     work.keys.iter().map(|key| verifier.register(&key.public())).collect()
 }
@@ -302,23 +317,32 @@ fn few_name(backend: Backend, work: &str, tier: &str, batch: usize) -> String {
     )
 }
 
-fn ratios(bench: &mut Bench) {
-    let batch = |keys: u32, tables: &str| format!("verify::batch/keys={keys},draw=uniform,tables={tables},cores=1");
-    let (hot, cold) = (batch(32, "yes"), batch(32, "no"));
-    let dalek = "dalek::verify/cores=1";
-    bench.ratio("dalek verify / hot", dalek, &hot);
-    bench.ratio("dalek verify_batch / hot", "dalek::verify_batch/cores=1", &hot);
-    bench.ratio("dalek verify_batch / cold", "dalek::verify_batch/cores=1", &cold);
-    bench.ratio("dalek verify / cold", dalek, &cold);
+/// The row of a batch of the verifier's own.
+fn batch_name(keys: u32, tables: &str) -> String {
+    format!("verify::batch/keys={keys},draw=uniform,tables={tables},cores=1")
+}
+
+fn ratios_to_libraries(bench: &mut Bench) {
+    let (hot, cold) = (batch_name(32, "yes"), batch_name(32, "no"));
+    let (one, batch) = ("dalek::verify/cores=1", "dalek::verify_batch/cores=1");
+    bench.ratio("dalek verify / hot", one, &hot);
+    bench.ratio("dalek verify_batch / hot", batch, &hot);
+    bench.ratio("dalek verify_batch / cold", batch, &cold);
+    bench.ratio("dalek verify / cold", one, &cold);
     bench.ratio("ring verify / hot", "ring::verify/cores=1", &hot);
     bench.ratio_to_peer("aws-lc-rs verify / hot", "aws-lc-rs::verify/cores=1", &hot);
     bench.ratio_to_peer("graviola verify / hot", "graviola::verify/cores=1", &hot);
     bench.ratio_to_peer("ed25519-zebra batch / cold", "ed25519-zebra::batch/cores=1", &cold);
+}
+
+fn ratios(bench: &mut Bench) {
+    ratios_to_libraries(bench);
+    let dalek = "dalek::verify/cores=1";
     for keys in PORTABLE_KEYS {
         let theirs = format!("dalek::verify/keys={keys},draw=uniform,cores=1");
         if bench.value(&theirs).is_some() {
             let name = format!("dalek verify / portable, {keys} keys");
-            bench.ratio(&name, &theirs, &batch(keys, "portable"));
+            bench.ratio(&name, &theirs, &batch_name(keys, "portable"));
         }
     }
     for backend in [Backend::Auto, Backend::Portable] {

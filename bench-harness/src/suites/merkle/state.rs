@@ -136,8 +136,8 @@ pub(super) fn beside_payments(
     assert_eq!(kept.root().root, root, "the kept tree is that of the engine");
     let names = ["batch::execute", "batch::note_changes", "commitment::settle"]
         .map(|name| format!("{name}/channels={channels},payments={payments}"));
-    for (name, mut values) in names.iter().zip(times) {
-        bench.add(OWN, name, Unit::Nanos, &mut values);
+    for (name, values) in names.iter().zip(times) {
+        bench.add(OWN, name, Unit::Nanos, &values);
     }
     bench.ratio("noting what a batch changed / the batch", &names[1], &names[0]);
     bench.ratio("keeping the tree / the batch", &names[2], &names[0]);

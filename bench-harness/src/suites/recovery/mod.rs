@@ -96,14 +96,7 @@ impl<'a> Rows<'a> {
     fn add(&mut self, operation: &str, keys: &str, unit: &str, value: f64, n: usize) -> String {
         let comma = if keys.is_empty() { "" } else { "," };
         let name = format!("recovery::{operation}/{keys}{comma}{}", self.size);
-        self.bench.adopt(Row {
-            name: name.clone(),
-            system: OWN.to_owned(),
-            value,
-            unit: unit.to_owned(),
-            n: n as u64,
-            spread: 0.0,
-        });
+        self.bench.adopt(Row::counted(OWN, &name, unit, value, n as u64));
         name
     }
 

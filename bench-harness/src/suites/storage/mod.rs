@@ -17,9 +17,10 @@ pub use workload::{BATCH, Content, Key, Model, Operation, Value, Workload};
 
 use super::{Suite, SuiteError};
 use crate::{
-    measure::{Bench, OWN, Spread},
+    measure::{Bench, OWN},
     peers,
     report::Row,
+    stats::Summary,
 };
 
 /// Log, table and checkpoints beside general stores.
@@ -48,33 +49,39 @@ impl Suite for Storage {
         let wanted = bench.size("records", 0, 5_000);
         let all = if wanted == 0 { RECORDS.to_vec() } else { vec![wanted] };
         for records in all {
-            let task = task(bench, records as u64, &folder.join(format!("own-{records}")))?;
-            let outcome = match bench.program() {
-                Some(path) => measure(
-                    &Program {
-                        path: path.to_owned(),
-                        arguments: Vec::new(),
-                    },
-                    &task,
-                ),
-                None => measure_here::<Own>(&task),
-            }?;
-            std::fs::remove_dir_all(&task.folder)?;
-            rows(OWN, &task, &outcome).into_iter().for_each(|row| bench.adopt(row));
-            for (program, stores) in PEERS {
-                for store in stores
-                    .iter()
-                    .filter(|store| bench.wants_store(store))
-                    .copied()
-                    .collect::<Vec<_>>()
-                {
-                    peer(bench, program, store, records as u64, folder)?;
-                }
-            }
-            own_ratios(bench, records);
+            beside_stores(bench, records, folder)?;
         }
         Ok(())
     }
+}
+
+/// The project's own store, then each peer, at so many records.
+pub(super) fn beside_stores(bench: &mut Bench, records: usize, folder: &Path) -> Result<(), SuiteError> {
+    if !bench.wants("storage::") {
+        return Ok(());
+    }
+    let task = task(bench, records as u64, &folder.join(format!("own-{records}")))?;
+    let outcome = match bench.program() {
+        Some(path) => measure(
+            &Program {
+                path: path.to_owned(),
+                arguments: Vec::new(),
+            },
+            &task,
+        ),
+        None => measure_here::<Own>(&task),
+    }?;
+    std::fs::remove_dir_all(&task.folder)?;
+    rows(OWN, &task, &outcome).into_iter().for_each(|row| bench.adopt(row));
+    for (program, stores) in PEERS {
+        for store in stores {
+            if bench.wants_store(store) {
+                peer(bench, program, store, records as u64, folder)?;
+            }
+        }
+    }
+    own_ratios(bench, records);
+    Ok(())
 }
 
 fn task(bench: &Bench, records: u64, folder: &Path) -> Result<Task, SuiteError> {
@@ -111,18 +118,16 @@ pub fn rows(system: &str, task: &Task, outcome: &Outcome) -> Vec<Row> {
     let Outcome { worked, reopened } = outcome;
     let mut rows = Vec::new();
     let mut add = |operation: &str, keys: &str, unit: &str, value: f64, n: u64, spread: f64| {
+        let name = row_name(operation, keys, system, task.records);
         rows.push(Row {
-            name: row_name(operation, keys, system, task.records),
-            system: system.to_owned(),
-            value,
-            unit: unit.to_owned(),
-            n,
             spread,
+            ..Row::counted(system, &name, unit, value, n)
         });
     };
     let mut batches = worked.batches_us.clone();
     let (count, sum) = (batches.len() as u64, batches.iter().sum::<f64>());
-    let Spread { spread, .. } = Spread::of(&mut batches);
+    let spread = Summary::of(&batches).spread;
+    batches.sort_by(f64::total_cmp);
     let operations = count as f64 * BATCH as f64;
     add("op", "what=mixed", "ns", sum * 1e3 / operations, count, spread);
     for percent in [50, 99] {

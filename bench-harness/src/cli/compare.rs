@@ -1,0 +1,151 @@
+//! `bench-harness compare A B`.
+
+use std::fs;
+use std::io::{self, IsTerminal as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use clap::builder::PossibleValuesParser;
+
+use super::{Failure, JsonArgs, write};
+use crate::compare::turns::Turns;
+use crate::compare::{Clock, judge};
+use crate::report::Report;
+use crate::suites;
+
+/// Enough that the rarest outcome of signs, all alike, is sure in a table of many rows.
+const ROUNDS: u32 = 15;
+/// In each turn.
+const REPETITIONS: u32 = 5;
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  bench-harness compare before.json after.json
+  bench-harness compare --run merkle --only hash:: old/bench-harness target/release/bench-harness
+
+A regression is slower by more than 3 % and, by a test on ranks, surely so (p < 0.01 in the whole table). Two results are two
+runs, one behind the other: the machine may have changed in between. `--run` takes turns instead (A B, B A, …), so that what
+else happens meets both sides alike; `--save` keeps both results, which are compared turn by turn whenever they are read again.
+
+Exit codes: 0 no regression, 1 a regression, or nothing to compare, 2 command line")]
+pub(super) struct CompareArgs {
+    /// The result to compare with; with `--run` the program.
+    a: PathBuf,
+    /// The result that may be slower; with `--run` the program.
+    b: PathBuf,
+    #[command(flatten)]
+    json: JsonArgs,
+    /// Runs this suite of both programs in turns.
+    #[arg(long, value_name = "SUITE", value_parser = PossibleValuesParser::new(suites::ALL.iter().map(|suite| suite.name())))]
+    run: Option<String>,
+    /// With `--run`: only rows whose name begins so.
+    #[arg(long, value_name = "NAME", requires = "run")]
+    only: Option<String>,
+    /// With `--run`: how many turns.
+    #[arg(long, value_name = "COUNT", default_value_t = ROUNDS, value_parser = clap::value_parser!(u32).range(5..=1000))]
+    rounds: u32,
+    /// With `--run`: repetitions of a row in each turn.
+    #[arg(long, value_name = "COUNT", default_value_t = REPETITIONS, value_parser = clap::value_parser!(u32).range(1..))]
+    repetitions: u32,
+    /// With `--run`: writes both results to DIR/a.json and DIR/b.json.
+    #[arg(long, value_name = "DIR", requires = "run")]
+    save: Option<PathBuf>,
+    /// With `--run`: small data: shows that it works, measures nothing.
+    #[arg(long, requires = "run")]
+    tiny: bool,
+    /// With `--run`: where files of the runs go.
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    dir: PathBuf,
+    /// Compares all rows by this time; as fits each row unless said.
+    #[arg(long, value_enum)]
+    clock: Option<Clock>,
+}
+
+pub(super) fn run(arguments: &CompareArgs) -> Result<ExitCode, Failure> {
+    let [a, b] = match &arguments.run {
+        Some(suite) => take_turns(arguments, suite)?,
+        None => [read(&arguments.a)?, read(&arguments.b)?],
+    };
+    let comparison = judge(&a, &b, arguments.clock)?;
+    arguments.json.emit(&comparison)?;
+    Ok(if comparison.regression {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    })
+}
+
+fn read(path: &Path) -> Result<Report, Failure> {
+    let text = fs::read_to_string(path);
+    let report = text.and_then(|text| Ok(serde_json::from_str(&text)?));
+    report.map_err(|source| Failure::Read {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+fn take_turns(arguments: &CompareArgs, suite: &str) -> Result<[Report; 2], Failure> {
+    let turns = Turns {
+        suite: suite.to_owned(),
+        only: arguments.only.clone(),
+        rounds: arguments.rounds,
+        repetitions: arguments.repetitions,
+        tiny: arguments.tiny,
+        folder: arguments.dir.clone(),
+        programs: [arguments.a.clone(), arguments.b.clone()],
+    };
+    let mut progress = Progress::new(arguments.rounds);
+    let sides = turns.run(|round| progress.show(round))?;
+    progress.finish();
+    if let Some(folder) = &arguments.save {
+        for (name, side) in ["a.json", "b.json"].into_iter().zip(&sides) {
+            write(&folder.join(name), &(side.to_json() + "\n"))?;
+        }
+    }
+    Ok(sides)
+}
+
+/// How far the turns have come, on standard error: in place on a terminal, every ten seconds elsewhere.
+struct Progress {
+    rounds: u32,
+    terminal: bool,
+    began: Instant,
+    told: Instant,
+}
+
+impl Progress {
+    fn new(rounds: u32) -> Self {
+        Self {
+            rounds,
+            terminal: io::stderr().is_terminal(),
+            began: Instant::now(),
+            told: Instant::now(),
+        }
+    }
+
+    fn show(&mut self, round: u32) {
+        if !self.terminal && self.told.elapsed() < Duration::from_secs(10) {
+            return;
+        }
+        self.told = Instant::now();
+        let elapsed = self.began.elapsed().as_secs_f64();
+        let left = elapsed / f64::from(round) * f64::from(self.rounds - round);
+        let line = format!(
+            "turn {round} of {}, {elapsed:.0} s, about {left:.0} s left",
+            self.rounds
+        );
+        // Nobody reads it: then nobody misses it.
+        let _ = if self.terminal {
+            write!(io::stderr(), "\r{line} ")
+        } else {
+            writeln!(io::stderr(), "{line}")
+        };
+    }
+
+    fn finish(&self) {
+        if self.terminal {
+            eprintln!();
+        }
+    }
+}

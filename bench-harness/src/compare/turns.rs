@@ -1,0 +1,260 @@
+//! Two programs and one suite, in turns: what else happens on the machine meets both alike.
+//!
+//! ```text
+//! turn    1    2    3    4 …
+//!        A B  B A  A B  B A        each letter a process: `PROGRAM run SUITE --only … --repetitions … --json`
+//! ```
+//!
+//! Each turn gives each side one value of each row: of a row that only computes the least of its repetitions, since all that
+//! disturbs a computation makes it longer (Chen and Revels, Robust benchmarking in noisy environments, 2016); of a row that
+//! waits for a device the median, since waits are part of it. A process of its own for every turn lets the places of code and
+//! memory, which may be worth some percent as well, fall anew each time.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus, Stdio};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use super::Clock;
+use crate::report::{Paired, Report, Row};
+use crate::stats::median;
+
+/// What is to be measured, by which programs.
+#[derive(Clone, Debug)]
+pub struct Turns {
+    /// The suite.
+    pub suite: String,
+    /// Rows whose name begins so.
+    pub only: Option<String>,
+    /// How many turns.
+    pub rounds: u32,
+    /// Repetitions of a row in each.
+    pub repetitions: u32,
+    /// Small data: shows that it works.
+    pub tiny: bool,
+    /// Where files of the runs go.
+    pub folder: PathBuf,
+    /// The programs A and B.
+    pub programs: [PathBuf; 2],
+}
+
+/// Why there is no result.
+#[derive(Debug, thiserror::Error)]
+pub enum TurnsError {
+    /// A program does not start.
+    #[error("{} does not start: {source}; give two programs that are `bench-harness`", program.display())]
+    Start {
+        /// Which.
+        program: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// A program failed.
+    #[error("{} ended with {status}; what it said stands above", program.display())]
+    Failed {
+        /// Which.
+        program: PathBuf,
+        /// How.
+        status: ExitStatus,
+    },
+    /// A program printed something else than a result.
+    #[error("{} printed no result of a suite: {source}", program.display())]
+    Result {
+        /// Which.
+        program: PathBuf,
+        /// What is wrong.
+        source: serde_json::Error,
+    },
+    /// A row comes and goes.
+    #[error("{} had other rows in turn {round} than in the first", program.display())]
+    Rows {
+        /// Which.
+        program: PathBuf,
+        /// When, from 1.
+        round: u32,
+    },
+}
+
+impl Turns {
+    /// Takes all turns; `told` hears how many are done.
+    ///
+    /// # Errors
+    /// [`TurnsError`].
+    pub fn run(&self, mut told: impl FnMut(u32)) -> Result<[Report; 2], TurnsError> {
+        let mut sides: [Option<Report>; 2] = [None, None];
+        for round in 1..=self.rounds {
+            let order = if round % 2 == 1 { [0, 1] } else { [1, 0] };
+            for side in order {
+                let turn = self.turn(&self.programs[side])?;
+                match &mut sides[side] {
+                    Some(all) => join(all, turn).map_err(|Other| TurnsError::Rows {
+                        program: self.programs[side].clone(),
+                        round,
+                    })?,
+                    empty => *empty = Some(begin(turn)),
+                }
+            }
+            told(round);
+        }
+        let id = self.id();
+        let [a, b] = sides.map(|side| side.expect("there is at least one round"));
+        Ok([("a", a), ("b", b)].map(|(side, report)| self.finish(report, &id, side)))
+    }
+
+    /// One process.
+    fn turn(&self, program: &Path) -> Result<Report, TurnsError> {
+        let mut command = Command::new(program);
+        command.args(["run", &self.suite, "--repetitions", &self.repetitions.to_string()]);
+        command.arg("--dir").arg(&self.folder);
+        if let Some(only) = &self.only {
+            command.args(["--only", only]);
+        }
+        command.args(self.tiny.then_some("--tiny"));
+        // Rows are told on standard error as they come; here only what went wrong is wanted.
+        command
+            .arg("--quiet")
+            .arg("--json")
+            .stdin(Stdio::null())
+            .stderr(Stdio::inherit());
+        let output = command.output().map_err(|source| TurnsError::Start {
+            program: program.to_owned(),
+            source,
+        })?;
+        if !output.status.success() {
+            return Err(TurnsError::Failed {
+                program: program.to_owned(),
+                status: output.status,
+            });
+        }
+        serde_json::from_slice(&output.stdout).map_err(|source| TurnsError::Result {
+            program: program.to_owned(),
+            source,
+        })
+    }
+
+    fn finish(&self, mut report: Report, id: &str, side: &str) -> Report {
+        for row in &mut report.rows {
+            let cpu_values = std::mem::take(&mut row.cpu_values);
+            *row = Row {
+                cpu_values,
+                ..Row::of(&row.system, &row.name, &row.unit, &row.values)
+            };
+        }
+        report.paired = Some(Paired {
+            id: id.to_owned(),
+            side: side.to_owned(),
+            rounds: self.rounds.into(),
+        });
+        report
+    }
+
+    /// Different in every run.
+    fn id(&self) -> String {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        format!("{}-{}-{}", self.suite, now.as_nanos(), std::process::id())
+    }
+}
+
+/// The rows of a turn are not those of the turns before.
+struct Other;
+
+/// The first turn: its rows with one value each; ratios of a single turn say nothing.
+fn begin(mut turn: Report) -> Report {
+    for row in &mut turn.rows {
+        let value = value_of_turn(row, Clock::Wall);
+        let cpu = (!row.cpu_values.is_empty()).then(|| value_of_turn(row, Clock::Cpu));
+        (row.values, row.cpu_values) = (vec![value], cpu.into_iter().collect());
+    }
+    turn.ratios.clear();
+    turn
+}
+
+fn join(all: &mut Report, turn: Report) -> Result<(), Other> {
+    if all.rows.len() != turn.rows.len() {
+        return Err(Other);
+    }
+    for (row, turn) in all.rows.iter_mut().zip(begin(turn).rows) {
+        if (&row.name, &row.system, &row.unit) != (&turn.name, &turn.system, &turn.unit) {
+            return Err(Other);
+        }
+        row.values.extend(turn.values);
+        row.cpu_values.extend(turn.cpu_values);
+    }
+    Ok(())
+}
+
+fn value_of_turn(row: &Row, clock: Clock) -> f64 {
+    match clock.values(row) {
+        [] => row.value,
+        values if row.cpu_values.is_empty() => median(values),
+        values => values.iter().copied().fold(f64::INFINITY, f64::min),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::Environment;
+
+    fn turn(names: &[&str], values: &[f64], cpu: &[f64]) -> Report {
+        let row = |name: &&str| Row {
+            cpu_values: cpu.to_vec(),
+            ..Row::of("tidegate", name, "ns", values)
+        };
+        Report {
+            schema: crate::report::SCHEMA.to_owned(),
+            suite: "s".to_owned(),
+            rows: names.iter().map(row).collect(),
+            ratios: [("r".to_owned(), 2.0)].into(),
+            not_run: std::collections::BTreeMap::new(),
+            paired: None,
+            extra_work_percent: 0,
+            environment: Environment::default(),
+        }
+    }
+
+    #[test]
+    fn a_turn_gives_each_row_one_value() {
+        let mut all = begin(turn(&["a::b/c=1"], &[5.0, 3.0, 9.0], &[2.0, 4.0, 3.0]));
+        assert!(join(&mut all, turn(&["a::b/c=1"], &[6.0, 4.0, 8.0], &[5.0, 7.0, 6.0])).is_ok());
+        assert_eq!(
+            (&all.rows[0].values, &all.rows[0].cpu_values),
+            (&vec![3.0, 4.0], &vec![2.0, 5.0])
+        );
+        assert!(all.ratios.is_empty());
+        // What waits for a device is not taken at its luckiest.
+        assert_eq!(begin(turn(&["a::b/c=1"], &[5.0, 3.0, 9.0], &[])).rows[0].values, [5.0]);
+    }
+
+    #[test]
+    fn rows_that_come_and_go_are_noticed() {
+        let mut all = begin(turn(&["a::b/c=1"], &[5.0], &[]));
+        assert!(join(&mut all, turn(&["a::b/c=2"], &[5.0], &[])).is_err());
+        assert!(join(&mut all, turn(&["a::b/c=1", "a::b/c=2"], &[5.0], &[])).is_err());
+    }
+
+    #[test]
+    fn what_is_no_program_is_named() {
+        let turns = Turns {
+            suite: "merkle".to_owned(),
+            only: None,
+            rounds: 1,
+            repetitions: 1,
+            tiny: true,
+            folder: ".".into(),
+            programs: ["/nowhere/a".into(), "/bin/false".into()],
+        };
+        let error = turns.run(|_| ()).expect_err("no program");
+        assert!(error.to_string().starts_with("/nowhere/a does not start: "), "{error}");
+        let turns = Turns {
+            programs: ["/bin/false".into(), "/bin/false".into()],
+            ..turns
+        };
+        assert!(matches!(turns.run(|_| ()), Err(TurnsError::Failed { .. })));
+        let turns = Turns {
+            programs: ["/bin/true".into(), "/bin/true".into()],
+            ..turns
+        };
+        assert!(matches!(turns.run(|_| ()), Err(TurnsError::Result { .. })));
+    }
+}
