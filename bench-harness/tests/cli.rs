@@ -147,13 +147,13 @@ fn bad_calls_have_their_codes() {
     for (arguments, start) in [
         (
             &["compare", "/nowhere/a.json", "b.json"][..],
-            "TG-9003: /nowhere/a.json: ",
+            "TG-9010: /nowhere/a.json: ",
         ),
         (
             &["compare", "--run", "merkle", "/nowhere/a", "b", "--tiny"],
-            "TG-9005: /nowhere/a does not start: ",
+            "TG-9012: /nowhere/a does not start: ",
         ),
-        (&["report", "/nowhere", "--out", "r.html"], "TG-9007: /nowhere: "),
+        (&["report", "/nowhere", "--out", "r.html"], "TG-9014: /nowhere: "),
     ] {
         let (code, _, error) = harness(arguments, here);
         assert!(

@@ -70,17 +70,17 @@ enum Failure {
     Suite { suite: String, source: SuiteError },
     #[error("TG-9002: {}: {source}: give a file that can be written", path.display())]
     Write { path: PathBuf, source: io::Error },
-    #[error("TG-9003: {}: {source}: give a result that `bench-harness run --json` wrote", path.display())]
+    #[error("TG-9010: {}: {source}: give a result that `bench-harness run --json` wrote", path.display())]
     Read { path: PathBuf, source: io::Error },
-    #[error("TG-9004: {0}")]
+    #[error("TG-9011: {0}")]
     Compare(#[from] CompareError),
-    #[error("TG-9005: {0}")]
+    #[error("TG-9012: {0}")]
     Turns(#[from] TurnsError),
-    #[error("TG-9006: {variable} is `{value}`: a percentage, from 0 to 100")]
+    #[error("TG-9013: {variable} is `{value}`: a percentage, from 0 to 100")]
     ExtraWork { variable: &'static str, value: String },
-    #[error("TG-9007: {0}")]
+    #[error("TG-9014: {0}")]
     Page(#[from] PageError),
-    #[error("TG-9008: {} has no place for figures; put `{}` and `{}` there", path.display(), readme::BEGIN, readme::END)]
+    #[error("TG-9015: {} has no place for figures; put `{}` and `{}` there", path.display(), readme::BEGIN, readme::END)]
     Marks { path: PathBuf },
 }
 

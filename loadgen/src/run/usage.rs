@@ -13,6 +13,11 @@ pub(super) fn process_cpu_s() -> f64 {
     seconds(ClockId::ProcessCPUTime)
 }
 
+/// CPU seconds of the calling thread.
+pub(super) fn thread_cpu_s() -> f64 {
+    seconds(ClockId::ThreadCPUTime)
+}
+
 /// CPU and time between two moments on one thread.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Span {
@@ -30,13 +35,13 @@ pub(super) struct Span {
 impl Span {
     pub(super) fn begin(&mut self) {
         self.process = process_cpu_s();
-        self.thread = seconds(ClockId::ThreadCPUTime);
+        self.thread = thread_cpu_s();
         self.wall = seconds(ClockId::Monotonic);
     }
 
     pub(super) fn end(&mut self) {
         self.process_s = process_cpu_s() - self.process;
-        self.thread_s = seconds(ClockId::ThreadCPUTime) - self.thread;
+        self.thread_s = thread_cpu_s() - self.thread;
         self.wall_s = seconds(ClockId::Monotonic) - self.wall;
     }
 }
