@@ -43,6 +43,15 @@ pub struct SignedState {
     base: Option<Base>,
 }
 
+/// By what was signed: what it was made on top of shows in that.
+impl PartialEq for SignedState {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.state, &self.body) == (&other.state, &other.body)
+    }
+}
+
+impl Eq for SignedState {}
+
 impl SignedState {
     /// The message that brings it to the hub.
     ///

@@ -197,7 +197,11 @@ fn a_hub_outlives_its_ledger_and_acts_on_final_blocks_alone() {
     let mut chain = LightChain::behind(hub.ledger, validator, base).expect("a key");
     let page = light.blocks(Height::new(1), Duration::ZERO).expect("blocks");
     let blocks = chain.take(page.clone()).expect("every block holds");
-    assert!(blocks.len() as u32 >= last_final.get(), "{} final blocks", blocks.len());
+    assert!(
+        blocks.len() >= last_final.get() as usize,
+        "{} final blocks",
+        blocks.len()
+    );
     let mut bent = page;
     bent.blocks[2].transactions = Vec::new();
     bent.blocks[2].header.count = 1;

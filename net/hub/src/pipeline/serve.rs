@@ -367,31 +367,12 @@ fn start(
         stats: Arc::clone(&stats),
         commitment: feed,
     };
-    let bring = options.ledger.clone().map(|address| {
-        let to = link::options(address, node.ledger());
-        link::start(&to, &ledger_queue.0, &stats).map_err(ServeError::Thread)
-    });
-    let interval = Duration::from_millis(node.params().block_interval_ms.into());
-    let ledger = LedgerThread {
-        told: told.max(node.tip().final_height),
-        bring: bring.transpose()?,
-        patience: interval
-            .saturating_mul(options.settings.policy.margin.get())
-            .max(PATIENCE_MIN),
-        node,
-        hub: options.keys.identity(),
-        policy: options.settings.channels,
-        work: ledger_queue.1,
-        groups: groups.0.clone(),
-        reactor: sender.clone(),
-        reserved: Default::default(),
-        scans: Default::default(),
-        stats: Arc::clone(&stats),
-    };
+    let to_ledger = ledger_queue.0.clone();
     let ends = (groups.0.clone(), sender.clone());
+    let ledger = ledger_thread(&options, node, told, ledger_queue, &ends, &stats)?;
     let (ledger_end, prepare_end, reactor_end) = (ends.clone(), ends.clone(), groups.0.clone());
     let (log_end, sequencer_end) = (sender.clone(), sender);
-    let mut front = Front::new(groups.0, ledger_queue.0, waiting);
+    let mut front = Front::new(groups.0, to_ledger, waiting);
     Ok(Threads {
         reactor: spawn("reactor", move || run_reactor(reactor, &mut front, &reactor_end))?,
         sequencer: spawn("sequencer", move || run_sequencer(parts, &sequencer_end))?,
@@ -406,6 +387,38 @@ fn start(
         })?,
         admin,
         lock,
+    })
+}
+
+/// The ledger thread, and its link to a ledger that is a process of its own.
+fn ledger_thread(
+    options: &ServeOptions,
+    node: Node,
+    told: Height,
+    queue: (Sender<LedgerWork>, Receiver<LedgerWork>),
+    (groups, reactor): &(Sender<Group>, ReactorSender),
+    stats: &Arc<Stats>,
+) -> Result<LedgerThread, ServeError> {
+    let bring = options.ledger.clone().map(|address| {
+        let to = link::options(address, node.ledger());
+        link::start(&to, &queue.0, stats).map_err(ServeError::Thread)
+    });
+    let interval = Duration::from_millis(node.params().block_interval_ms.into());
+    Ok(LedgerThread {
+        told: told.max(node.tip().final_height),
+        bring: bring.transpose()?,
+        patience: interval
+            .saturating_mul(options.settings.policy.margin.get())
+            .max(PATIENCE_MIN),
+        node,
+        hub: options.keys.identity(),
+        policy: options.settings.channels,
+        work: queue.1,
+        groups: groups.clone(),
+        reactor: reactor.clone(),
+        reserved: Default::default(),
+        scans: Default::default(),
+        stats: Arc::clone(stats),
     })
 }
 

@@ -53,9 +53,41 @@ fn wait_funds(place: &Place, hub: &Hub, key: &str, funds: u64) {
     }
 }
 
-#[test]
-fn hub_and_wallets_live_on_a_ledger_of_its_own_whatever_is_killed() {
-    let place = Place::new();
+/// Paid by a request, and a request that is damaged or of another amount is not.
+fn pays_by_request(place: &Place, serving: &Hub, to: &str) {
+    let request = wallet(
+        place,
+        serving,
+        "bob.key",
+        &["request", "--amount", "2500", "--expires", "600"],
+    );
+    let asked = text(&request, "request").to_owned();
+    assert_eq!(text(&request, "channel"), to);
+    let flags = [
+        "--hub",
+        &serving.address,
+        "--admin",
+        &serving.admin,
+        "--key",
+        "alice.key",
+        "--wallet",
+        "wallet",
+    ];
+    let other_amount = ["channel", "pay", "--request", &asked, "--amount", "2501"];
+    place.bad(1, "TG-0116", &[&other_amount[..], &flags].concat());
+    let damaged = format!("{}q", &asked[..asked.len() - 1]);
+    place.bad(
+        1,
+        "TG-0116",
+        &[&["channel", "pay", "--request", &damaged][..], &flags].concat(),
+    );
+    let paid = wallet(place, serving, "alice.key", &["pay", "--request", &asked]);
+    assert_eq!((text(&paid, "to"), number(&paid, "amount_sat")), (to, 2_500));
+    wallet(place, serving, "bob.key", &["show"]);
+}
+
+/// Keys, and a hub's directory whose genesis names another validator than the hub.
+fn format(place: &Place) {
     for key in ["alice.key", "bob.key", "ledger.key"] {
         place.key(key);
     }
@@ -85,6 +117,12 @@ fn hub_and_wallets_live_on_a_ledger_of_its_own_whatever_is_killed() {
         "alice.key",
     ];
     place.bad(1, "TG-0226", &foreign);
+}
+
+#[test]
+fn hub_and_wallets_live_on_a_ledger_of_its_own_whatever_is_killed() {
+    let place = Place::new();
+    format(&place);
     let mut running = ledger(&place, "127.0.0.1:0", true);
     let listen = running.address.split('@').nth(1).expect("a place").to_owned();
     let mut serving = hub(&place, &running);
@@ -97,36 +135,7 @@ fn hub_and_wallets_live_on_a_ledger_of_its_own_whatever_is_killed() {
         open(&serving, "bob.key", "50000"),
     );
 
-    // Paid by a request, and a request that is damaged or of another amount is not.
-    let request = wallet(
-        &place,
-        &serving,
-        "bob.key",
-        &["request", "--amount", "2500", "--expires", "600"],
-    );
-    let asked = text(&request, "request").to_owned();
-    assert_eq!(text(&request, "channel"), to);
-    let flags = [
-        "--hub",
-        &serving.address,
-        "--admin",
-        &serving.admin,
-        "--key",
-        "alice.key",
-        "--wallet",
-        "wallet",
-    ];
-    let other_amount = ["channel", "pay", "--request", &asked, "--amount", "2501"];
-    place.bad(1, "TG-0116", &[&other_amount[..], &flags].concat());
-    let damaged = format!("{}q", &asked[..asked.len() - 1]);
-    place.bad(
-        1,
-        "TG-0116",
-        &[&["channel", "pay", "--request", &damaged][..], &flags].concat(),
-    );
-    let paid = wallet(&place, &serving, "alice.key", &["pay", "--request", &asked]);
-    assert_eq!((text(&paid, "to"), number(&paid, "amount_sat")), (to.as_str(), 2_500));
-    wallet(&place, &serving, "bob.key", &["show"]);
+    pays_by_request(&place, &serving, &to);
 
     // Each is killed in turn, then both; nothing that was told is lost.
     running.kill();
