@@ -23,5 +23,5 @@ pub use ack_proof::{AckProof, AckProofError, LeafLink};
 pub use fault::{Fault, FaultError, FaultKind};
 pub use lock_evidence::{EntryPath, LockEvidence, LockEvidenceError};
 pub use pair::{ClientEvidence, HubEvidence, LeafNaming, OpenedIn, OpenedOut, Pair, PairError, PairFacts, StateNaming};
-pub use parts::{Mandate, MandateSubject, Opener, Side, SignedStart, SignedState, StartClose, StateNote};
-pub use proven::ProvenLeaf;
+pub use parts::{Acknowledged, Mandate, MandateSubject, Opener, Side, SignedStart, SignedState, StartClose, StateNote};
+pub use proven::{LeafNote, LeafProof, ProvenLeaf};

@@ -51,6 +51,8 @@ pub enum SignedKind {
     Mandate = 12,
     /// The end of a stake, by its hub.
     Unbond = 13,
+    /// That a leaf is the hub's own, by the hub, without the batch that holds it.
+    LeafNote = 14,
 }
 
 /// A signed byte string, held on the stack.

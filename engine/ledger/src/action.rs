@@ -6,7 +6,7 @@
 //! LockEvidence (3)    channel 32 | side 1 | slot 1 | payer | evidence
 //! Settle (4)          channel 32
 //! RevealPreimage (5)  preimage 32 | place 1 (0 none, 1 channel 32, side 1, slot 1) | payer
-//! RevealAck (6)       funding outpoint 36 | ack 72 | signature 64 | payer
+//! RevealAck (6)       funding outpoint 36 | acknowledgement: an ack or a state of the client | payer
 //! Unbond (7)          hub 32 | signature 64
 //! Commit (8)          digest 32
 //! ReportFault (9)     hub 32 | reward key 32, zero for nobody | fault
@@ -20,8 +20,7 @@
 //! channel is closing: evidence of two sides never competes for an outpoint. That input needs no witness of its own
 //! ([`crate::Witness::Action`]); the action speaks for it.
 
-use tidegate_channel::Ack;
-use tidegate_channel::evidence::{Fault, LockEvidence, Pair, Side, SignedStart};
+use tidegate_channel::evidence::{Acknowledged, Fault, LockEvidence, Pair, Side, SignedStart};
 use tidegate_crypto::keys::SecretKey;
 use tidegate_crypto::signed::{SignedKind, SignedMessage, sign, signed_message};
 use tidegate_types::{
@@ -98,14 +97,12 @@ pub enum Action {
         /// Who pays.
         payer: Payer,
     },
-    /// Reveals an ack (rule 26).
+    /// Reveals an ack, or a client state that stands for one (rule 26).
     RevealAck {
         /// The channel's funding output.
         funding: OutPoint,
-        /// The ack.
-        ack: Ack,
-        /// The client's signature under it.
-        signature: SignatureBytes,
+        /// The client's word.
+        word: Box<Acknowledged>,
         /// Who pays.
         payer: Payer,
     },
@@ -196,7 +193,7 @@ impl Action {
             | Self::ClaimStake { channel, .. } => Some(*channel),
             Self::LockEvidence { place, .. } => Some(place.channel),
             Self::RevealPreimage { place, .. } => place.map(|place| place.channel),
-            Self::RevealAck { ack, .. } => Some(ack.channel),
+            Self::RevealAck { word, .. } => Some(word.channel()),
             Self::Unbond { .. } | Self::Commit { .. } | Self::ReportFault { .. } | Self::Distribute { .. } => None,
         }
     }
@@ -276,16 +273,10 @@ impl Action {
                 }
                 payer.encode(out);
             }
-            Self::RevealAck {
-                funding,
-                ack,
-                signature,
-                payer,
-            } => {
+            Self::RevealAck { funding, word, payer } => {
                 out.push(6);
                 funding.append_to(out);
-                ack.append_to(out);
-                signature.append_to(out);
+                word.encode(out);
                 payer.encode(out);
             }
             _ => unreachable!("encode() writes the others itself"),
@@ -394,8 +385,7 @@ fn read_of_channel(kind: u8, r: &mut Reader<'_>) -> Result<Action, DecodeError> 
         }),
         _ => Ok(Action::RevealAck {
             funding: OutPoint::read(r)?,
-            ack: Ack::read(r)?,
-            signature: SignatureBytes::read(r)?,
+            word: Box::new(Acknowledged::read(r)?),
             payer: Payer::read(r)?,
         }),
     }

@@ -5,23 +5,28 @@
 //! final yet. What was final is never undone.
 
 mod draft;
+mod lookup;
 mod resume;
 
 use std::collections::VecDeque;
 
 use tidegate_crypto::keys::{KeyError, PublicKey};
-use tidegate_types::{Digest, Height, KeyBytes, LedgerId, UnixMillis};
+use tidegate_types::{Digest, Height, KeyBytes, LedgerId, OutPoint, UnixMillis};
 
 pub(crate) use draft::Draft;
-use draft::Record;
+use draft::Undo;
+pub use lookup::Lookup;
 
 use crate::block::{BlockSignatureError, transaction_leaf, transactions_root};
 use crate::check::Checker;
+use crate::entries::Entries;
 use crate::genesis::genesis_txid;
+use crate::record::{ack_outpoint, preimage_outpoint};
 use crate::tree::utxo_root;
 use crate::{
-    Block, BlockHeader, CheckedTransaction, Condition, Event, Genesis, GenesisError, KeyCache, LedgerParams,
-    Transaction, TransactionError, Utxo, UtxoStore, UtxoTree,
+    AckRecord, ActionError, Block, BlockHeader, CheckedTransaction, CloseState, Condition, Event, Genesis,
+    GenesisError, KeyCache, LedgerParams, OpenLock, Record, SettleError, StakeRecord, StakeTerms, Transaction,
+    TransactionError, Utxo, UtxoStore, UtxoTree, Witness,
 };
 
 /// Where a genesis or a block comes from.
@@ -68,9 +73,9 @@ pub struct Applied {
     /// The fees of the block's transactions, burned.
     pub fees: u128,
     /// Entries that were there before the block and are gone now, or changed. Remove these first, then add the others.
-    pub spent: Vec<(tidegate_types::OutPoint, Utxo)>,
+    pub spent: Vec<(OutPoint, Utxo)>,
     /// Entries that are new, or changed: an entry may change at its outpoint.
-    pub created: Vec<(tidegate_types::OutPoint, Utxo)>,
+    pub created: Vec<(OutPoint, Utxo)>,
 }
 
 /// Why a block is refused.
@@ -120,12 +125,13 @@ pub struct Chain<S> {
     validator: PublicKey,
     store: S,
     tree: UtxoTree,
+    lookup: Lookup,
     keys: KeyCache,
     tip: Tip,
     supply: Supply,
     open_channels: u64,
     /// Records of the blocks that are not final, the newest last.
-    undos: VecDeque<Record>,
+    undos: VecDeque<Undo>,
 }
 
 impl<S: UtxoStore> Chain<S> {
@@ -140,7 +146,7 @@ impl<S: UtxoStore> Chain<S> {
         genesis: &Genesis<'_>,
         trust: Trust,
         store: S,
-        mut created: impl FnMut(&tidegate_types::OutPoint, &Utxo),
+        mut created: impl FnMut(&OutPoint, &Utxo),
     ) -> Result<Self, GenesisError> {
         assert!(store.is_empty(), "a ledger begins with an empty store");
         if trust == Trust::Nothing {
@@ -153,6 +159,7 @@ impl<S: UtxoStore> Chain<S> {
             validator: validator(header.validator).map_err(GenesisError::Validator)?,
             store,
             tree: UtxoTree::new(),
+            lookup: Lookup::default(),
             keys: KeyCache::new(),
             tip: Tip {
                 height: Height::ZERO,
@@ -169,6 +176,14 @@ impl<S: UtxoStore> Chain<S> {
             let utxo = chain.create(outpoint, output, Height::ZERO);
             chain.supply.genesis += u128::from(output.amount.to_sat());
             created(&outpoint, &utxo);
+            if let Condition::Stake(terms) = &output.condition {
+                let place = StakeRecord {
+                    hub: terms.hub,
+                    outpoint,
+                };
+                let (outpoint, record) = Record::StakeOf(place).entry();
+                created(&outpoint, &chain.create(outpoint, record, Height::ZERO));
+            }
         }
         chain.tip.hash = chain.genesis_header(header.time).hash();
         chain.assert_conserved();
@@ -241,22 +256,73 @@ impl<S: UtxoStore> Chain<S> {
         self.tree.top() == tree.top()
     }
 
+    /// How far the close of a channel is, by its funding output, and the locks that were shown in it.
+    #[must_use]
+    pub fn close_of(&self, funding: &OutPoint) -> Option<(CloseState, Vec<OpenLock>)> {
+        let view = self.entries().close_view(*funding)?;
+        Some((view.state, view.locks))
+    }
+
+    /// The transaction that settles the close of a channel, by its funding output: anyone may submit it, above the height
+    /// that [`CloseState::grace_end`] tells.
+    ///
+    /// # Errors
+    /// [`ActionError`].
+    pub fn settlement(&self, funding: &OutPoint) -> Result<Transaction, ActionError> {
+        let view = self.entries().close_view(*funding).ok_or(SettleError::NotClosing)?;
+        view.transaction(|cost| self.params.fee_min(cost))
+    }
+
+    /// A preimage that was revealed, and since when it stands.
+    #[must_use]
+    pub fn preimage(&self, hash: &[u8; 32]) -> Option<([u8; 32], Height)> {
+        let utxo = self.store.get(&preimage_outpoint(hash))?;
+        match utxo.output.condition {
+            Condition::Record(Record::Preimage(record)) => Some((record.preimage, utxo.height)),
+            _ => None,
+        }
+    }
+
+    /// Since when this very ack stands.
+    #[must_use]
+    pub fn ack(&self, ack: &AckRecord) -> Option<Height> {
+        self.store.get(&ack_outpoint(ack)).map(|utxo| utxo.height)
+    }
+
+    /// Where a hub's stake is, if it has one.
+    #[must_use]
+    pub fn stake(&self, hub: &KeyBytes) -> Option<(OutPoint, StakeTerms)> {
+        let (outpoint, terms, _) = self.entries().stake_of(hub)?;
+        Some((outpoint, terms))
+    }
+
+    /// For questions that check no key.
+    const fn entries(&self) -> Entries<'_, S> {
+        Entries {
+            store: &self.store,
+            lookup: &self.lookup,
+        }
+    }
+
     /// Checks a transaction against the present state.
     ///
     /// # Errors
     /// [`TransactionError`], the first that applies.
     pub fn check(&mut self, transaction: Transaction) -> Result<CheckedTransaction, TransactionError> {
-        let facts = self.checker(Trust::Nothing).check(&transaction)?;
+        let height = self.tip.height.next().unwrap_or(Height::MAX);
+        let facts = self.checker(Trust::Nothing, height).check(&transaction)?;
         self.check_channel_limit(&transaction)?;
         Ok(CheckedTransaction::new(transaction, facts))
     }
 
-    fn checker(&mut self, trust: Trust) -> Checker<'_, S> {
+    fn checker(&mut self, trust: Trust, height: Height) -> Checker<'_, S> {
         Checker {
             ledger: &self.ledger,
             params: &self.params,
             store: &self.store,
+            lookup: &self.lookup,
             keys: &mut self.keys,
+            height,
             trust,
         }
     }
@@ -265,7 +331,11 @@ impl<S: UtxoStore> Chain<S> {
         let max = self.params.open_channels_max();
         let opened = transaction.body.outputs.iter();
         let opened = opened.filter(|o| matches!(o.condition, Condition::Channel(_))).count() as u64;
-        if opened > 0 && self.open_channels + opened > max {
+        let spliced = transaction.witnesses.iter();
+        let spliced = spliced
+            .filter(|witness| matches!(witness, Witness::ChannelSplice(_)))
+            .count() as u64;
+        if opened > spliced && self.open_channels + opened - spliced > max {
             return Err(TransactionError::ChannelLimit { max });
         }
         Ok(())
@@ -286,17 +356,17 @@ impl<S: UtxoStore> Chain<S> {
         if header.time < self.tip.time {
             return Err(BlockError::TimeBackwards);
         }
-        let mut draft = self.draft(header.time).ok_or(BlockError::NotNext)?;
-        if header.previous != self.tip.hash || header.height != draft.height() {
+        if header.previous != self.tip.hash || Some(header.height) != self.tip.height.next() {
             return Err(BlockError::NotNext);
         }
         if trust == Trust::Nothing {
             header.verify(&self.ledger, &self.validator, &block.signature)?;
         }
+        let mut draft = self.draft(header.time).ok_or(BlockError::NotNext)?;
         match self.fill(&mut draft, block, trust) {
             Ok(()) => Ok(self.commit(draft, header)),
             Err(error) => {
-                self.revert(draft.into_record());
+                self.revert(draft.into_undo());
                 Err(error)
             }
         }
@@ -305,7 +375,10 @@ impl<S: UtxoStore> Chain<S> {
     fn fill(&mut self, draft: &mut Draft, block: &Block, trust: Trust) -> Result<(), BlockError> {
         for (index, transaction) in block.transactions.iter().enumerate() {
             let in_block = |error| BlockError::Transaction { index, error };
-            let facts = self.checker(trust).check(transaction).map_err(in_block)?;
+            let facts = self
+                .checker(trust, draft.height())
+                .check(transaction)
+                .map_err(in_block)?;
             if !draft.has_room(&self.params, &facts) {
                 return Err(BlockError::TooLarge);
             }

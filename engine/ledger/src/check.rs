@@ -1,16 +1,19 @@
-//! The rules of a transaction (3, 4, 29 and 30), against the outputs that are unspent now.
+//! The rules of a transaction (3, 4, 21, 29 and 30), against the ledger's entries as they are now.
 
 use std::collections::BTreeSet;
 
+use tidegate_channel::ChannelTerms;
 use tidegate_crypto::keys::KeyError;
-use tidegate_crypto::verify::{Verdict, verify};
-use tidegate_types::{Amount, AmountError, LedgerId, OutPoint, Txid};
+use tidegate_types::{Age, Amount, AmountError, Height, KeyBytes, LedgerId, OutPoint, Txid};
 
-use crate::chain::Trust;
-use crate::close::registered;
+use crate::chain::{Lookup, Trust};
+use crate::entries::Entries;
+use crate::judge::{Case, Effects};
+use crate::record::stake_outpoint;
+use crate::spend::Input;
 use crate::{
-    CloseError, Condition, KeyCache, LedgerParams, MAX_INPUTS, MAX_OUTPUTS, OutputError, Transaction, TransactionBody,
-    Utxo, UtxoStore, Witness,
+    ActionError, CloseError, Condition, KeyCache, LedgerParams, LockError, MAX_INPUTS, MAX_OUTPUTS, OutputError,
+    Record, StakeRecord, StakeState, Transaction, Utxo, UtxoStore, Witness,
 };
 
 /// Why a transaction is refused.
@@ -96,6 +99,47 @@ pub enum TransactionError {
         /// Why.
         error: CloseError,
     },
+    /// The input is timelocked.
+    #[error("input {input}: only from height {first} on")]
+    Locked {
+        /// Which input.
+        input: usize,
+        /// The first height at which it can be spent.
+        first: Height,
+    },
+    /// A lock is not met, or not to be refunded.
+    #[error("input {input}: {error}")]
+    Lock {
+        /// Which input.
+        input: usize,
+        /// Why.
+        error: LockError,
+    },
+    /// The action is refused.
+    #[error("the action is refused: {0}")]
+    Action(#[from] ActionError),
+    /// A stake is funded by its hub's own key, and a hub has one at a time.
+    #[error("output {index}: a stake is funded by its hub, which has no other")]
+    StakeOfAnother {
+        /// Which output.
+        index: usize,
+    },
+    /// The hub's stake does not back new channels: it is being unbonded or was slashed (rule 21).
+    #[error("output {index}: the stake of the channel's hub is being unbonded or was slashed")]
+    HubNotBonded {
+        /// Which output.
+        index: usize,
+    },
+    /// The channel could outlive its hub's stake (rule 27).
+    #[error(
+        "output {index}: the channel could outlive its hub's stake; it is to expire at height {latest} at the latest"
+    )]
+    OutlivesStake {
+        /// Which output.
+        index: usize,
+        /// The latest expiry, with its windows, that the stake covers.
+        latest: Height,
+    },
     /// More channels would be open than could be disputed in time (rule 28).
     #[error("{max} channels are open, and more could not be disputed in time")]
     ChannelLimit {
@@ -104,7 +148,7 @@ pub enum TransactionError {
     },
 }
 
-/// A transaction that satisfied every rule against some state of the ledger. Later states can only have spent its inputs.
+/// A transaction that satisfied every rule against some state of the ledger.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CheckedTransaction {
     transaction: Transaction,
@@ -112,12 +156,17 @@ pub struct CheckedTransaction {
 }
 
 /// What checking found out about a transaction.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Facts {
     pub(crate) txid: Txid,
     pub(crate) fee: Amount,
     pub(crate) cost: u64,
     pub(crate) bytes: u64,
+    /// Whether later states can only have spent its inputs; if not, it is judged again when a block takes it.
+    pub(crate) is_plain: bool,
+    /// Whether blocks keep room for it.
+    pub(crate) is_urgent: bool,
+    pub(crate) effects: Effects,
 }
 
 impl CheckedTransaction {
@@ -155,6 +204,12 @@ impl CheckedTransaction {
         self.facts.bytes
     }
 
+    /// Whether blocks keep room for it (rule 15): reveals, and all that a dispute needs.
+    #[must_use]
+    pub const fn is_urgent(&self) -> bool {
+        self.facts.is_urgent
+    }
+
     pub(crate) const fn facts(&self) -> &Facts {
         &self.facts
     }
@@ -165,31 +220,72 @@ pub(crate) struct Checker<'a, S> {
     pub(crate) ledger: &'a LedgerId,
     pub(crate) params: &'a LedgerParams,
     pub(crate) store: &'a S,
+    pub(crate) lookup: &'a Lookup,
     pub(crate) keys: &'a mut KeyCache,
+    /// The height of the block that is to hold the transaction.
+    pub(crate) height: Height,
     pub(crate) trust: Trust,
 }
 
-impl<S: UtxoStore> Checker<'_, S> {
+impl<'a, S: UtxoStore> Checker<'a, S> {
+    pub(crate) const fn entries(&self) -> Entries<'a, S> {
+        Entries {
+            store: self.store,
+            lookup: self.lookup,
+        }
+    }
+
     /// Checks every rule, the cheap ones first.
     pub(crate) fn check(&mut self, tx: &Transaction) -> Result<Facts, TransactionError> {
         let (bytes, cost) = self.check_size(tx)?;
         let utxos = self.inputs(&tx.body.inputs)?;
-        let fee = fee(&tx.body, &utxos)?;
         let least = self.params.fee_min(cost);
+        let case = Case {
+            tx,
+            utxos: &utxos,
+            least,
+        };
+        let mut effects = match tx.body.action.as_deref() {
+            Some(action) => self.judge(case, action)?,
+            None => Effects::default(),
+        };
+        let fee = fee(tx, &utxos, &effects)?;
         if fee < least {
             return Err(TransactionError::FeeTooLow { fee, least });
         }
         let txid = tx.txid();
-        self.check_outputs(tx)?;
-        for (input, utxo) in utxos.iter().enumerate() {
-            self.check_witness(tx, &txid, fee, input, utxo)?;
+        let closes = tx.closes_channel();
+        self.check_outputs(tx, closes || effects.exempt)?;
+        for (index, utxo) in utxos.iter().enumerate() {
+            let input = Input {
+                tx,
+                txid: &txid,
+                fee,
+                index,
+                utxo,
+            };
+            if closes && tx.body.inputs.len() > 1 {
+                let error = CloseError::NotAlone;
+                return Err(TransactionError::Close { input: index, error });
+            }
+            self.check_witness(input, &mut effects)?;
         }
-        Ok(Facts { txid, fee, cost, bytes })
+        self.check_stakes(tx, &utxos, &txid, &mut effects)?;
+        Ok(Facts {
+            txid,
+            fee,
+            cost,
+            bytes,
+            is_plain: is_plain(tx, &utxos),
+            is_urgent: is_urgent(tx),
+            effects,
+        })
     }
 
     fn check_size(&self, tx: &Transaction) -> Result<(u64, u64), TransactionError> {
+        let outputs_min = usize::from(tx.body.action.is_none());
         let counts = (1..=MAX_INPUTS).contains(&tx.body.inputs.len())
-            && (1..=MAX_OUTPUTS).contains(&tx.body.outputs.len())
+            && (outputs_min..=MAX_OUTPUTS).contains(&tx.body.outputs.len())
             && tx.witnesses.len() == tx.body.inputs.len();
         if !counts {
             return Err(TransactionError::Counts);
@@ -198,7 +294,7 @@ impl<S: UtxoStore> Checker<'_, S> {
         if bytes > u64::from(max) {
             return Err(TransactionError::TooLarge { bytes, max });
         }
-        let (cost, max) = (tx.cost(), self.params.block_cost_max);
+        let (cost, max) = (tx.cost(), self.params.cost_max(is_urgent(tx)));
         if cost > max {
             return Err(TransactionError::TooDear { cost, max });
         }
@@ -213,15 +309,15 @@ impl<S: UtxoStore> Checker<'_, S> {
                 if !seen.insert(input) {
                     return Err(TransactionError::DuplicateInput(*input));
                 }
-                self.store.get(input).ok_or(TransactionError::UnknownInput(*input))
+                let found = self.store.get(input).filter(|utxo| !utxo.is_record());
+                found.ok_or(TransactionError::UnknownInput(*input))
             })
             .collect()
     }
 
-    fn check_outputs(&mut self, tx: &Transaction) -> Result<(), TransactionError> {
-        // A side with a little left could not close otherwise. Closes add at most two outputs for a channel that was above
-        // the limit, so dust stays bounded; their keys were checked when the channel was opened.
-        let exempt = tx.closes_channel();
+    /// A side with a little left could not close otherwise, so outputs of a close are exempt from dust. A channel was above
+    /// the limit, so dust stays bounded; their keys were checked when the channel was opened.
+    fn check_outputs(&mut self, tx: &Transaction, exempt: bool) -> Result<(), TransactionError> {
         let mut shown = tx.body.keys.iter();
         for (index, output) in tx.body.outputs.iter().enumerate() {
             let keys = output.condition.multi().and_then(|_| shown.next());
@@ -236,49 +332,81 @@ impl<S: UtxoStore> Checker<'_, S> {
         Ok(())
     }
 
-    fn check_witness(
+    /// What new stakes and new channels ask of the stakes that are there (rules 21 and 27).
+    fn check_stakes(
         &self,
         tx: &Transaction,
+        utxos: &[Utxo],
         txid: &Txid,
-        fee: Amount,
-        input: usize,
-        utxo: &Utxo,
+        effects: &mut Effects,
     ) -> Result<(), TransactionError> {
-        match (&tx.witnesses[input], &utxo.output.condition) {
-            (Witness::Key(_), _) if tx.closes_channel() => Err(TransactionError::Close {
-                input,
-                error: CloseError::NotAlone,
-            }),
-            (Witness::Key(signature), Condition::Key(key)) => {
-                if self.trust == Trust::OwnRecords {
-                    return Ok(());
+        let mut staked: Vec<KeyBytes> = Vec::new();
+        for ((index, output), vout) in tx.body.outputs.iter().enumerate().zip(0..) {
+            match &output.condition {
+                Condition::Stake(terms) => {
+                    let own = |utxo: &Utxo| utxo.output.condition == Condition::Key(terms.hub);
+                    let another = staked.contains(&terms.hub) || self.store.get(&stake_outpoint(&terms.hub)).is_some();
+                    if another || !utxos.iter().any(own) {
+                        return Err(TransactionError::StakeOfAnother { index });
+                    }
+                    staked.push(terms.hub);
+                    effects.put(Record::StakeOf(StakeRecord {
+                        hub: terms.hub,
+                        outpoint: OutPoint { txid: *txid, vout },
+                    }));
                 }
-                let key = registered(*key).map_err(|error| TransactionError::DamagedKey { input, error })?;
-                match verify(&key, TransactionBody::message(txid, self.ledger).as_slice(), signature) {
-                    Verdict::Valid => Ok(()),
-                    Verdict::Invalid => Err(TransactionError::BadSignature { input }),
+                Condition::Channel(terms) => {
+                    let Some((_, stake, _)) = self.entries().stake_of(&terms.hub) else {
+                        continue;
+                    };
+                    if stake.state != StakeState::Bonded {
+                        return Err(TransactionError::HubNotBonded { index });
+                    }
+                    let latest = self.height.plus(stake.unbonding).unwrap_or(Height::MAX);
+                    if !ends_by(terms, latest, self.params.dispute_window_min) {
+                        return Err(TransactionError::OutlivesStake { index, latest });
+                    }
                 }
+                _ => {}
             }
-            (Witness::ChannelClose(close), Condition::Channel(terms)) => {
-                let id = terms.channel_id(&tx.body.inputs[input]);
-                let content = close.check_content(&id, terms, &tx.body, fee);
-                content
-                    .and_then(|()| match self.trust {
-                        Trust::Nothing => close.check_signatures(self.ledger, terms, txid),
-                        Trust::OwnRecords => Ok(()),
-                    })
-                    .map_err(|error| TransactionError::Close { input, error })
-            }
-            _ => Err(TransactionError::WrongWitness { input }),
         }
+        Ok(())
     }
 }
 
-/// Σ in − Σ out.
-fn fee(body: &TransactionBody, utxos: &[Utxo]) -> Result<Amount, TransactionError> {
+/// Whether a channel has ended by `latest` if its close starts when it expires, and evidence was shown for `period` blocks.
+pub(crate) fn ends_by(terms: &ChannelTerms, latest: Height, period: Age) -> bool {
+    let end = terms.expiry.plus(terms.dispute_window);
+    let end = end
+        .and_then(|end| end.plus(terms.evidence_grace))
+        .and_then(|end| end.plus(period));
+    end.is_some_and(|end| end <= latest)
+}
+
+/// Σ in − Σ out − what stays where it is.
+fn fee(tx: &Transaction, utxos: &[Utxo], effects: &Effects) -> Result<Amount, TransactionError> {
     let inputs = Amount::sum(utxos.iter().map(|utxo| utxo.output.amount)).map_err(TransactionError::Sum)?;
-    let outputs = Amount::sum(body.outputs.iter().map(|output| output.amount)).map_err(TransactionError::Sum)?;
+    let outputs = Amount::sum(tx.body.outputs.iter().map(|output| output.amount));
+    let retained = effects.retained().map_err(TransactionError::Sum)?;
+    let outputs = outputs
+        .and_then(|sum| sum.add(retained))
+        .map_err(TransactionError::Sum)?;
     inputs
         .sub(outputs)
         .map_err(|_| TransactionError::Inflation { inputs, outputs })
+}
+
+/// Whether later states can only have spent its inputs: no height, no record and no stake has a say in it.
+fn is_plain(tx: &Transaction, utxos: &[Utxo]) -> bool {
+    let by_key = |utxo: &Utxo| matches!(utxo.output.condition, Condition::Key(_) | Condition::Multi(_));
+    let simple = |condition: &Condition| !matches!(condition, Condition::Channel(_) | Condition::Stake(_));
+    tx.body.action.is_none()
+        && utxos.iter().all(by_key)
+        && tx.body.outputs.iter().all(|output| simple(&output.condition))
+}
+
+/// Whether blocks keep room for it.
+fn is_urgent(tx: &Transaction) -> bool {
+    let claims = |witness: &Witness| matches!(witness, Witness::LockClaim { .. });
+    tx.body.action.as_ref().is_some_and(|action| action.is_urgent()) || tx.witnesses.iter().any(claims)
 }

@@ -5,7 +5,7 @@ use tidegate_crypto::keys::{KeyError, PublicKey};
 use tidegate_crypto::verify::{Verdict, verify};
 use tidegate_types::{Amount, ChannelId, KeyBytes, LedgerId, OutPoint, Txid};
 
-use crate::{ChannelClose, Output, TransactionBody};
+use crate::{ChannelClose, Condition, Output, Transaction, TransactionBody};
 
 /// Why a witness does not close a channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -28,6 +28,9 @@ pub enum CloseError {
     /// The terms name a successor: the channel was spliced, not closed.
     #[error("the terms are those of a splice")]
     Splice,
+    /// The terms name no channel of the same two keys in this transaction.
+    #[error("the final terms name no successor in this transaction")]
+    NoSuccessor,
     /// The outputs are not the payouts of the terms.
     #[error("the outputs are not the payouts of the final terms")]
     OtherOutputs,
@@ -57,18 +60,52 @@ impl ChannelClose {
         TransactionBody::plain(vec![outpoint], payouts(channel, client, hub).collect())
     }
 
-    /// Checks all but the signatures.
+    /// Checks all of a cooperative close but the signatures. `expected` is the body that pays the final terms.
     pub(crate) fn check_content(
         &self,
         id: &ChannelId,
-        channel: &ChannelTerms,
         body: &TransactionBody,
+        expected: &TransactionBody,
         fee: Amount,
     ) -> Result<(), CloseError> {
-        let (leaf, terms) = (&self.private, &self.terms);
-        if body.inputs.len() != 1 {
-            return Err(CloseError::NotAlone);
+        let terms = &self.terms;
+        self.check_leaf(id)?;
+        if !terms.successor.txid.is_zero() || terms.successor.vout != 0 {
+            return Err(CloseError::Splice);
         }
+        if body.outputs != expected.outputs {
+            return Err(CloseError::OtherOutputs);
+        }
+        self.check_fee(fee)?;
+        self.check_path()
+    }
+
+    /// Checks all of a splice but the signatures: that the successor which the final terms name stands in the transaction.
+    /// All else of it is under the txid, which the hub has named and the client signs.
+    pub(crate) fn check_splice(
+        &self,
+        id: &ChannelId,
+        channel: &ChannelTerms,
+        tx: &Transaction,
+        txid: &Txid,
+        fee: Amount,
+    ) -> Result<(), CloseError> {
+        self.check_leaf(id)?;
+        let OutPoint { txid: named, vout } = self.terms.successor;
+        let successor = usize::try_from(vout).ok().and_then(|vout| tx.body.outputs.get(vout));
+        let good = successor.is_some_and(|output| match &output.condition {
+            Condition::Channel(terms) => terms.client == channel.client && terms.hub == channel.hub,
+            _ => false,
+        });
+        if named != *txid || !good {
+            return Err(CloseError::NoSuccessor);
+        }
+        self.check_fee(fee)?;
+        self.check_path()
+    }
+
+    fn check_leaf(&self, id: &ChannelId) -> Result<(), CloseError> {
+        let (leaf, terms) = (&self.private, &self.terms);
         if leaf.channel != *id {
             return Err(CloseError::OtherChannel);
         }
@@ -81,15 +118,21 @@ impl ChannelClose {
         if terms.channel != *id || leaf.terms != terms.digest() {
             return Err(CloseError::OtherTerms);
         }
-        if !terms.successor.txid.is_zero() || terms.successor.vout != 0 {
-            return Err(CloseError::Splice);
+        Ok(())
+    }
+
+    fn check_fee(&self, fee: Amount) -> Result<(), CloseError> {
+        let terms = self.terms.fee;
+        if fee == terms {
+            Ok(())
+        } else {
+            Err(CloseError::OtherFee { fee, terms })
         }
-        if !payouts(channel, terms.client_payout, terms.hub_payout).eq(body.outputs.iter().copied()) {
-            return Err(CloseError::OtherOutputs);
-        }
-        if fee != terms.fee {
-            return Err(CloseError::OtherFee { fee, terms: terms.fee });
-        }
+    }
+
+    fn check_path(&self) -> Result<(), CloseError> {
+        let (leaf, terms) = (&self.private, &self.terms);
+        debug_assert_eq!(leaf.terms, terms.digest(), "check_leaf comes first");
         let digest = leaf_digest(&leaf.digest(), &self.public.digest());
         Ok(self.header.check_path(&digest, self.index, &self.path)?)
     }

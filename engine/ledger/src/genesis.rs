@@ -10,15 +10,17 @@
 //! yields one output at a time. No transaction has a body of 32 bytes, so no other has the txid of the genesis.
 
 use core::fmt;
+use std::collections::BTreeMap;
 
 use hashbrown::HashSet;
 use rayon::prelude::*;
 use tidegate_crypto::hash::{Domain, hash};
 use tidegate_crypto::keys::{KeyError, PublicKey};
 use tidegate_types::{
-    DecodeError, Fixed, KeyBytes, LedgerId, OutPoint, Reader, Txid, UnixMillis, Writer, fixed_struct,
+    Age, DecodeError, Fixed, Height, KeyBytes, LedgerId, OutPoint, Reader, Txid, UnixMillis, Writer, fixed_struct,
 };
 
+use crate::check::ends_by;
 use crate::codec::Canonical;
 use crate::{Condition, LedgerParams, Output, OutputError, ParamsError};
 
@@ -114,6 +116,19 @@ pub enum GenesisError {
         /// Why.
         error: KeyError,
     },
+    /// A hub has two stakes.
+    #[error("the hub {0} has two stakes")]
+    TwoStakes(KeyBytes),
+    /// A channel could outlive its hub's stake (rule 27).
+    #[error(
+        "output {index} of the genesis could outlive its hub's stake; it is to end at height {latest} at the latest"
+    )]
+    OutlivesStake {
+        /// Which.
+        index: u32,
+        /// The latest expiry, with its windows, that the stake covers.
+        latest: Height,
+    },
     /// More channels would be open than could be disputed in time (rule 28).
     #[error("the genesis opens {channels} channels; with these constants only {max} could be disputed in time")]
     ChannelLimit {
@@ -193,6 +208,7 @@ impl<'a> Genesis<'a> {
         let mut seen = HashSet::new();
         let mut keys = Vec::new();
         let mut channels = 0_u64;
+        let mut stakes = BTreeMap::new();
         for item in self.outputs() {
             let (outpoint, output) = item?;
             let check = output.check_dust(params).and_then(|()| output.check_form(params));
@@ -201,16 +217,55 @@ impl<'a> Genesis<'a> {
                 error,
             })?;
             channels += u64::from(matches!(output.condition, Condition::Channel(_)));
+            if let Condition::Stake(terms) = &output.condition
+                && stakes.insert(terms.hub, terms.unbonding).is_some()
+            {
+                return Err(GenesisError::TwoStakes(terms.hub));
+            }
+            if output.condition.multi().is_some() {
+                let error = OutputError::KeysNotShown;
+                return Err(GenesisError::Output {
+                    index: outpoint.vout,
+                    error,
+                });
+            }
             keys.extend(output.condition.keys().filter(|&key| seen.insert(key)));
         }
         let max = params.open_channels_max();
         if channels > max {
             return Err(GenesisError::ChannelLimit { channels, max });
         }
+        self.check_stakes(&stakes)?;
         let refused = keys
             .par_iter()
             .find_map_first(|&key| PublicKey::register(key).err().map(|error| (key, error)));
         refused.map_or(Ok(()), |(key, error)| Err(GenesisError::Key { key, error }))
+    }
+}
+
+impl Genesis<'_> {
+    /// No channel of a hub with a stake outlives the stake (rule 27).
+    fn check_stakes(&self, stakes: &BTreeMap<KeyBytes, Age>) -> Result<(), GenesisError> {
+        if stakes.is_empty() {
+            return Ok(());
+        }
+        for item in self.outputs() {
+            let (outpoint, output) = item?;
+            let Condition::Channel(terms) = &output.condition else {
+                continue;
+            };
+            let Some(unbonding) = stakes.get(&terms.hub) else {
+                continue;
+            };
+            let latest = Height::ZERO.plus(*unbonding).unwrap_or(Height::MAX);
+            if !ends_by(terms, latest, self.header.params.dispute_window_min) {
+                return Err(GenesisError::OutlivesStake {
+                    index: outpoint.vout,
+                    latest,
+                });
+            }
+        }
+        Ok(())
     }
 }
 

@@ -24,15 +24,18 @@ mod check;
 mod close;
 mod codec;
 mod condition;
+mod entries;
 mod event;
 mod fund;
 mod genesis;
+mod judge;
 mod keys;
 mod mempool;
 mod output;
 mod params;
 mod record;
 mod solo;
+mod spend;
 mod store;
 mod transaction;
 mod tree;
@@ -40,7 +43,7 @@ mod witness;
 
 pub use action::{Action, LockPlace, Payer};
 pub use block::{Block, BlockHeader, BlockSignatureError};
-pub use chain::{Applied, BlockError, Chain, Supply, Tip, Trust, UndoError};
+pub use chain::{Applied, BlockError, Chain, Lookup, Supply, Tip, Trust, UndoError};
 pub use check::{CheckedTransaction, TransactionError};
 pub use close::CloseError;
 pub use condition::{
@@ -50,6 +53,7 @@ pub use condition::{
 pub use event::Event;
 pub use fund::{FundError, fund};
 pub use genesis::{Genesis, GenesisError, GenesisHeader, GenesisOutputs, GenesisWriter, NetworkName, genesis_outpoint};
+pub use judge::{ActionError, LockError, SettleError};
 pub use keys::KeyCache;
 pub use mempool::{Mempool, MempoolError};
 pub use output::{Output, OutputError, Utxo};

@@ -1,14 +1,15 @@
 //! Transactions that wait for a block, in the order of what they pay for their cost.
 //!
-//! Memory is bounded: a full pool drops what pays least, or refuses a newcomer that pays no more. Each waiting
-//! transaction spends outputs that are unspent on the chain, so none depends on another and any subset fits a block;
-//! two that spend one output never wait together, the first stays.
+//! Memory is bounded: a full pool drops what pays least, or refuses a newcomer that pays no more. What a dispute needs goes
+//! before everything else. Each waiting transaction spends outputs that are unspent on the chain, so none depends on another
+//! and any subset fits a block; two that spend one output never wait together, the first stays. Actions on one channel do
+//! wait together: evidence of one side must not keep out that of the other.
 
 use std::collections::BTreeMap;
 
 use tidegate_types::{OutPoint, Txid};
 
-use crate::CheckedTransaction;
+use crate::{CheckedTransaction, Witness};
 
 /// Why a transaction is not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -24,14 +25,22 @@ pub enum MempoolError {
         /// The one that waits.
         with: Txid,
     },
+    /// Enough actions wait that concern this output.
+    #[error("enough transactions wait that concern {input}; try again after the next block")]
+    Crowded {
+        /// The output.
+        input: OutPoint,
+    },
     /// The pool is full of transactions that pay as much or more.
     #[error("the mempool is full; a higher fee would be taken")]
     Full,
 }
 
-/// Best first: what it pays, then who came first.
+/// Best first: what disputes need, then what it pays, then who came first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Rank {
+    /// False for a transaction that blocks keep room for.
+    is_ordinary: bool,
     /// Fee for 2²⁰ units of cost, subtracted from the maximum, so that the best is the lowest.
     shortfall: u64,
     sequence: u64,
@@ -43,12 +52,17 @@ pub struct Mempool {
     by_rank: BTreeMap<Rank, CheckedTransaction>,
     ranks: BTreeMap<Txid, Rank>,
     spends: BTreeMap<OutPoint, Txid>,
+    /// How many waiting actions concern an output, which they leave where it is.
+    shared: BTreeMap<OutPoint, u32>,
     bytes: u64,
     bytes_max: u64,
     sequence: u64,
 }
 
 impl Mempool {
+    /// The most actions that wait for one output. A block takes or drops all of them, so that nobody can keep others out.
+    const SHARED_MAX: u32 = 16;
+
     /// An empty pool for `bytes_max` bytes of encoded transactions.
     #[must_use]
     pub const fn new(bytes_max: u64) -> Self {
@@ -56,6 +70,7 @@ impl Mempool {
             by_rank: BTreeMap::new(),
             ranks: BTreeMap::new(),
             spends: BTreeMap::new(),
+            shared: BTreeMap::new(),
             bytes: 0,
             bytes_max,
             sequence: 0,
@@ -106,12 +121,18 @@ impl Mempool {
         if self.contains(&txid) {
             return Err(MempoolError::Known);
         }
-        for &input in &transaction.transaction().body.inputs {
+        for &input in exclusive(&transaction) {
             if let Some(with) = self.spender(&input) {
                 return Err(MempoolError::Conflict { input, with });
             }
         }
+        if let Some(input) = shared(&transaction)
+            && self.shared.get(input).is_some_and(|&count| count >= Self::SHARED_MAX)
+        {
+            return Err(MempoolError::Crowded { input: *input });
+        }
         let rank = Rank {
+            is_ordinary: !transaction.is_urgent(),
             shortfall: u64::MAX - rate(&transaction),
             sequence: self.sequence,
         };
@@ -120,8 +141,11 @@ impl Mempool {
         self.sequence += 1;
         self.bytes += transaction.bytes();
         self.ranks.insert(txid, rank);
-        for input in &transaction.transaction().body.inputs {
+        for input in exclusive(&transaction) {
             self.spends.insert(*input, txid);
+        }
+        if let Some(input) = shared(&transaction) {
+            *self.shared.entry(*input).or_default() += 1;
         }
         self.by_rank.insert(rank, transaction);
         Ok(dropped)
@@ -135,7 +159,7 @@ impl Mempool {
             if excess == 0 {
                 break;
             }
-            if other.shortfall <= rank.shortfall {
+            if (other.is_ordinary, other.shortfall) <= (rank.is_ordinary, rank.shortfall) {
                 return None;
             }
             excess = excess.saturating_sub(waiting.bytes());
@@ -149,8 +173,15 @@ impl Mempool {
         let rank = self.ranks.remove(txid)?;
         let transaction = self.by_rank.remove(&rank)?;
         self.bytes -= transaction.bytes();
-        for input in &transaction.transaction().body.inputs {
+        for input in exclusive(&transaction) {
             self.spends.remove(input);
+        }
+        if let Some(input) = shared(&transaction) {
+            let count = self.shared.get_mut(input).expect("what waits was counted");
+            *count -= 1;
+            if *count == 0 {
+                self.shared.remove(input);
+            }
         }
         Some(transaction)
     }
@@ -168,6 +199,21 @@ impl Mempool {
             })
             .collect()
     }
+}
+
+/// The inputs that nothing else that waits may spend.
+fn exclusive(transaction: &CheckedTransaction) -> impl Iterator<Item = &OutPoint> {
+    let transaction = transaction.transaction();
+    let both = transaction.body.inputs.iter().zip(&transaction.witnesses);
+    both.filter(|(_, witness)| !matches!(witness, Witness::Action))
+        .map(|(input, _)| input)
+}
+
+/// The output that an action concerns: several may, and each is judged again when a block takes it.
+fn shared(transaction: &CheckedTransaction) -> Option<&OutPoint> {
+    let transaction = transaction.transaction();
+    let acts = matches!(transaction.witnesses.first(), Some(Witness::Action));
+    transaction.body.inputs.first().filter(|_| acts)
 }
 
 fn rate(transaction: &CheckedTransaction) -> u64 {

@@ -75,6 +75,9 @@ pub enum OutputError {
         /// The longest.
         longest: Age,
     },
+    /// Closing channels and records are made by the ledger alone, and a stake begins bonded.
+    #[error("no transaction creates an output of this kind or state")]
+    MadeByTheLedger,
     /// The keys of a `Multi` are not shown with it.
     #[error("the keys of a threshold condition are not those shown with it")]
     KeysNotShown,
@@ -153,6 +156,9 @@ impl Output {
                 amount: self.amount,
                 dust: params.dust,
             });
+        }
+        if !self.condition.is_free() {
+            return Err(OutputError::MadeByTheLedger);
         }
         match &self.condition {
             Condition::Channel(terms) => self.check_channel(terms, params),

@@ -41,8 +41,8 @@ fixed_struct!(LedgerParams {
 /// Why constants cannot be those of a ledger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ParamsError {
-    /// A transaction of the greatest size would not fit a block.
-    #[error("the largest transaction does not fit a block")]
+    /// A transaction of the greatest size would not fit what a block has for ordinary ones.
+    #[error("the largest transaction does not fit three quarters of a block")]
     TransactionAboveBlock,
     /// A size is beyond what decoders take.
     #[error(
@@ -62,6 +62,12 @@ pub enum ParamsError {
 impl LedgerParams {
     /// What a dispute of one channel takes of blocks: start, evidence of both sides, settle.
     pub const DISPUTE_COST: u64 = 8_000;
+    /// The cost up to which a corrected opener makes good, at the least fee, what its close cost the other side (rule 27).
+    pub const BOND_COST: u64 = 4 * Self::DISPUTE_COST;
+    /// A fault's reporter gets one part of so many of the stake: little enough that no hub gains by reporting itself.
+    pub const REWARD_DIVISOR: u64 = 100;
+    /// Ordinary transactions fill at most three of so many parts of a block; the rest is kept for disputes (rule 15).
+    pub const RESERVE_DIVISOR: u64 = 4;
     /// No genesis may allow wider transactions.
     pub const TRANSACTION_BYTES_LIMIT: u32 = 1 << 18;
     /// No genesis may allow wider blocks.
@@ -84,7 +90,9 @@ impl LedgerParams {
         {
             return Err(ParamsError::SizeAboveLimit);
         }
-        if u64::from(self.transaction_bytes_max) + crate::block::HEAD_BYTES > u64::from(self.block_bytes_max) {
+        if u64::from(self.transaction_bytes_max) + crate::block::HEAD_BYTES + crate::block::FRAME_BYTES
+            > self.bytes_max(false)
+        {
             return Err(ParamsError::TransactionAboveBlock);
         }
         if self.finality_depth.get() > Self::FINALITY_DEPTH_LIMIT {
@@ -101,6 +109,26 @@ impl LedgerParams {
             .ok()
             .and_then(Amount::from_sat)
             .unwrap_or(Amount::MAX)
+    }
+
+    /// The most cost that a transaction, or all ordinary transactions of a block, may have: disputes can use the whole block,
+    /// the others leave a part of it.
+    pub(crate) const fn cost_max(&self, is_urgent: bool) -> u64 {
+        let reserve = self.block_cost_max / Self::RESERVE_DIVISOR;
+        if is_urgent {
+            self.block_cost_max
+        } else {
+            self.block_cost_max - reserve
+        }
+    }
+
+    /// As [`LedgerParams::cost_max`], in bytes of the block.
+    pub(crate) fn bytes_max(&self, is_urgent: bool) -> u64 {
+        let (all, reserve) = (
+            u64::from(self.block_bytes_max),
+            u64::from(self.block_bytes_max) / Self::RESERVE_DIVISOR,
+        );
+        if is_urgent { all } else { all - reserve }
     }
 
     /// The most channels that may be open at once (rule 28): as many as could be disputed within half the least

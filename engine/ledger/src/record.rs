@@ -10,7 +10,7 @@
 //! Ack (19)         channel 32 | h 8 | digest 32
 //! StakeOf (20)     hub 32 | outpoint of its stake 36 | 0 × 4
 //! Commitment (21)  digest 32
-//! Ended (22)       channel 32 | hub 32 | client payout key 32 | paid to the hub 8
+//! Ended (22)       channel 32 | hub 32 | client payout key 32 | paid to the hub 8 | until 4 | 0 × 4
 //!
 //! outpoint         txid = hash(LedgerRecord, kind 1 | side 1 | slot 1 | 0 × 5 | name 32 | counter 8 | digest 32 | 0 × 48), vout 0
 //! ```
@@ -26,7 +26,7 @@ use tidegate_types::{
 };
 
 use crate::condition::{BODY_LEN, unknown};
-use crate::{LockCondition, LockTerms};
+use crate::{Condition, LockCondition, LockTerms, Output};
 
 /// One thing that the ledger remembers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -296,12 +296,16 @@ pub struct EndedRecord {
     pub client_payout: KeyBytes,
     /// What the hub was paid.
     pub hub_paid: Amount,
+    /// The last height at which this is kept: as long as the hub's stake can be slashed for the channel.
+    pub until: Height,
 }
 fixed_struct!(EndedRecord {
     channel: ChannelId,
     hub: KeyBytes,
     client_payout: KeyBytes,
-    hub_paid: Amount
+    hub_paid: Amount,
+    until: Height,
+    pad 4,
 });
 
 const _: () = assert!(CloseState::LEN <= BODY_LEN && OpenLock::LEN <= BODY_LEN && EndedRecord::LEN <= BODY_LEN);
@@ -362,6 +366,15 @@ impl Record {
             KIND_ENDED => Self::Ended(EndedRecord::read(r)?),
             other => return Err(unknown("condition", other)),
         })
+    }
+
+    /// The entry that holds it: where it stands, and an output without money.
+    pub(crate) fn entry(self) -> (OutPoint, Output) {
+        let output = Output {
+            amount: Amount::ZERO,
+            condition: Condition::Record(self),
+        };
+        (self.outpoint(), output)
     }
 
     /// Where it stands among the ledger's entries.

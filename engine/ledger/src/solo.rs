@@ -53,14 +53,17 @@ impl Solo {
             return Err(SealError::NotTheValidator);
         }
         let mut draft = chain.draft(now).ok_or(SealError::HeightsExhausted)?;
-        let mut transactions = Vec::new();
+        let (mut taken, mut transactions) = (Vec::new(), Vec::new());
         let mut invalid = Vec::new();
         for candidate in mempool.iter() {
             if !draft.has_room(chain.params(), candidate.facts()) {
                 continue;
             }
-            match chain.extend(&mut draft, candidate.transaction(), candidate.facts()) {
-                Ok(()) => transactions.push(candidate.transaction().clone()),
+            match chain.extend_anew(&mut draft, candidate) {
+                Ok(()) => {
+                    taken.push(candidate.txid());
+                    transactions.push(candidate.transaction().clone());
+                }
                 Err(_) => invalid.push(candidate.txid()),
             }
         }
@@ -68,6 +71,7 @@ impl Solo {
         let header = chain.header(&draft);
         let signature: SignatureBytes = header.sign(&chain.ledger(), &self.key);
         let applied = chain.commit(draft, &header);
+        taken.iter().for_each(|txid| drop(mempool.remove(txid)));
         mempool.remove_spenders(transactions.iter().flat_map(|tx| &tx.body.inputs));
         Ok(Sealed {
             block: Block {

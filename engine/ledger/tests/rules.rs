@@ -198,7 +198,7 @@ fn a_transaction_keeps_to_size_and_cost() {
     let (mut chain, txid) = common::chain(cheap, &outputs);
     let dear = pay(&chain, (OutPoint { txid, vout: 0 }, 0), 7, 9_000);
     let cost = dear.cost();
-    assert_eq!(chain.check(dear), Err(TransactionError::TooDear { cost, max: 200 }));
+    assert_eq!(chain.check(dear), Err(TransactionError::TooDear { cost, max: 150 }));
 }
 
 /// Rule 28, and what it counts: openings, less closes.
@@ -333,7 +333,7 @@ fn a_double_spend_is_refused_in_a_block_and_across_blocks() {
 fn a_block_keeps_to_its_size() {
     let params = LedgerParams {
         transaction_bytes_max: 200,
-        block_bytes_max: 500,
+        block_bytes_max: 660,
         ..LedgerParams::default()
     };
     let (mut chain, own) = world(params);
@@ -347,7 +347,7 @@ fn a_block_keeps_to_its_size() {
     let mut other = chain.clone();
     let sealed = solo().seal(&mut other, &mut mempool, at(0)).expect("it seals");
     assert_eq!(sealed.block.transactions.len(), 2, "two fit");
-    assert!(sealed.block.encode().len() <= 500);
+    assert!(sealed.block.encode().len() <= 495, "a quarter is kept for disputes");
     assert_eq!(mempool.len(), 1, "the third waits on");
     let mut block = sealed.block;
     block.transactions.push(payments[2].clone());

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use tidegate_disk::Disk;
-use tidegate_ledger::{Block, Chain, Genesis, LedgerParams, Trust, UtxoStore as _, UtxoTree};
+use tidegate_ledger::{Block, Chain, Genesis, LedgerParams, Lookup, Trust, UtxoStore as _, UtxoTree};
 use tidegate_types::{DecodeError, Height};
 use tidegate_wal::{HEADER_BYTES, LogReader, Lsn, PAGE_BYTES, Record};
 
@@ -88,19 +88,20 @@ impl NodeReplay {
     ) -> Result<Option<Self>, OpenError> {
         let utxos_max = options.utxos_max.max(2 * genesis.count() as usize);
         let mut store = TableStore::new(utxos_max, table_seed)?;
-        let (mut index, mut tree) = (Index::default(), UtxoTree::new());
+        let (mut index, mut tree, mut lookup) = (Index::default(), UtxoTree::new(), Lookup::default());
         let mut sum = 0_u128;
         let head = image::read(disk, path, |outpoint, utxo| {
             sum += u128::from(utxo.output.amount.to_sat());
             store.insert(outpoint, utxo);
             tree.occupy(&outpoint, utxo);
             index.add(&outpoint, utxo);
+            lookup.add(&outpoint, utxo);
         })?;
         let Some(head) = head.filter(|head| head.supply().unspent == sum) else {
             return Ok(None);
         };
         let tip = head.tip();
-        let chain = Chain::resume(genesis, tip, head.supply(), head.open_channels, store, tree)?;
+        let chain = Chain::resume(genesis, tip, head.supply(), head.open_channels, store, tree, lookup)?;
         Ok(Some(Self {
             chain,
             index,

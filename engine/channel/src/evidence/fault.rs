@@ -117,7 +117,7 @@ impl Fault {
                 let old = start.opener == Opener::Hub
                     && start.has_evidence
                     && leaf.private.channel == start.channel
-                    && leaf.header.header.number <= start.batch
+                    && leaf.batch().is_some_and(|batch| batch <= start.batch)
                     && leaf.private.ack.counter > start.client;
                 old.then_some(FaultKind::OldState)
             }

@@ -9,7 +9,9 @@ use tidegate_types::{
     SignatureBytes, Writer, fixed_struct,
 };
 
-use crate::{ClientState, StateRef};
+use super::LeafNote;
+use crate::codec::Canonical;
+use crate::{Ack, ClientState, LeafRef, StateRef};
 
 macro_rules! fixed_enum {
     ($name:ident, $field:literal { $($variant:ident = $code:literal),* $(,)? }) => {
@@ -256,7 +258,7 @@ macro_rules! signed_object {
         }
     )*};
 }
-signed_object!(StateNote => StateNote, StartClose => StartClose);
+signed_object!(StateNote => StateNote, StartClose => StartClose, LeafNote => LeafNote);
 
 macro_rules! signing {
     ($($name:ident),* $(,)?) => {$(
@@ -275,7 +277,79 @@ macro_rules! signing {
         }
     )*};
 }
-signing!(StateNote, StartClose, Mandate);
+signing!(StateNote, StartClose, Mandate, LeafNote);
+
+/// The client's word that it holds a leaf: an ack, or a state that names the leaf.
+///
+/// ```text
+/// ack (1)     ack 72 | signature 64
+/// state (2)   state 160 | signature 64
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Acknowledged {
+    /// An ack.
+    ByAck(Ack, SignatureBytes),
+    /// A state.
+    ByState(SignedState),
+}
+
+impl Acknowledged {
+    /// The channel.
+    #[must_use]
+    pub const fn channel(&self) -> ChannelId {
+        match self {
+            Self::ByAck(ack, _) => ack.channel,
+            Self::ByState(signed) => signed.state.channel,
+        }
+    }
+
+    /// The leaf.
+    #[must_use]
+    pub const fn leaf(&self) -> LeafRef {
+        match self {
+            Self::ByAck(ack, _) => ack.leaf,
+            Self::ByState(signed) => signed.state.ack,
+        }
+    }
+
+    /// The verdict of rule 4 on the client's signature.
+    #[must_use]
+    pub fn verify(&self, ledger: &LedgerId, client: &PublicKey) -> Verdict {
+        match self {
+            Self::ByAck(ack, signature) => ack.verify(ledger, client, signature),
+            Self::ByState(signed) => signed.verify(ledger, client),
+        }
+    }
+}
+
+impl Canonical for Acknowledged {
+    const LEN_MIN: usize = 1 + Ack::LEN + SignatureBytes::LEN;
+
+    fn encode(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::ByAck(ack, signature) => {
+                out.push(1);
+                ack.append_to(out);
+                signature.append_to(out);
+            }
+            Self::ByState(signed) => {
+                out.push(2);
+                signed.append_to(out);
+            }
+        }
+    }
+
+    fn read(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        match u8::read(r)? {
+            1 => Ok(Self::ByAck(Ack::read(r)?, SignatureBytes::read(r)?)),
+            2 => SignedState::read(r).map(Self::ByState),
+            other => Err(DecodeError::UnknownValue {
+                field: "acknowledgement",
+                value: other.into(),
+            }),
+        }
+    }
+}
 
 impl SignedState {
     /// The verdict of rule 4 on the client's signature.

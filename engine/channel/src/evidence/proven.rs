@@ -1,24 +1,49 @@
-//! A leaf with the proof that the hub signed it.
+//! A leaf with the proof that the hub signed it: in its batch, or by a note of its own.
 
 use tidegate_crypto::keys::PublicKey;
-use tidegate_types::{DecodeError, Digest, Fixed, LedgerId, Reader};
+use tidegate_crypto::verify::Verdict;
+use tidegate_types::{
+    BatchNumber, ChannelId, DecodeError, Digest, Fixed, LedgerId, Reader, SignatureBytes, fixed_struct,
+};
 
 use crate::codec::{Canonical, read_fixed_list};
 use crate::{HeaderError, LeafPrivate, LeafPublic, LeafRef, SignedHeader, leaf_digest};
 
-/// One leaf, shown whole: signed header, path, both parts.
-///
-/// ```text
-/// header 184 | signature 64 | index 4 | path length 1 | path 32 each | private 216 | public 96
-/// ```
+/// "I have signed this leaf in some batch", by the hub: channel 32 | h 8 | digest 32. It binds like the batch, so that a hub
+/// needs not keep the header and path of every leaf; two of one channel and counter are a fault like two leaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LeafNote {
+    /// The channel.
+    pub channel: ChannelId,
+    /// The leaf.
+    pub leaf: LeafRef,
+}
+fixed_struct!(LeafNote {
+    channel: ChannelId,
+    leaf: LeafRef
+});
+
+/// How a leaf is proved to be the hub's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LeafProof {
+    /// It stands in a batch: kind 1 | header 184 | signature 64 | index 4 | path length 1 | path 32 each.
+    Batch {
+        /// The header of the batch, signed by the hub.
+        header: Box<SignedHeader>,
+        /// The leaf's index in the batch.
+        index: u32,
+        /// The path from the leaf to the header's root; at most [`ProvenLeaf::PATH_LEN_MAX`] elements.
+        path: Vec<Digest>,
+    },
+    /// By the hub's [`LeafNote`]: kind 2 | signature 64.
+    Note(SignatureBytes),
+}
+
+/// One leaf, shown whole: proof | private 216 | public 96.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProvenLeaf {
-    /// The header of the batch that holds the leaf, signed by the hub.
-    pub header: SignedHeader,
-    /// The leaf's index in the batch.
-    pub index: u32,
-    /// The path from the leaf to the header's root; at most [`ProvenLeaf::PATH_LEN_MAX`] elements.
-    pub path: Vec<Digest>,
+    /// Why it is the hub's.
+    pub proof: LeafProof,
     /// The private part.
     pub private: LeafPrivate,
     /// The public part.
@@ -44,20 +69,47 @@ impl ProvenLeaf {
         }
     }
 
-    /// Checks that the batch of the header holds the leaf.
+    /// The batch that holds it, if the proof shows one.
+    #[must_use]
+    pub const fn batch(&self) -> Option<BatchNumber> {
+        match &self.proof {
+            LeafProof::Batch { header, .. } => Some(header.header.number),
+            LeafProof::Note(_) => None,
+        }
+    }
+
+    /// The hub's note of it.
+    #[must_use]
+    pub fn note(&self) -> LeafNote {
+        LeafNote {
+            channel: self.private.channel,
+            leaf: self.reference(),
+        }
+    }
+
+    /// Checks that the batch holds the leaf, if the proof shows one.
     ///
     /// # Errors
     /// [`HeaderError::BadPath`].
     pub fn check_path(&self) -> Result<(), HeaderError> {
-        self.header.check_path(&self.digest(), self.index, &self.path)
+        match &self.proof {
+            LeafProof::Batch { header, index, path } => header.check_path(&self.digest(), *index, path),
+            LeafProof::Note(_) => Ok(()),
+        }
     }
 
-    /// Checks that `hub` signed the header.
+    /// Checks that `hub` signed the header, or the note.
     ///
     /// # Errors
     /// [`HeaderError`].
     pub fn check_signature(&self, ledger: &LedgerId, hub: &PublicKey) -> Result<(), HeaderError> {
-        self.header.verify(ledger, hub)
+        match &self.proof {
+            LeafProof::Batch { header, .. } => header.verify(ledger, hub),
+            LeafProof::Note(signature) => match self.note().verify(ledger, hub, signature) {
+                Verdict::Valid => Ok(()),
+                Verdict::Invalid => Err(HeaderError::BadSignature),
+            },
+        }
     }
 }
 
@@ -77,21 +129,42 @@ pub(super) fn read_path(r: &mut Reader<'_>) -> Result<Vec<Digest>, DecodeError> 
 }
 
 impl Canonical for ProvenLeaf {
-    const LEN_MIN: usize = SignedHeader::LEN + 4 + 1 + LeafPrivate::LEN + LeafPublic::LEN;
+    const LEN_MIN: usize = 1 + SignatureBytes::LEN + LeafPrivate::LEN + LeafPublic::LEN;
 
     fn encode(&self, out: &mut Vec<u8>) {
-        self.header.append_to(out);
-        self.index.append_to(out);
-        write_path(&self.path, out);
+        match &self.proof {
+            LeafProof::Batch { header, index, path } => {
+                out.push(1);
+                header.append_to(out);
+                index.append_to(out);
+                write_path(path, out);
+            }
+            LeafProof::Note(signature) => {
+                out.push(2);
+                signature.append_to(out);
+            }
+        }
         self.private.append_to(out);
         self.public.append_to(out);
     }
 
     fn read(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let proof = match u8::read(r)? {
+            1 => LeafProof::Batch {
+                header: Box::new(SignedHeader::read(r)?),
+                index: u32::read(r)?,
+                path: read_path(r)?,
+            },
+            2 => LeafProof::Note(SignatureBytes::read(r)?),
+            other => {
+                return Err(DecodeError::UnknownValue {
+                    field: "proof of a leaf",
+                    value: other.into(),
+                });
+            }
+        };
         Ok(Self {
-            header: SignedHeader::read(r)?,
-            index: u32::read(r)?,
-            path: read_path(r)?,
+            proof,
             private: LeafPrivate::read(r)?,
             public: LeafPublic::read(r)?,
         })

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use tidegate_types::{Amount, ChannelId, Digest, Height, OutPoint, UnixMillis};
+use tidegate_types::{Amount, Digest, Height, OutPoint, UnixMillis};
 
-use super::{Applied, Chain, Supply, Tip, transaction_leaf, transactions_root};
+use super::{Applied, Chain, Supply, Tip, Trust, transaction_leaf, transactions_root};
 use crate::block::{FRAME_BYTES, HEAD_BYTES};
 use crate::check::Facts;
 use crate::{
-    BlockHeader, Condition, Event, LedgerParams, Output, Transaction, TransactionError, Utxo, UtxoStore, Witness,
+    BlockHeader, CheckedTransaction, Condition, Event, LedgerParams, Output, Transaction, TransactionError, Utxo,
+    UtxoStore,
 };
 
 /// One change to the set of unspent outputs.
@@ -20,7 +21,7 @@ enum Change {
 
 /// All that a block changed, and what was there before.
 #[derive(Clone, Debug)]
-pub(super) struct Record {
+pub(super) struct Undo {
     tip: Tip,
     supply: Supply,
     open_channels: u64,
@@ -33,11 +34,30 @@ pub(super) struct Record {
 pub(crate) struct Draft {
     height: Height,
     time: UnixMillis,
-    record: Record,
+    undo: Undo,
     leaves: Vec<Digest>,
     events: Vec<Event>,
+    all: Room,
+    /// Of it, what is not kept for disputes.
+    ordinary: Room,
+}
+
+/// What transactions take of a block.
+#[derive(Clone, Copy, Debug)]
+struct Room {
     bytes: u64,
     cost: u64,
+}
+
+impl Room {
+    const fn fits(self, facts: &Facts, bytes_max: u64, cost_max: u64) -> bool {
+        self.bytes + FRAME_BYTES + facts.bytes <= bytes_max && self.cost + facts.cost <= cost_max
+    }
+
+    const fn take(&mut self, facts: &Facts) {
+        self.bytes += FRAME_BYTES + facts.bytes;
+        self.cost += facts.cost;
+    }
 }
 
 impl Draft {
@@ -45,24 +65,25 @@ impl Draft {
         self.height
     }
 
-    /// Whether one more transaction fits the block.
+    /// Whether one more transaction fits the block. Ordinary ones leave a part of it for disputes (rule 15).
     pub(crate) fn has_room(&self, params: &LedgerParams, facts: &Facts) -> bool {
-        self.bytes + FRAME_BYTES + facts.bytes <= u64::from(params.block_bytes_max)
-            && self.cost + facts.cost <= params.block_cost_max
+        let fits = |room: Room, urgent| room.fits(facts, params.bytes_max(urgent), params.cost_max(urgent));
+        fits(self.all, true) && (facts.is_urgent || fits(self.ordinary, false))
     }
 
-    pub(super) fn into_record(self) -> Record {
-        self.record
+    pub(super) fn into_undo(self) -> Undo {
+        self.undo
     }
 }
 
 impl<S: UtxoStore> Chain<S> {
     /// Begins the next block; `None` after the last height.
-    pub(crate) fn draft(&self, time: UnixMillis) -> Option<Draft> {
-        Some(Draft {
-            height: self.tip.height.next()?,
+    pub(crate) fn draft(&mut self, time: UnixMillis) -> Option<Draft> {
+        let height = self.tip.height.next()?;
+        let mut draft = Draft {
+            height,
             time: time.max(self.tip.time),
-            record: Record {
+            undo: Undo {
                 tip: self.tip,
                 supply: self.supply,
                 open_channels: self.open_channels,
@@ -70,9 +91,37 @@ impl<S: UtxoStore> Chain<S> {
             },
             leaves: Vec::new(),
             events: Vec::new(),
-            bytes: HEAD_BYTES,
-            cost: 0,
-        })
+            all: Room {
+                bytes: HEAD_BYTES,
+                cost: 0,
+            },
+            ordinary: Room {
+                bytes: HEAD_BYTES,
+                cost: 0,
+            },
+        };
+        for outpoint in self.lookup.prunable(height) {
+            self.take(&mut draft, &outpoint);
+        }
+        Some(draft)
+    }
+
+    /// As [`Chain::extend`], for a transaction that was checked against an older state: unless nothing but its inputs can
+    /// have changed, it is judged again. Signatures are not: they hold for ever.
+    ///
+    /// # Errors
+    /// [`TransactionError`]; then nothing changed.
+    pub(crate) fn extend_anew(
+        &mut self,
+        draft: &mut Draft,
+        candidate: &CheckedTransaction,
+    ) -> Result<(), TransactionError> {
+        let (transaction, facts) = (candidate.transaction(), candidate.facts());
+        if facts.is_plain {
+            return self.extend(draft, transaction, facts);
+        }
+        let facts = self.checker(Trust::OwnRecords, draft.height).check(transaction)?;
+        self.extend(draft, transaction, &facts)
     }
 
     /// Applies one transaction, which was checked, perhaps against an older state.
@@ -91,22 +140,37 @@ impl<S: UtxoStore> Chain<S> {
             return Err(TransactionError::UnknownInput(*input));
         }
         self.check_channel_limit(transaction)?;
-        for (input, witness) in transaction.body.inputs.iter().zip(&transaction.witnesses) {
-            let utxo = self.spend(input);
-            draft.record.changes.push(Change::Spent(*input, utxo));
-            draft.events.extend(closed(&utxo, input, witness, facts));
-        }
+        let effects = &facts.effects;
+        let gone = transaction.body.inputs.iter().chain(&effects.takes);
+        gone.for_each(|outpoint| self.take(draft, outpoint));
+        draft.events.extend(&effects.events);
         for (output, vout) in transaction.body.outputs.iter().zip(0..) {
             let outpoint = OutPoint { txid: facts.txid, vout };
-            let utxo = self.create(outpoint, *output, draft.height);
-            draft.record.changes.push(Change::Created(outpoint, utxo));
+            let born = effects.born.filter(|_| matches!(output.condition, Condition::Lock(_)));
+            let utxo = self.put(draft, outpoint, *output, born);
             draft.events.extend(opened(&utxo, outpoint));
+        }
+        for (outpoint, output, height) in &effects.puts {
+            self.put(draft, *outpoint, *output, *height);
         }
         self.supply.burned += sat(facts.fee);
         draft.leaves.push(transaction_leaf(&facts.txid, transaction));
-        draft.bytes += FRAME_BYTES + facts.bytes;
-        draft.cost += facts.cost;
+        draft.all.take(facts);
+        if !facts.is_urgent {
+            draft.ordinary.take(facts);
+        }
         Ok(())
+    }
+
+    fn take(&mut self, draft: &mut Draft, outpoint: &OutPoint) {
+        let utxo = self.spend(outpoint);
+        draft.undo.changes.push(Change::Spent(*outpoint, utxo));
+    }
+
+    fn put(&mut self, draft: &mut Draft, outpoint: OutPoint, output: Output, height: Option<Height>) -> Utxo {
+        let utxo = self.create(outpoint, output, height.unwrap_or(draft.height));
+        draft.undo.changes.push(Change::Created(outpoint, utxo));
+        utxo
     }
 
     /// The header of a draft.
@@ -115,7 +179,7 @@ impl<S: UtxoStore> Chain<S> {
             height: draft.height,
             count: u32::try_from(draft.leaves.len()).expect("a block is far below 2³² transactions"),
             time: draft.time,
-            previous: draft.record.tip.hash,
+            previous: draft.undo.tip.hash,
             transactions: transactions_root(&draft.leaves),
             utxos: self.utxos_root(),
         }
@@ -124,8 +188,8 @@ impl<S: UtxoStore> Chain<S> {
     /// Makes a draft the tip.
     pub(crate) fn commit(&mut self, draft: Draft, header: &BlockHeader) -> Applied {
         self.assert_conserved();
-        let (spent, created) = net(&draft.record.changes);
-        let fees = self.supply.burned - draft.record.supply.burned;
+        let (spent, created) = net(&draft.undo.changes);
+        let fees = self.supply.burned - draft.undo.supply.burned;
         let depth = self.params.finality_depth.get();
         self.tip = Tip {
             height: header.height,
@@ -138,7 +202,7 @@ impl<S: UtxoStore> Chain<S> {
                 .unwrap_or(Height::ZERO)
                 .max(self.tip.final_height),
         };
-        self.undos.push_back(draft.record);
+        self.undos.push_back(draft.undo);
         while self.undos.len() > depth as usize {
             self.undos.pop_front();
         }
@@ -151,27 +215,29 @@ impl<S: UtxoStore> Chain<S> {
         }
     }
 
-    /// Puts everything back as it was before `record` began. What is final stays final.
-    pub(super) fn revert(&mut self, record: Record) {
-        for change in record.changes.iter().rev() {
+    /// Puts everything back as it was before `undo` began. What is final stays final.
+    pub(super) fn revert(&mut self, undo: Undo) {
+        for change in undo.changes.iter().rev() {
             match change {
                 Change::Spent(outpoint, utxo) => {
                     self.store.insert(*outpoint, utxo);
                     self.tree.occupy(outpoint, utxo);
+                    self.lookup.add(outpoint, utxo);
                 }
                 Change::Created(outpoint, utxo) => {
                     let removed = self.store.remove(outpoint);
                     assert_eq!(removed.as_ref(), Some(utxo), "what is undone was done");
                     self.tree.vacate(utxo.position);
+                    self.lookup.remove(outpoint, utxo);
                 }
             }
         }
         self.tip = Tip {
             final_height: self.tip.final_height,
-            ..record.tip
+            ..undo.tip
         };
-        self.supply = record.supply;
-        self.open_channels = record.open_channels;
+        self.supply = undo.supply;
+        self.open_channels = undo.open_channels;
     }
 
     pub(super) fn create(&mut self, outpoint: OutPoint, output: Output, height: Height) -> Utxo {
@@ -182,6 +248,7 @@ impl<S: UtxoStore> Chain<S> {
         };
         self.store.insert(outpoint, &utxo);
         self.tree.occupy(&outpoint, &utxo);
+        self.lookup.add(&outpoint, &utxo);
         self.supply.unspent += sat(output.amount);
         self.open_channels += u64::from(is_channel(&utxo));
         utxo
@@ -190,6 +257,7 @@ impl<S: UtxoStore> Chain<S> {
     fn spend(&mut self, outpoint: &OutPoint) -> Utxo {
         let utxo = self.store.remove(outpoint).expect("the caller found every input");
         self.tree.vacate(utxo.position);
+        self.lookup.remove(outpoint, &utxo);
         self.supply.unspent -= sat(utxo.output.amount);
         self.open_channels -= u64::from(is_channel(&utxo));
         utxo
@@ -229,7 +297,7 @@ fn net(changes: &[Change]) -> (Vec<(OutPoint, Utxo)>, Vec<(OutPoint, Utxo)>) {
 }
 
 const fn is_channel(utxo: &Utxo) -> bool {
-    matches!(utxo.output.condition, Condition::Channel(_))
+    matches!(utxo.output.condition, Condition::Channel(_) | Condition::Closing(_))
 }
 
 fn sat(amount: Amount) -> u128 {
@@ -242,19 +310,5 @@ fn opened(utxo: &Utxo, outpoint: OutPoint) -> Option<Event> {
         channel,
         outpoint,
         terms: *terms,
-    })
-}
-
-fn closed(utxo: &Utxo, outpoint: &OutPoint, witness: &Witness, facts: &Facts) -> Option<Event> {
-    let (channel, _): (ChannelId, _) = utxo.channel(outpoint)?;
-    let Witness::ChannelClose(close) = witness else {
-        return None;
-    };
-    Some(Event::ChannelClosed {
-        channel,
-        txid: facts.txid,
-        client_payout: close.terms.client_payout,
-        hub_payout: close.terms.hub_payout,
-        fee: facts.fee,
     })
 }

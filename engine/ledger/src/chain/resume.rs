@@ -2,12 +2,12 @@
 
 use std::collections::VecDeque;
 
-use super::{Chain, Supply, Tip, validator};
+use super::{Chain, Lookup, Supply, Tip, validator};
 use crate::{Genesis, GenesisError, KeyCache, UtxoStore, UtxoTree};
 
 impl<S: UtxoStore> Chain<S> {
-    /// The ledger as it was when `tip` was its newest block: `store` holds the outputs that were unspent then, and `tree` was
-    /// built over them. Blocks up to `tip` cannot be undone any more.
+    /// The ledger as it was when `tip` was its newest block: `store` holds the entries that were there then, and `tree` and
+    /// `lookup` were built over them. Blocks up to `tip` cannot be undone any more.
     ///
     /// # Errors
     /// [`GenesisError::Validator`].
@@ -21,6 +21,7 @@ impl<S: UtxoStore> Chain<S> {
         open_channels: u64,
         store: S,
         tree: UtxoTree,
+        lookup: Lookup,
     ) -> Result<Self, GenesisError> {
         let chain = Self {
             ledger: genesis.ledger(),
@@ -28,6 +29,7 @@ impl<S: UtxoStore> Chain<S> {
             validator: validator(genesis.header().validator).map_err(GenesisError::Validator)?,
             store,
             tree,
+            lookup,
             keys: KeyCache::new(),
             tip: Tip {
                 final_height: tip.height,

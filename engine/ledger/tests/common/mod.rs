@@ -190,3 +190,19 @@ pub(crate) fn flip(signature: &mut SignatureBytes, bit: usize) {
     bytes[bit / 8] ^= 1 << (bit % 8);
     *signature = SignatureBytes::from_bytes(bytes);
 }
+
+/// The close within a transaction made by [`CloseKit`], taken out.
+pub(crate) fn take_close(transaction: &mut Transaction) -> Box<ChannelClose> {
+    match transaction.witnesses.remove(0) {
+        Witness::ChannelClose(close) => close,
+        _ => panic!("the transaction closes a channel"),
+    }
+}
+
+/// The splice within a transaction.
+pub(crate) fn splice_of(transaction: &mut Transaction) -> &mut ChannelClose {
+    match &mut transaction.witnesses[0] {
+        Witness::ChannelSplice(close) => close,
+        _ => panic!("the transaction splices a channel"),
+    }
+}

@@ -1,0 +1,7 @@
+//! Closes that are started, disputed and settled; reveals, locks and stakes: each rule of sections 6 and 7 on a real chain.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod closes;
+mod world;
