@@ -17,6 +17,7 @@
 //! Nothing here does I/O, reads a clock, starts a thread, or checks a signature: inputs come in verified.
 
 mod engine;
+mod entries;
 mod executed;
 mod input;
 mod policy;
@@ -25,8 +26,10 @@ mod record;
 mod slots;
 mod store;
 mod usage;
+mod versions;
 
 pub use engine::{Engine, EngineError, Opened, Screen};
+pub use entries::{EntryPublisher, EntryReader, EntrySnapshot};
 pub use executed::{Answer, Changes, Executed, LeafOut, Refusal};
 pub use input::{AckInput, BlockInput, CloseInput, Input, InputError, PayInput};
 pub use policy::{MAX_UNFIRM_CREDITS, Policy, PolicyError};
@@ -34,3 +37,4 @@ pub use query::{ChannelView, LockView, PaymentProof, ProofLink, StoredLeaf};
 pub use slots::{Slots, SlotsFull, VecSlots};
 pub use store::{Store, TABLES, TableSpec};
 pub use usage::TableUsage;
+pub use versions::{Publisher, Reader, ReadersFull, Snapshot, Writer};

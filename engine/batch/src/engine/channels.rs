@@ -58,7 +58,7 @@ pub(crate) struct Waking {
 }
 
 impl LiveRecord {
-    fn opening(state: Digest, leaf: Digest) -> Self {
+    pub(super) fn opening(state: Digest, leaf: Digest) -> Self {
         Self {
             state_digest: *state.as_bytes(),
             leaf_digest: *leaf.as_bytes(),
@@ -180,6 +180,7 @@ impl<S: Slots> Engine<S> {
         meta.live += 1;
         let link = meta.live;
         self.store.channels.get_mut(slot).live = link;
+        self.woken.push(slot);
         link
     }
 

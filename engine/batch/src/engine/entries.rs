@@ -3,11 +3,12 @@
 //! The layout of an entry is that of `tidegate_channel::ChannelEntry`. A batch changes the entries of the channels that it
 //! touches, and of those that its blocks open and settle; nothing else writes to a channel's record.
 
-use tidegate_channel::ChannelEntry;
+use tidegate_channel::{ChannelEntry, many};
 use tidegate_crypto::merkle::StateTree;
 use tidegate_types::Digest;
 
 use super::Engine;
+use crate::entries::{EntryPublisher, EntryReader, EntryWriter, words};
 use crate::executed::Changes;
 use crate::record::{ChannelRecord, LiveRecord};
 use crate::slots::Slots;
@@ -42,7 +43,53 @@ impl<S: Slots> Engine<S> {
                 changes.push(slot, self.entry_of(slot));
             }
         }
-        self.opened_or_settled.clear();
+    }
+
+    /// From now on other threads may read the entries of channels that are awake, as of published batches. What there is
+    /// now is published.
+    ///
+    /// Memory: two versions of 224 bytes for each of those channels.
+    pub fn publish_entries(&mut self) -> (EntryReader, EntryPublisher) {
+        let mut writer = EntryWriter::default();
+        let (batch, channels) = (self.store.meta().batch, self.store.meta().channels);
+        if batch > 0 {
+            writer.begin(batch);
+            for slot in 0..channels {
+                self.write_version(&mut writer, slot);
+            }
+        }
+        let (reader, publisher) = (EntryReader::of(&writer), writer.publisher());
+        publisher.publish(batch);
+        self.versions = Some(writer);
+        (reader, publisher)
+    }
+
+    /// The place of a channel's entry for readers, if it is awake.
+    #[must_use]
+    pub fn entry_place(&self, slot: u32) -> Option<u32> {
+        self.store.channels.get(slot).live.checked_sub(1)
+    }
+
+    fn write_version(&self, writer: &mut EntryWriter, slot: u32) {
+        if let Some(place) = self.entry_place(slot) {
+            writer.write(place, &words(&self.entry_of(slot)));
+        }
+    }
+
+    /// Writes the entries that the batch has changed, not published yet.
+    pub(super) fn write_versions(&mut self) {
+        let Some(mut writer) = self.versions.take() else {
+            return;
+        };
+        writer.begin(self.store.meta().batch);
+        for index in 0..self.touches.len() {
+            let slot = self.touches.get_mut(index).slot;
+            self.write_version(&mut writer, slot);
+        }
+        for &slot in self.woken.iter().chain(&self.opened_or_settled) {
+            self.write_version(&mut writer, slot);
+        }
+        self.versions = Some(writer);
     }
 }
 
@@ -54,13 +101,31 @@ impl<S: Slots + Sync> Engine<S> {
             let mut entries = [ChannelEntry::ZERO; TOGETHER];
             for (first, out) in (first..).step_by(TOGETHER).zip(out.chunks_mut(TOGETHER)) {
                 let entries = &mut entries[..out.len()];
-                (first..)
-                    .zip(entries.iter_mut())
-                    .for_each(|(slot, entry)| *entry = self.entry_of(slot));
+                self.entries_from(first, entries);
                 ChannelEntry::digests(entries, out);
                 look(first, entries);
             }
         })
+    }
+
+    /// The entries of neighbouring channels; what follows from the names of those that sleep is hashed together.
+    fn entries_from(&self, first: u32, entries: &mut [ChannelEntry]) {
+        let asleep = |slot: &u32| self.live(*slot).is_none();
+        let slots = (first..).take(entries.len());
+        let ids: Vec<_> = slots.clone().filter(asleep).map(|slot| self.channel_id(slot)).collect();
+        let (mut states, mut leaves) = (Vec::new(), Vec::new());
+        many::opening_digests(&ids, &mut states, &mut leaves);
+        let mut opening = states.into_iter().zip(leaves);
+        for (slot, out) in slots.zip(entries) {
+            let channel = self.store.channels.get(slot);
+            *out = match self.live(slot) {
+                Some(live) => entry(channel, live),
+                None => {
+                    let (state, leaf) = opening.next().expect("one for each that sleeps");
+                    entry(channel, &LiveRecord::opening(state, leaf))
+                }
+            };
+        }
     }
 
     /// A digest of the state of all channels: equal states, equal digest. Blocks without channel events do not change it.

@@ -16,6 +16,7 @@ use hashbrown::HashMap;
 use tidegate_channel::RefuseReason;
 use tidegate_types::{Amount, BatchNumber, Digest, Fixed, Height, KeyBytes, LedgerId, UnixMillis};
 
+use crate::entries::EntryWriter;
 use crate::executed::{Executed, Refusal};
 use crate::input::{Input, PayInput};
 use crate::policy::{Policy, PolicyError};
@@ -37,10 +38,13 @@ pub(crate) const ANSWERS_KEPT: u64 = 64;
 pub struct Engine<S> {
     pub(crate) store: Store<S>,
     policy: Policy,
-    salt_secret: [u8; 32],
+    pub(crate) salt_secret: [u8; 32],
     index: channels::Index,
     dictionary: HashMap<TermsRecord, Link, foldhash::fast::RandomState>,
     waking: channels::Waking,
+    /// Channels that this batch has brought to life.
+    woken: Vec<u32>,
+    versions: Option<EntryWriter>,
     touches: Touches,
     outcome_log: Vec<u8>,
     /// Channels that blocks of this batch opened or settled.
@@ -144,6 +148,8 @@ impl<S: Slots> Engine<S> {
             index: channels::Index::of(&store),
             dictionary: terms.collect(),
             waking: channels::Waking::default(),
+            woken: Vec::new(),
+            versions: None,
             touches: Touches::default(),
             outcome_log: Vec::new(),
             opened_or_settled: Vec::new(),
@@ -227,6 +233,7 @@ impl<S: Slots> Engine<S> {
         self.store.reserve(need(inputs))?;
         self.touches.begin(self.store.meta().batch + 1);
         self.outcome_log.clear();
+        self.woken.clear();
         out.refusals.clear();
         out.changes.clear();
         self.channels_before = self.store.meta().channels;
@@ -242,6 +249,8 @@ impl<S: Slots> Engine<S> {
         self.plan = plan;
         self.seal(time, out);
         self.list_changes(&mut out.changes);
+        self.write_versions();
+        self.opened_or_settled.clear();
         Ok(())
     }
 

@@ -1,8 +1,10 @@
 //! A hub without I/O and its clients: the engine, and a wallet for each channel that checks every leaf.
 #![allow(dead_code, reason = "each test file uses its part")]
 
+pub(crate) mod acts;
+
 use tidegate_batch::{
-    AckInput, BlockInput, CloseInput, Engine, Executed, Input, PayInput, Policy, Store, TABLES, VecSlots,
+    AckInput, BlockInput, CloseInput, Engine, Executed, Input, PayInput, Policy, Slots, Store, TABLES, VecSlots,
 };
 use tidegate_channel::wallet::{LeafView, SettleOn, Wallet};
 use tidegate_channel::{ChannelTerms, Condition, Lock, Operation, encode_operations};
@@ -131,6 +133,18 @@ impl Rig {
         let mut logged = Vec::new();
         self.engine.append_logged(&inputs, &self.out, &mut logged);
         self.log.push(logged);
+        self.accept_leaves();
+        self.history.push(inputs);
+        let (held, capacity) = self.engine.value();
+        assert_eq!(held, capacity, "value is conserved");
+        let (slots, digests): (Vec<_>, Vec<_>) = self.out.changes.iter().map(|(s, e)| (s, e.digest())).unzip();
+        self.tree.update(&slots, &digests);
+        let rebuilt = self.engine.state_root();
+        assert_eq!(self.tree.root(), rebuilt, "a batch says all that it changes");
+    }
+
+    /// Every client checks its leaf of the newest batch.
+    pub(crate) fn accept_leaves(&mut self) {
         let signed = self.out.header.sign(&self.ledger, &self.hub);
         signed
             .verify(&self.ledger, &self.hub.public())
@@ -158,13 +172,6 @@ impl Rig {
                 .accept(view)
                 .expect("an honest hub's leaf follows from the one before");
         }
-        self.history.push(inputs);
-        let (held, capacity) = self.engine.value();
-        assert_eq!(held, capacity, "value is conserved");
-        let (slots, digests): (Vec<_>, Vec<_>) = self.out.changes.iter().map(|(s, e)| (s, e.digest())).unzip();
-        self.tree.update(&slots, &digests);
-        let rebuilt = self.engine.state_root();
-        assert_eq!(self.tree.root(), rebuilt, "a batch says all that it changes");
     }
 
     /// Reads the log into a new engine, and executes it there: the same inputs, the same state.
@@ -247,6 +254,12 @@ impl Rig {
         Input::Ack(AckInput { ack, signature })
     }
 
+    /// True if the client has a leaf that it has not acknowledged.
+    pub(crate) fn has_leaf(&self, client: usize) -> bool {
+        let view = self.view(client);
+        view.acked < view.leaf.counter
+    }
+
     pub(crate) fn close(&self, client: usize, fee: u64) -> Input {
         Input::Close(CloseInput {
             channel: self.clients[client].id,
@@ -267,3 +280,11 @@ impl Rig {
 }
 
 pub(crate) const NO_SIGNATURE: SignatureBytes = SignatureBytes::ZERO;
+
+/// A sum over all bytes of a table.
+pub(crate) fn checksum(slots: &VecSlots) -> u64 {
+    let bytes = (0..slots.len()).flat_map(|slot| slots.slot(slot));
+    bytes.fold(slots.len() as u64, |sum, byte| {
+        (sum.rotate_left(7) ^ u64::from(*byte)).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+    })
+}
