@@ -3,18 +3,18 @@
 //! Answers are of the newest executed batch; the caller lets them out only when that batch is durable.
 
 use tidegate_channel::{
-    Ack, ChannelTerms, ClientState, Condition, Credit, FinalTerms, HalfSums, LeafPrivate, LeafPublic, LeafRef, Lock,
-    OpOutcome, client_balance, hub_balance,
+    Ack, ChannelTerms, ClientState, Condition, Credit, FinalTerms, HalfSums, LeafKind, LeafPrivate, LeafPublic,
+    LeafRef, Lock, OpOutcome, StateRef, client_balance, credit_salt, credited_root, hub_balance,
 };
 use tidegate_crypto::merkle::{self, Tree};
 use tidegate_types::{
-    Amount, ChannelId, ClientCounter, Digest, Fixed, HubCounter, KeyBytes, LockId, LockSlot, OutPoint, PaymentId,
-    SignatureBytes,
+    Amount, ChannelId, ClientCounter, Digest, Fixed, Height, HubCounter, KeyBytes, LockId, LockSlot, OutPoint,
+    PaymentId, SignatureBytes,
 };
 
 use crate::Engine;
 use crate::engine::UNACKED_MAX;
-use crate::record::{ACTIVE, FIRM, FROZEN, LockRecord, VOID};
+use crate::record::{ACTIVE, FIRM, FROZEN, LeafRecord, LockRecord, VOID};
 use crate::slots::Slots;
 use crate::store::{amount, digest};
 
@@ -209,7 +209,7 @@ impl<S: Slots> Engine<S> {
         let open = (0..64_u8)
             .filter_map(LockSlot::new)
             .filter(|slot| page.open & (1 << slot.index()) != 0);
-        open.map(|slot| self.store.locks.at(page.locks[slot.index()]).view(slot))
+        open.map(|slot| self.lock_view(slot, self.store.locks.at(page.locks[slot.index()])))
             .collect()
     }
 
@@ -221,13 +221,12 @@ impl<S: Slots> Engine<S> {
         let (mut link, mut previous) = (record.leaf_oldest, digest(&signed.leaf_before));
         while link != 0 {
             let leaf = self.store.leaves.at(link);
-            if leaf.h > above.get() && leaf.body != 0 {
-                let body = self.store.bodies.at(leaf.body);
-                let private = LeafPrivate::decode(&body.private).expect("leaves are encoded by this engine");
+            if leaf.h > above.get().max(record.acked_h) && leaf.body != 0 {
+                let credits = self.credits_from(leaf.credits);
                 leaves.push(StoredLeaf {
-                    private,
-                    public: leaf.public(previous),
-                    credits: self.credits_from(leaf.credits),
+                    private: self.private_part_of(slot, leaf),
+                    public: self.public_part_of(leaf, previous, &credits),
+                    credits,
                 });
             }
             previous = digest(&leaf.digest);
@@ -237,12 +236,59 @@ impl<S: Slots> Engine<S> {
         leaves.split_off(skip)
     }
 
+    /// The private part of a leaf that is not acknowledged.
+    fn private_part_of(&self, slot: u32, leaf: &LeafRecord) -> LeafPrivate {
+        let body = self.store.bodies.at(leaf.body);
+        let terms = (body.is_final != 0).then(|| self.final_terms(slot)).flatten();
+        LeafPrivate {
+            channel: self.channel_id(slot),
+            counter: HubCounter::new(leaf.h),
+            firm_credit: amount(leaf.firm),
+            unfirm_credit: amount(body.unfirm),
+            in_locks_sum: amount(body.in_locks),
+            in_locks_root: digest(&body.in_locks_root),
+            outcomes_root: digest(&body.outcomes_root),
+            terms: terms.map_or(Digest::ZERO, |terms| terms.digest()),
+            ack: StateRef {
+                counter: ClientCounter::new(body.c),
+                digest: digest(&body.state_digest),
+            },
+            ack_by: Height::new(leaf.ack_by),
+            height: Height::new(leaf.height),
+            kind: if body.is_final == 0 {
+                LeafKind::Update
+            } else {
+                LeafKind::Final
+            },
+        }
+    }
+
+    /// The public part of a leaf with these credits.
+    fn public_part_of(&self, leaf: &LeafRecord, previous: Digest, credits: &[Credit]) -> LeafPublic {
+        let failed_root = match leaf.body {
+            0 => Digest::ZERO,
+            body => digest(&self.store.bodies.at(body).failed_root),
+        };
+        LeafPublic {
+            previous,
+            credited_root: credited_root(credits),
+            failed_root,
+        }
+    }
+
     fn credits_from(&self, first: u32) -> Vec<Credit> {
         let mut credits = Vec::new();
         let mut link = first;
         while link != 0 {
             let record = self.store.credits.at(link);
-            credits.push(Credit::decode(&record.credit).expect("credits are encoded by this engine"));
+            let lock = LockId::from_bytes(record.id);
+            credits.push(Credit {
+                lock,
+                salt: credit_salt(&self.salt_secret, &lock),
+                payment_id: PaymentId::from_bytes(record.payment_id),
+                amount: amount(record.amount),
+                expiry: Height::new(record.expiry),
+            });
             link = record.next;
         }
         credits
@@ -328,14 +374,15 @@ impl<S: Slots> Engine<S> {
         let (mut link, mut previous) = (record.leaf_oldest, digest(&signed.leaf_before));
         while link != 0 {
             let leaf = self.store.leaves.at(link);
-            if leaf.h == from {
-                credits = Some(self.credits_from(leaf.credits));
-            }
             if (from..=to).contains(&leaf.h) {
+                let of_leaf = self.credits_from(leaf.credits);
                 links.push(ProofLink {
                     private: digest(&leaf.private_digest),
-                    public: leaf.public(previous),
+                    public: self.public_part_of(leaf, previous, &of_leaf),
                 });
+                if leaf.h == from {
+                    credits = Some(of_leaf);
+                }
             }
             previous = digest(&leaf.digest);
             link = leaf.next;
@@ -364,44 +411,42 @@ impl<S: Slots> Engine<S> {
             successor,
         })
     }
-}
 
-impl crate::record::LeafRecord {
-    fn public(&self, previous: Digest) -> LeafPublic {
-        LeafPublic {
-            previous,
-            credited_root: digest(&self.credited_root),
-            failed_root: digest(&self.failed_root),
-        }
-    }
-}
-
-impl LockRecord {
-    fn view(&self, slot: LockSlot) -> LockView {
+    fn lock_view(&self, slot: LockSlot, record: &LockRecord) -> LockView {
+        let (payee, payee_channel, hash) = match (record.named, record.payee_link) {
+            (0, link) => {
+                let channel = self.store.channels.get(link - 1);
+                (channel.client, channel.id, [0; 32])
+            }
+            (named, _) => {
+                let named = self.store.named.at(named);
+                (named.payee, named.payee_channel, named.hash)
+            }
+        };
         let lock = Lock {
-            payment_id: PaymentId::from_bytes(self.payment_id),
-            amount: amount(self.amount),
-            fee: amount(self.fee),
-            payee: KeyBytes::from_bytes(self.payee),
-            payee_channel: ChannelId::from_bytes(self.payee_channel),
-            expiry: self.expiry(),
-            condition: if self.condition == 1 {
+            payment_id: PaymentId::from_bytes(record.payment_id),
+            amount: amount(record.amount),
+            fee: amount(record.fee),
+            payee: KeyBytes::from_bytes(payee),
+            payee_channel: ChannelId::from_bytes(payee_channel),
+            expiry: record.expiry(),
+            condition: if record.condition == 1 {
                 Condition::Ack
             } else {
-                Condition::Hash(self.hash)
+                Condition::Hash(hash)
             },
         };
-        let credit = match u32::from(self.fate) {
+        let credit = match u32::from(record.fate) {
             FIRM => "firm",
             VOID => "void",
             _ => "waiting",
         };
         LockView {
             slot,
-            id: self.id(),
-            counter: ClientCounter::new(self.c),
+            id: record.id(),
+            counter: ClientCounter::new(record.c),
             lock,
-            outcome: self.outcome(),
+            outcome: record.outcome(),
             credit,
         }
     }

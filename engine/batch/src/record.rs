@@ -36,6 +36,7 @@ pub(crate) struct MetaRecord {
     pub(crate) terms: u32,
     pub(crate) pages: Allocation,
     pub(crate) locks: Allocation,
+    pub(crate) named: Allocation,
     pub(crate) leaves: Allocation,
     pub(crate) bodies: Allocation,
     pub(crate) credits: Allocation,
@@ -142,6 +143,10 @@ const _: () = {
     assert!(size_of::<ChannelRecord>() == 96);
     assert!(size_of::<LiveRecord>() == 256, "four lines of memory");
     assert!(size_of::<SignedRecord>() == 256, "four lines of memory");
+    assert!(size_of::<LockRecord>() == 128, "two lines");
+    assert!(size_of::<LeafRecord>() == 128, "two lines");
+    assert!(size_of::<BodyRecord>() == 192, "three lines");
+    assert!(size_of::<CreditRecord>() == 72);
 };
 
 /// The open locks of a channel by slot, with their tree.
@@ -164,9 +169,6 @@ pub(crate) struct PageRecord {
 pub(crate) struct LockRecord {
     pub(crate) id: [u8; 32],
     pub(crate) payment_id: [u8; 16],
-    pub(crate) payee: [u8; 32],
-    pub(crate) payee_channel: [u8; 32],
-    pub(crate) hash: [u8; 32],
     pub(crate) amount: u64,
     pub(crate) fee: u64,
     /// Counter of the adding state.
@@ -175,64 +177,91 @@ pub(crate) struct LockRecord {
     pub(crate) batch: u64,
     /// The payee's leaf that credits it.
     pub(crate) credited_h: u64,
-    /// The payee's channel, plus one.
+    /// The payee's channel, plus one, if it was credited.
     pub(crate) payee_link: Link,
     pub(crate) expiry: u32,
-    /// The outcome as two bytes, and the condition.
+    /// The outcome as two bytes.
     pub(crate) outcome: [u8; 2],
+    /// What its payment is told apart by from another of the same id: see `ClosedPayment`.
+    pub(crate) content: [u8; 6],
+    /// The condition: 1 for an ack, 2 for a preimage.
     pub(crate) condition: u8,
     /// What became of the payee's credit: [`WAITING`], [`FIRM`] or [`VOID`].
     pub(crate) fate: u8,
+    pub(crate) reserved: [u8; 2],
+    /// Its [`NamedRecord`], if payee and condition do not follow from the payee's channel.
+    pub(crate) named: Link,
     pub(crate) next: Link,
+    pub(crate) more_reserved: [u32; 3],
 }
 
-/// One of a channel's last leaves: what proofs and acknowledgements name.
+/// Whom a lock names, where that is no channel which was credited, and the payment hash of a hash lock.
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[repr(C)]
+pub(crate) struct NamedRecord {
+    pub(crate) payee: [u8; 32],
+    pub(crate) payee_channel: [u8; 32],
+    pub(crate) hash: [u8; 32],
+    pub(crate) next: Link,
+    pub(crate) reserved: u32,
+}
+
+/// One of a channel's last leaves: what proofs and acknowledgements name. Its credited root follows from its credits.
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
 #[repr(C)]
 pub(crate) struct LeafRecord {
     pub(crate) digest: [u8; 32],
     pub(crate) private_digest: [u8; 32],
-    pub(crate) credited_root: [u8; 32],
-    pub(crate) failed_root: [u8; 32],
     pub(crate) h: u64,
     /// K as of this leaf.
     pub(crate) firm: u64,
     pub(crate) credits: Link,
-    /// The whole private part, until the leaf is acknowledged.
+    /// The rest, until the leaf is acknowledged, or as long as it lives if locks failed in it.
     pub(crate) body: Link,
     pub(crate) next: Link,
     /// `ack_by` as of this leaf; zero if nothing waited.
     pub(crate) ack_by: u32,
     /// The ledger height of its batch.
     pub(crate) height: u32,
-    pub(crate) reserved: u32,
+    pub(crate) reserved: [u32; 7],
 }
 
-/// The rest of a leaf that its client has not acknowledged.
+/// The rest of a leaf: what is in neither its channel's record nor its own.
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
 #[repr(C)]
 pub(crate) struct BodyRecord {
-    pub(crate) private: [u8; 216],
+    pub(crate) outcomes_root: [u8; 32],
+    pub(crate) failed_root: [u8; 32],
+    pub(crate) in_locks_root: [u8; 32],
+    /// The state that it acknowledges.
+    pub(crate) state_digest: [u8; 32],
+    pub(crate) c: u64,
+    pub(crate) unfirm: u64,
+    pub(crate) in_locks: u64,
     /// Credits of this leaf that are neither firm nor void.
     pub(crate) waiting: u64,
     pub(crate) waiting_count: u32,
     /// The lowest expiry among them.
     pub(crate) expiry_min: u32,
+    /// One if it is the channel's last: its terms follow from the channel.
+    pub(crate) is_final: u32,
     pub(crate) next: Link,
-    pub(crate) reserved: u32,
+    pub(crate) reserved: [u32; 4],
 }
 
-/// One credit of a leaf.
+/// One credit of a leaf. Its salt follows from the lock.
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
 #[repr(C)]
 pub(crate) struct CreditRecord {
-    pub(crate) credit: [u8; 80],
+    pub(crate) id: [u8; 32],
+    pub(crate) payment_id: [u8; 16],
+    pub(crate) amount: u64,
+    pub(crate) expiry: u32,
     pub(crate) next: Link,
     /// The payer's lock record, if it still holds that lock.
     pub(crate) lock: Link,
     /// [`WAITING`], [`FIRM`] or [`VOID`].
     pub(crate) fate: u32,
-    pub(crate) reserved: u32,
 }
 
 /// No ack was taken yet.
@@ -286,6 +315,7 @@ macro_rules! linked {
 linked!(
     PageRecord,
     LockRecord,
+    NamedRecord,
     LeafRecord,
     BodyRecord,
     CreditRecord,

@@ -7,8 +7,8 @@ use tidegate_types::{
 };
 
 use crate::record::{
-    AnswerRecord, BodyRecord, ChannelRecord, CreditRecord, LeafRecord, LiveRecord, LockRecord, MetaRecord, PageRecord,
-    SignedRecord, TermsRecord,
+    AnswerRecord, BodyRecord, ChannelRecord, CreditRecord, LeafRecord, LiveRecord, LockRecord, MetaRecord, NamedRecord,
+    PageRecord, SignedRecord, TermsRecord,
 };
 use crate::slots::{Slab, Slots, SlotsFull};
 
@@ -29,7 +29,7 @@ const fn spec<R>(name: &'static str) -> TableSpec {
 }
 
 /// The tables of a [`Store`], in the order that [`Store::new`] takes them.
-pub const TABLES: [TableSpec; 11] = [
+pub const TABLES: [TableSpec; 12] = [
     spec::<MetaRecord>("meta"),
     spec::<ChannelRecord>("channels"),
     spec::<TermsRecord>("terms"),
@@ -37,6 +37,7 @@ pub const TABLES: [TableSpec; 11] = [
     spec::<SignedRecord>("signed"),
     spec::<PageRecord>("pages"),
     spec::<LockRecord>("locks"),
+    spec::<NamedRecord>("named"),
     spec::<LeafRecord>("leaves"),
     spec::<BodyRecord>("bodies"),
     spec::<CreditRecord>("credits"),
@@ -53,6 +54,7 @@ pub struct Store<S> {
     pub(crate) signed: Slab<SignedRecord, S>,
     pub(crate) pages: Slab<PageRecord, S>,
     pub(crate) locks: Slab<LockRecord, S>,
+    pub(crate) named: Slab<NamedRecord, S>,
     pub(crate) leaves: Slab<LeafRecord, S>,
     pub(crate) bodies: Slab<BodyRecord, S>,
     pub(crate) credits: Slab<CreditRecord, S>,
@@ -71,6 +73,7 @@ impl<S: Slots> Store<S> {
             signed,
             pages,
             locks,
+            named,
             leaves,
             bodies,
             credits,
@@ -84,6 +87,7 @@ impl<S: Slots> Store<S> {
             signed: Slab::new(signed),
             pages: Slab::new(pages),
             locks: Slab::new(locks),
+            named: Slab::new(named),
             leaves: Slab::new(leaves),
             bodies: Slab::new(bodies),
             credits: Slab::new(credits),
@@ -102,10 +106,11 @@ impl<S: Slots> Store<S> {
             (TABLES[4].name, self.signed.slots()),
             (TABLES[5].name, self.pages.slots()),
             (TABLES[6].name, self.locks.slots()),
-            (TABLES[7].name, self.leaves.slots()),
-            (TABLES[8].name, self.bodies.slots()),
-            (TABLES[9].name, self.credits.slots()),
-            (TABLES[10].name, self.answers.slots()),
+            (TABLES[7].name, self.named.slots()),
+            (TABLES[8].name, self.leaves.slots()),
+            (TABLES[9].name, self.bodies.slots()),
+            (TABLES[10].name, self.credits.slots()),
+            (TABLES[11].name, self.answers.slots()),
         ]
     }
 
@@ -120,6 +125,7 @@ impl<S: Slots> Store<S> {
             self.signed.slots_mut(),
             self.pages.slots_mut(),
             self.locks.slots_mut(),
+            self.named.slots_mut(),
             self.leaves.slots_mut(),
             self.bodies.slots_mut(),
             self.credits.slots_mut(),
@@ -149,6 +155,7 @@ impl<S: Slots> Store<S> {
         self.signed.reserve(meta.live, need.channels_touched)?;
         self.pages.reserve(meta.pages.used, need.channels_touched)?;
         self.locks.reserve(meta.locks.used, need.adds)?;
+        self.named.reserve(meta.named.used, need.adds)?;
         self.leaves.reserve(meta.leaves.used, need.channels_touched)?;
         self.bodies.reserve(meta.bodies.used, need.channels_touched)?;
         self.credits.reserve(meta.credits.used, need.adds)?;

@@ -6,7 +6,7 @@ use tidegate_types::{Fixed, Height};
 use super::Engine;
 use crate::executed::Answer;
 use crate::input::AckInput;
-use crate::record::{ACTIVE, FIRM, LiveRecord, WAITING};
+use crate::record::{ACTIVE, BodyRecord, FIRM, LiveRecord, WAITING};
 use crate::slots::{Link, Slots};
 
 impl<S: Slots> Engine<S> {
@@ -99,10 +99,11 @@ impl<S: Slots> Engine<S> {
         (sum, count)
     }
 
-    /// Frees the private part of an acknowledged leaf, unless credits in it still wait.
+    /// Frees the rest of an acknowledged leaf, unless credits in it still wait, or proofs need its failed root.
     fn drop_body(&mut self, leaf: Link) {
         let body = self.store.leaves.at(leaf).body;
-        if body != 0 && self.store.bodies.at(body).waiting_count == 0 {
+        let done = |body: &BodyRecord| body.waiting_count == 0 && body.failed_root == [0; 32];
+        if body != 0 && done(self.store.bodies.at(body)) {
             let mut allocation = self.store.meta().bodies;
             self.store.bodies.give(&mut allocation, body);
             self.store.meta_mut().bodies = allocation;

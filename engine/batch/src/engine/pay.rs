@@ -7,7 +7,7 @@
 mod deliver;
 mod judge;
 
-use tidegate_channel::{ClientState, LeafRef, OpKind, OpOutcome, Operation, Outcome, RefuseReason};
+use tidegate_channel::{ClientState, Condition, LeafRef, Lock, OpKind, OpOutcome, Operation, Outcome, RefuseReason};
 use tidegate_crypto::merkle::LockTree;
 use tidegate_types::{Amount, Digest, Fixed, Height, LockId, LockSlot};
 
@@ -194,14 +194,20 @@ impl<S: Slots> Engine<S> {
         let lock = self.store.locks.at(link);
         let payment = ClosedPayment {
             payment_id: lock.payment_id,
-            content: lock.content(),
+            content: lock.content,
             outcome: lock.outcome,
             c: state.counter.get(),
         };
+        let named = lock.named;
         self.remember(slot, payment);
-        let mut allocation = self.store.meta().locks;
-        self.store.locks.give(&mut allocation, link);
-        self.store.meta_mut().locks = allocation;
+        let meta = *self.store.meta();
+        let (mut locks, mut names) = (meta.locks, meta.named);
+        self.store.locks.give(&mut locks, link);
+        if named != 0 {
+            self.store.named.give(&mut names, named);
+        }
+        let meta = self.store.meta_mut();
+        (meta.locks, meta.named) = (locks, names);
     }
 
     /// The lock page of a channel, to be written; a channel without open locks gets one.
@@ -299,7 +305,17 @@ fn known_counter<T>(state: &ClientState, digest: &Digest, record: &LiveRecord) -
     }
 }
 
-/// A mix of all 72 bytes in six. No hash: see [`judge`].
+/// A mix of payee, amount and condition: what makes two payments of one id the same (rule 5). No hash: whoever makes two
+/// of them meet is told `Duplicate` instead of `Conflict` of its own payment, and neither changes anything.
+fn content_of(lock: &Lock) -> [u8; 6] {
+    let hash = match lock.condition {
+        Condition::Ack => [0; 32],
+        Condition::Hash(hash) => hash,
+    };
+    content(lock.payee_channel.as_bytes(), lock.amount.to_sat(), &hash)
+}
+
+/// A mix of all 72 bytes in six. No hash: see [`content_of`].
 fn content(payee_channel: &[u8; 32], amount: u64, hash: &[u8; 32]) -> [u8; 6] {
     let words = payee_channel.as_chunks::<8>().0.iter().chain(hash.as_chunks::<8>().0);
     let mixed = words.fold(amount, |mixed, word| mixed.rotate_left(11) ^ u64::from_le_bytes(*word));
@@ -324,9 +340,5 @@ impl LockRecord {
 
     pub(crate) const fn expiry(&self) -> Height {
         Height::new(self.expiry)
-    }
-
-    fn content(&self) -> [u8; 6] {
-        content(&self.payee_channel, self.amount, &self.hash)
     }
 }

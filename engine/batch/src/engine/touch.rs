@@ -1,11 +1,11 @@
 //! The channels that a batch touches: what each will say in its leaf, and the room that it had when the batch began.
 
 use tidegate_channel::{Credit, FinalTerms, HalfSums, Outcome, hub_balance_from};
-use tidegate_types::{Amount, Digest, Fixed, Height};
+use tidegate_types::{Amount, Digest, Height};
 
 use super::Engine;
 use crate::executed::Answer;
-use crate::record::{LiveRecord, VOID, WAITING};
+use crate::record::{CreditRecord, LiveRecord, VOID, WAITING};
 use crate::slots::{Link, Slots};
 use crate::store::amount;
 
@@ -149,14 +149,16 @@ impl<S: Slots> Engine<S> {
         let mut link = credits;
         while link != 0 {
             let record = self.store.credits.at(link);
-            let (next, waiting) = (record.next, record.fate == WAITING);
-            let credit = Credit::decode(&record.credit).expect("credits are encoded by this engine");
-            if waiting && credit.expiry < Height::new(height) {
+            let CreditRecord {
+                next, amount, expiry, ..
+            } = *record;
+            let waiting = record.fate == WAITING;
+            if waiting && expiry < height {
                 self.decide(link, VOID);
-                sum += credit.amount.to_sat();
+                sum += amount;
                 count += 1;
             } else if waiting {
-                lowest = lowest.min(credit.expiry.get());
+                lowest = lowest.min(expiry);
             }
             link = next;
         }
@@ -171,9 +173,9 @@ impl<S: Slots> Engine<S> {
     pub(crate) fn decide(&mut self, credit: Link, fate: u32) {
         let record = self.store.credits.at_mut(credit);
         record.fate = fate;
-        let (lock, id) = (record.lock, record.credit);
+        let (lock, id) = (record.lock, record.id);
         let lock = self.store.locks.at_mut(lock);
-        if lock.id == id[..32] {
+        if lock.id == id {
             lock.fate = u8::try_from(fate).expect("fates are small");
         }
     }

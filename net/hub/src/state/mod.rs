@@ -218,6 +218,22 @@ pub fn create(
     };
     Log::create(Arc::clone(disk), &wal, meta.log_config(), Lsn::FIRST)?;
     let mut checkpoints = CheckpointStore::create(Arc::clone(disk), &state, &slots::specs())?;
+    let mut engine = genesis(params, block, time, channels)?;
+    write_checkpoint(&mut engine, &mut checkpoints, meta, Lsn::ZERO, &mut |_| {})?;
+    disk.sync_dir(data)?;
+    Ok(())
+}
+
+/// A new engine with the channels that the genesis opens, in memory alone.
+///
+/// # Errors
+/// [`StateError`].
+pub fn genesis(
+    params: &Params,
+    block: Digest,
+    time: UnixMillis,
+    channels: impl IntoIterator<Item = (ChannelTerms, OutPoint)>,
+) -> Result<HubEngine, StateError> {
     let regions = slots::specs()
         .into_iter()
         .map(tidegate_table::Region::new)
@@ -240,9 +256,7 @@ pub fn create(
             break;
         }
     }
-    write_checkpoint(&mut engine, &mut checkpoints, meta, Lsn::ZERO, &mut |_| {})?;
-    disk.sync_dir(data)?;
-    Ok(())
+    Ok(engine)
 }
 
 fn write_checkpoint(

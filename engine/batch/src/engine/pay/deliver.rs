@@ -3,8 +3,8 @@
 use tidegate_channel::{ClientState, Condition, Credit, FailReason, Lock, OpOutcome};
 use tidegate_types::{Fixed, Height};
 
-use super::{Engine, JudgedLock, UNACKED_MAX};
-use crate::record::{ACTIVE, LockRecord};
+use super::{Engine, JudgedLock, UNACKED_MAX, content_of};
+use crate::record::{ACTIVE, LockRecord, NamedRecord};
 use crate::slots::{Link, Slots};
 
 impl<S: Slots> Engine<S> {
@@ -26,12 +26,14 @@ impl<S: Slots> Engine<S> {
             Condition::Ack => (1, [0; 32]),
             Condition::Hash(hash) => (2, hash),
         };
+        let named = if payee == 0 || condition != 1 {
+            self.name(lock, hash)
+        } else {
+            0
+        };
         let record = LockRecord {
             id: *judged.id.as_bytes(),
             payment_id: *lock.payment_id.as_bytes(),
-            payee: *lock.payee.as_bytes(),
-            payee_channel: *lock.payee_channel.as_bytes(),
-            hash,
             amount: lock.amount.to_sat(),
             fee: lock.fee.to_sat(),
             c: state.counter.get(),
@@ -40,9 +42,13 @@ impl<S: Slots> Engine<S> {
             payee_link: payee,
             expiry: lock.expiry.get(),
             outcome: encoded,
+            content: content_of(lock),
             condition,
             fate: 0,
+            reserved: [0; 2],
+            named,
             next: 0,
+            more_reserved: [0; 3],
         };
         let mut allocation = self.store.meta().locks;
         let link = self.store.locks.take(&mut allocation, record);
@@ -51,6 +57,21 @@ impl<S: Slots> Engine<S> {
             self.touched(payee - 1).credit_locks.push(link);
         }
         (outcome, link)
+    }
+
+    /// Keeps whom a lock names, where no credited channel says it.
+    fn name(&mut self, lock: &Lock, hash: [u8; 32]) -> Link {
+        let record = NamedRecord {
+            payee: *lock.payee.as_bytes(),
+            payee_channel: *lock.payee_channel.as_bytes(),
+            hash,
+            next: 0,
+            reserved: 0,
+        };
+        let mut allocation = self.store.meta().named;
+        let link = self.store.named.take(&mut allocation, record);
+        self.store.meta_mut().named = allocation;
+        link
     }
 
     /// Credits the payee of a lock; its channel's number, or why not.

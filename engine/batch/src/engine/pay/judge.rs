@@ -1,11 +1,11 @@
 //! Everything that can refuse a state, on a copy of its channel's lock page: nothing changes here.
 
-use tidegate_channel::{Condition, HalfSums, Lock, OpOutcome, Operation, RefuseReason, client_balance_from};
+use tidegate_channel::{HalfSums, Lock, OpOutcome, Operation, RefuseReason, client_balance_from};
 use tidegate_crypto::merkle::LockTree;
 use tidegate_types::{Amount, Digest, Height, LockSlot};
 
 use super::{
-    Engine, Judged, JudgedLock, NamedLeaf, Plan, Planned, PlannedRoot, UNACKED_MAX, bit, content, known_counter,
+    Engine, Judged, JudgedLock, NamedLeaf, Plan, Planned, PlannedRoot, UNACKED_MAX, bit, content_of, known_counter,
     print_of,
 };
 use crate::input::PayInput;
@@ -210,7 +210,7 @@ impl<S: Slots> Engine<S> {
             while alike != 0 {
                 let known = self.store.locks.at(page.locks[alike.trailing_zeros() as usize]);
                 if known.payment_id == *lock.payment_id.as_bytes() {
-                    return Err(duplicate(known.content() == content_of(lock)));
+                    return Err(duplicate(known.content == content_of(lock)));
                 }
                 alike &= alike - 1;
             }
@@ -254,14 +254,4 @@ const fn duplicate(same: bool) -> RefuseReason {
     } else {
         RefuseReason::Conflict
     }
-}
-
-/// A mix of payee, amount and condition: what makes two payments of one id the same (rule 5). No hash: whoever makes two
-/// of them meet is told `Duplicate` instead of `Conflict` of its own payment, and neither changes anything.
-fn content_of(lock: &Lock) -> [u8; 6] {
-    let hash = match lock.condition {
-        Condition::Ack => [0; 32],
-        Condition::Hash(hash) => hash,
-    };
-    content(lock.payee_channel.as_bytes(), lock.amount.to_sat(), &hash)
 }

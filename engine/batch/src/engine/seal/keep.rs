@@ -1,7 +1,7 @@
 //! What later acks and proofs will name of a leaf: its records, and when they are forgotten.
 
-use tidegate_channel::LeafPrivate;
-use tidegate_types::{Digest, Fixed};
+use tidegate_channel::{LeafKind, LeafPrivate};
+use tidegate_types::Digest;
 
 use crate::engine::{Engine, LEAVES_KEPT, UNACKED_MAX};
 use crate::executed::LeafOut;
@@ -12,25 +12,28 @@ impl<S: Slots> Engine<S> {
     /// Keeps a leaf as its channel's newest.
     pub(super) fn keep_leaf(&mut self, leaf: &LeafOut, private_digest: Digest, digest: Digest) {
         let credits = self.keep_credits(leaf);
-        let mut private = [0; LeafPrivate::LEN];
-        leaf.private.encode_into(&mut private);
         let mut bodies = self.store.meta().bodies;
         let waiting = leaf.credits.iter().map(|c| c.amount.to_sat()).sum();
         let body = BodyRecord {
-            private,
+            outcomes_root: *leaf.private.outcomes_root.as_bytes(),
+            failed_root: *leaf.public.failed_root.as_bytes(),
+            in_locks_root: *leaf.private.in_locks_root.as_bytes(),
+            state_digest: *leaf.private.ack.digest.as_bytes(),
+            c: leaf.private.ack.counter.get(),
+            unfirm: leaf.private.unfirm_credit.to_sat(),
+            in_locks: leaf.private.in_locks_sum.to_sat(),
             waiting,
             waiting_count: u32::try_from(leaf.credits.len()).expect("the policy's limit fits"),
             expiry_min: leaf.credits.iter().map(|c| c.expiry.get()).min().unwrap_or(u32::MAX),
+            is_final: u32::from(leaf.private.kind == LeafKind::Final),
             next: 0,
-            reserved: 0,
+            reserved: [0; 4],
         };
         let body = self.store.bodies.take(&mut bodies, body);
         let mut leaves = self.store.meta().leaves;
         let record = LeafRecord {
             digest: *digest.as_bytes(),
             private_digest: *private_digest.as_bytes(),
-            credited_root: *leaf.public.credited_root.as_bytes(),
-            failed_root: *leaf.public.failed_root.as_bytes(),
             h: leaf.private.counter.get(),
             firm: leaf.private.firm_credit.to_sat(),
             credits,
@@ -38,7 +41,7 @@ impl<S: Slots> Engine<S> {
             next: 0,
             ack_by: leaf.private.ack_by.get(),
             height: leaf.private.height.get(),
-            reserved: 0,
+            reserved: [0; 7],
         };
         let link = self.store.leaves.take(&mut leaves, record);
         let meta = self.store.meta_mut();
@@ -50,14 +53,14 @@ impl<S: Slots> Engine<S> {
         let mut allocation = self.store.meta().credits;
         let mut next = 0;
         for (credit, lock) in leaf.credits.iter().zip(&leaf.credit_locks).rev() {
-            let mut encoded = [0; 80];
-            credit.encode_into(&mut encoded);
             let record = CreditRecord {
-                credit: encoded,
+                id: *credit.lock.as_bytes(),
+                payment_id: *credit.payment_id.as_bytes(),
+                amount: credit.amount.to_sat(),
+                expiry: credit.expiry.get(),
                 next,
                 lock: *lock,
                 fate: WAITING,
-                reserved: 0,
             };
             next = self.store.credits.take(&mut allocation, record);
         }
