@@ -1,6 +1,6 @@
 //! The admin endpoint: HTTP/1.1 on loopback, for operators and their tools.
 //!
-//! `/status`, `/channel/ID`, `/proof/ID`, `/wal`, `/tables` and `/checkpoints` JSON, `/metrics` Prometheus text, `/healthz` and `/readyz` for supervisors. One
+//! `/status`, `/channel/ID`, `/proof/ID`, `/audit`, `/wal`, `/tables` and `/checkpoints` JSON, `/metrics` Prometheus text, `/healthz` and `/readyz` for supervisors. One
 //! request per connection, one thread: it is for a poll a second, not for load.
 
 use std::io::{Read, Write};
@@ -12,7 +12,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crossbeam::channel::{Sender, bounded};
-use tidegate_batch::ChannelView;
+use tidegate_batch::{ChannelView, EntryReader};
 use tidegate_crypto::keys::SecretKey;
 use tidegate_crypto::verify::Verifier;
 use tidegate_disk::RealDisk;
@@ -20,9 +20,10 @@ use tidegate_table::superblocks;
 use tidegate_types::LedgerId;
 use tidegate_wal::Segments;
 
+use crate::audit::Audit;
 use crate::commitment::{CommitWork, ProofAnswer, StateRoot};
 use crate::inside::{CheckpointRows, LogRows, TableRows};
-use crate::pipeline::{Group, Stats, Work, get, quantiles};
+use crate::pipeline::{Group, Histogrammed, Stats, Work, get, quantiles};
 use crate::pipeline::{ServeOptions, Status};
 use crate::proof::ProofRow;
 use crate::state::{HubState, state_dir};
@@ -59,6 +60,7 @@ struct Source {
     stats: Arc<Stats>,
     groups: Sender<Group>,
     commitment: Sender<CommitWork>,
+    entries: EntryReader,
     reactor: Arc<tidegate_reactor::Stats>,
     storage: Storage,
 }
@@ -96,6 +98,7 @@ impl Admin {
         stats: &Arc<Stats>,
         groups: Sender<Group>,
         commitment: Sender<CommitWork>,
+        entries: EntryReader,
         reactor: Arc<tidegate_reactor::Stats>,
         storage: Storage,
     ) -> Result<Self, AdminError> {
@@ -113,6 +116,7 @@ impl Admin {
             stats: Arc::clone(stats),
             groups,
             commitment,
+            entries,
             reactor,
             storage,
         };
@@ -211,6 +215,7 @@ fn respond(path: &str, source: &Source) -> (&'static str, &'static str, String) 
             Some(None) => ("404 Not Found", TEXT, "no such channel\n".to_owned()),
             None => ("503 Service Unavailable", TEXT, "the hub is ending\n".to_owned()),
         },
+        "/audit" => json(Audit::of(&source.entries)),
         "/wal" => json(log(source)),
         "/tables" => json(tables(source)),
         "/checkpoints" => json(checkpoints(source)),
@@ -218,7 +223,7 @@ fn respond(path: &str, source: &Source) -> (&'static str, &'static str, String) 
         _ => (
             "404 Not Found",
             TEXT,
-            "try /status, /metrics, /channel/ID, /proof/ID, /wal, /tables, /checkpoints, /healthz, /readyz\n"
+            "try /status, /metrics, /channel/ID, /proof/ID, /audit, /wal, /tables, /checkpoints, /healthz, /readyz\n"
                 .to_owned(),
         ),
     }
@@ -325,6 +330,12 @@ fn status(source: &Source) -> Option<Status> {
         sync_us: quantiles(&stats.sync_us),
         verify_us: quantiles(&stats.verify_us),
         execute_us: quantiles(&stats.execute_us),
+        wait_us: quantiles(&stats.wait_us),
+        gather_us: quantiles(&stats.gather_us),
+        answer_us: quantiles(&stats.answer_us),
+        receipts_us: quantiles(&stats.receipts_us),
+        groups_waiting: quantiles(&stats.groups_waiting),
+        batches_in_flight: quantiles(&stats.batches_in_flight),
         connections: source.reactor.connections.get(),
     })
 }
@@ -391,9 +402,48 @@ fn metrics(source: &Source) -> String {
         ),
         ("tidegate_resident_bytes", "gauge", "resident memory", usage.rss_bytes),
     ];
-    rows.iter()
-        .map(|(name, kind, help, value)| format!("# HELP {name} {help}\n# TYPE {name} {kind}\n{name} {value}\n"))
-        .collect()
+    let rows = rows
+        .iter()
+        .map(|(name, kind, help, value)| format!("# HELP {name} {help}\n# TYPE {name} {kind}\n{name} {value}\n"));
+    rows.chain([stages(stats)]).collect()
+}
+
+/// What each stage takes per batch, and how much waits before it, as summaries.
+fn stages(stats: &Stats) -> String {
+    const HELP: &str = "# HELP tidegate_stage_us microseconds per batch, by stage\n# TYPE tidegate_stage_us summary\n";
+    const DEPTHS: &str =
+        "# HELP tidegate_queue_depth what waits when a batch begins\n# TYPE tidegate_queue_depth summary\n";
+    let lines = |metric: &str, key: &str, histograms: &[(&str, &Histogrammed)]| -> String {
+        let line = |(name, histogram): &(&str, &Histogrammed)| {
+            let histogram = histogram.lock();
+            let quantile = |q: f64| {
+                let value = histogram.value_at_quantile(q);
+                format!("{metric}{{{key}=\"{name}\",quantile=\"{q}\"}} {value}\n")
+            };
+            let count = format!("{metric}_count{{{key}=\"{name}\"}} {}\n", histogram.len());
+            [0.5, 0.99, 0.999].map(quantile).concat() + &count
+        };
+        histograms.iter().map(line).collect()
+    };
+    let times = [
+        ("wait", &stats.wait_us),
+        ("gather", &stats.gather_us),
+        ("verify", &stats.verify_us),
+        ("execute", &stats.execute_us),
+        ("answer", &stats.answer_us),
+        ("sync", &stats.sync_us),
+        ("receipts", &stats.receipts_us),
+    ];
+    let depths = [
+        ("groups", &stats.groups_waiting),
+        ("batches", &stats.batches_in_flight),
+        ("inputs", &stats.batch_sizes),
+    ];
+    let (times, depths) = (
+        lines("tidegate_stage_us", "stage", &times),
+        lines("tidegate_queue_depth", "queue", &depths),
+    );
+    [HELP, &times, DEPTHS, &depths].concat()
 }
 
 /// What the operating system says of this process.

@@ -10,6 +10,7 @@
 //! this process before the batch's log record is synced (rule 16).
 
 pub mod admin;
+mod audit;
 pub mod backup;
 pub mod check;
 pub mod cli;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, bounded};
-use tidegate_batch::Changes;
+use tidegate_batch::{Changes, EntryPublisher};
 use tidegate_channel::{ChannelEntry, EntryProof};
 
 use super::{AsOf, Commitment, StateRoot};
@@ -21,14 +21,27 @@ const NICE: i32 = 10;
 #[derive(Debug)]
 pub(crate) struct Feed {
     pub(crate) work: Sender<CommitWork>,
+    /// Shows the entries of durable batches to whoever reads them beside the sequencer.
+    entries: Option<EntryPublisher>,
     /// Lists that the thread has read, to be filled again.
     empty: Receiver<Changes>,
 }
 
 impl Feed {
+    /// Publishes the engine's entries too, batch by batch.
+    pub(crate) fn publishing(self, entries: EntryPublisher) -> Self {
+        Self {
+            entries: Some(entries),
+            ..self
+        }
+    }
+
     /// A batch is durable: hands on what it changed, and leaves an empty list in its place. Waits if the tree has fallen
     /// far behind.
     pub(crate) fn batch(&self, as_of: AsOf, changes: &mut Changes) {
+        if let Some(entries) = &self.entries {
+            entries.publish(as_of.batch.get());
+        }
         let empty = self.empty.try_recv().unwrap_or_default();
         let changes = std::mem::replace(changes, empty);
         // The thread ends only after all who feed it.
@@ -69,7 +82,12 @@ impl CommitmentThread {
             work,
             empty: back,
         };
-        (Feed { work: sender, empty }, thread)
+        let feed = Feed {
+            work: sender,
+            entries: None,
+            empty,
+        };
+        (feed, thread)
     }
 
     /// Works until nobody can ask any more.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crossbeam::channel::{Receiver, Sender};
+use tidegate_channel::SignedHeader;
 use tidegate_crypto::keys::SecretKey;
 use tidegate_reactor::Sender as ReactorSender;
 use tidegate_table::Lsn;
@@ -12,6 +13,7 @@ use tidegate_types::LedgerId;
 use tidegate_wal::{Log, LogError};
 
 use super::receipts;
+use super::sequencer::micros;
 use super::stats::{Stats, add, note};
 use super::work::Job;
 use crate::commitment::{AsOf, Feed};
@@ -38,23 +40,30 @@ impl LogThread {
     /// will be (R3).
     pub(crate) fn run(&mut self) -> Result<(), LogError> {
         while let Ok(mut job) = self.jobs.recv() {
-            self.take(&mut job)?;
+            let header = self.commit(&mut job)?;
+            let start = Instant::now();
+            self.tell(&mut job, header.as_ref());
+            note(&self.stats.receipts_us, micros(start.elapsed()));
             // The sequencer has gone before its jobs only when the hub ends.
             let _ended = self.done.send(job);
         }
         Ok(())
     }
 
-    fn take(&mut self, job: &mut Job) -> Result<(), LogError> {
-        let header = if job.record.is_empty() {
-            None
-        } else {
-            let lsn = self.make_durable(job)?;
-            let batch = job.executed.header.number;
-            // Before its receipts leave, so that whoever has one finds it under the root.
-            self.commitment.batch(AsOf { batch, lsn }, &mut job.executed.changes);
-            Some(job.executed.header.sign(&self.ledger, &self.key))
-        };
+    /// Makes a batch durable, if it has changed anything, and signs its header then.
+    fn commit(&mut self, job: &mut Job) -> Result<Option<SignedHeader>, LogError> {
+        if job.record.is_empty() {
+            return Ok(None);
+        }
+        let lsn = self.make_durable(job)?;
+        let batch = job.executed.header.number;
+        // Before its receipts leave, so that whoever has one finds it under the root.
+        self.commitment.batch(AsOf { batch, lsn }, &mut job.executed.changes);
+        Ok(Some(job.executed.header.sign(&self.ledger, &self.key)))
+    }
+
+    /// Answers all who wait for the batch, which is durable.
+    fn tell(&self, job: &mut Job, header: Option<&SignedHeader>) {
         let reactor = &self.reactor;
         // A reactor that has ended sends nothing more; the clients will ask again.
         let queued = Cell::new(0_u32);
@@ -68,10 +77,10 @@ impl LogThread {
         for sync in &job.syncs {
             send(
                 sync.origin.conn,
-                receipts::sync_answer(sync, &job.executed, header.as_ref(), &job.requests),
+                receipts::sync_answer(sync, &job.executed, header, &job.requests),
             );
         }
-        if let Some(header) = &header {
+        if let Some(header) = header {
             receipts::write_all(job, header, send);
         }
         job.reads.drain(..).for_each(|read| read.show(&self.commitment.work));
@@ -79,7 +88,6 @@ impl LogThread {
             send(conn, bytes);
         }
         reactor.flush();
-        Ok(())
     }
 
     /// One write, one sync. Only after this may anything of the batch be seen.
@@ -87,10 +95,7 @@ impl LogThread {
         let start = Instant::now();
         let lsn = self.log.append_sync(&[&job.record])?;
         let stats = &self.stats;
-        note(
-            &stats.sync_us,
-            u64::try_from(start.elapsed().as_micros()).unwrap_or(u64::MAX),
-        );
+        note(&stats.sync_us, micros(start.elapsed()));
         note(&stats.batch_sizes, job.inputs as u64);
         add(&stats.batches, 1);
         add(&stats.syncs, 1);

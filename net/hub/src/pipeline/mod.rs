@@ -33,5 +33,5 @@ pub use options::{ChannelPolicy, ServeOptions, Settings};
 pub use sequencer::SequencerError;
 pub use serve::{Opening, ServeError, Serving, StopHandle, serve};
 pub use stats::Status;
-pub(crate) use stats::{Stats, get, quantiles};
+pub(crate) use stats::{Histogrammed, Stats, get, quantiles};
 pub(crate) use work::{Group, Work};

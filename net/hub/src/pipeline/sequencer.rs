@@ -284,6 +284,11 @@ impl Sequencer {
 
     /// Makes one batch of what is pending and hands it to the log.
     fn batch(&mut self) -> Result<(), SequencerError> {
+        let begin = Instant::now();
+        let waited = self.pending_since.map_or(Duration::ZERO, |since| begin - since);
+        note(&self.stats.wait_us, micros(waited));
+        note(&self.stats.groups_waiting, self.groups.len() as u64);
+        note(&self.stats.batches_in_flight, self.in_flight as u64);
         let mut job = self.free.pop().unwrap_or_default();
         let mut gathered = Gathered::default();
         if let Some(block) = self.block.take() {
@@ -291,16 +296,19 @@ impl Sequencer {
         }
         self.gather(&mut gathered, &mut job);
         let verify_start = Instant::now();
+        note(&self.stats.gather_us, micros(verify_start - begin));
         self.verify(&mut gathered, &mut job);
         let execute_start = Instant::now();
         note(&self.stats.verify_us, micros(execute_start - verify_start));
         if gathered.changes_state() {
             self.execute(&gathered, &mut job)?;
         }
-        note(&self.stats.execute_us, micros(execute_start.elapsed()));
+        let answer_start = Instant::now();
+        note(&self.stats.execute_us, micros(answer_start - execute_start));
         let inputs = gathered.inputs.len();
         self.last_inputs = inputs;
         self.answer(gathered, &mut job);
+        note(&self.stats.answer_us, micros(answer_start.elapsed()));
         self.maintain(inputs);
         self.in_flight += 1;
         self.jobs.send(job).map_err(|_| SequencerError::LogEnded)
@@ -356,7 +364,7 @@ impl Sequencer {
     }
 }
 
-fn micros(duration: Duration) -> u64 {
+pub(super) fn micros(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 

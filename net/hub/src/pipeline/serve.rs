@@ -8,6 +8,7 @@ use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
 use crossbeam::channel::{Receiver, Sender, bounded};
+use tidegate_batch::EntryReader;
 use tidegate_crypto::verify::{Verifier, VerifierConfig};
 use tidegate_disk::{DirLock, Disk, DiskError, RealDisk};
 use tidegate_reactor::{Config, Reactor, ReactorError, Sender as ReactorSender};
@@ -170,7 +171,7 @@ pub fn serve(options: ServeOptions, progress: &mut dyn FnMut(Opening)) -> Result
     };
     let verifier = Arc::new(Verifier::new(config)?);
     let pool = verify_pool(settings.verify_threads)?;
-    let (feed, commitment) = open_commitment(&mut state, &pool, progress);
+    let (feed, entries, commitment) = open_commitment(&mut state, &pool, progress);
     let (reactor, listen) = open_reactor(&options, node.ledger())?;
     let pipes = Pipes::new(&settings, reactor.sender());
     let catch_up = catch_up(&node, opened.height, &options)?;
@@ -192,6 +193,7 @@ pub fn serve(options: ServeOptions, progress: &mut dyn FnMut(Opening)) -> Result
         &stats,
         pipes.groups.0.clone(),
         feed.work.clone(),
+        entries,
         reactor.stats(),
         Storage::of(&options, &state),
     )?;
@@ -223,18 +225,20 @@ pub fn serve(options: ServeOptions, progress: &mut dyn FnMut(Opening)) -> Result
     })
 }
 
-/// The state tree, and from now on every batch says what it changes in it.
+/// The state tree, and from now on every batch says what it changes in it, and shows what it changed once it is durable.
 fn open_commitment(
     state: &mut HubState,
     pool: &rayon::ThreadPool,
     progress: &mut dyn FnMut(Opening),
-) -> (Feed, CommitmentThread) {
+) -> (Feed, EntryReader, CommitmentThread) {
     let lsn = state.log.synced_lsn();
     let commitment = Commitment::build(&state.engine, lsn, pool, &mut |done, of| {
         progress(Opening::Hashed { done, of });
     });
     state.engine.note_changes(true);
-    CommitmentThread::new(commitment)
+    let (entries, publisher) = state.engine.publish_entries();
+    let (feed, thread) = CommitmentThread::new(commitment);
+    (feed.publishing(publisher), entries, thread)
 }
 
 fn open_reactor(options: &ServeOptions, ledger: LedgerId) -> Result<(Reactor, SocketAddr), ReactorError> {

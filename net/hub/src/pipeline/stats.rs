@@ -24,13 +24,25 @@ pub(crate) struct Stats {
     pub(crate) ledger_away: AtomicBool,
     /// It has made no block for so long that payments wait.
     pub(crate) stalled: AtomicBool,
-    pub(crate) batch_sizes: Mutex<Histogram<u64>>,
-    pub(crate) sync_us: Mutex<Histogram<u64>>,
-    pub(crate) verify_us: Mutex<Histogram<u64>>,
-    pub(crate) execute_us: Mutex<Histogram<u64>>,
+    pub(crate) batch_sizes: Histogrammed,
+    pub(crate) sync_us: Histogrammed,
+    pub(crate) verify_us: Histogrammed,
+    pub(crate) execute_us: Histogrammed,
+    /// From the arrival of a batch's oldest work until it is gathered.
+    pub(crate) wait_us: Histogrammed,
+    pub(crate) gather_us: Histogrammed,
+    pub(crate) answer_us: Histogrammed,
+    pub(crate) receipts_us: Histogrammed,
+    /// Of the reactor's groups, when a batch begins.
+    pub(crate) groups_waiting: Histogrammed,
+    /// Batches that the log has not made durable, when another begins.
+    pub(crate) batches_in_flight: Histogrammed,
 }
 
-fn histogram() -> Mutex<Histogram<u64>> {
+/// Values that one thread notes, a handful a batch, and another looks at now and then.
+pub(crate) type Histogrammed = Mutex<Histogram<u64>>;
+
+fn histogram() -> Histogrammed {
     Mutex::new(Histogram::new(3).expect("three digits are allowed"))
 }
 
@@ -53,6 +65,12 @@ impl Default for Stats {
             sync_us: histogram(),
             verify_us: histogram(),
             execute_us: histogram(),
+            wait_us: histogram(),
+            gather_us: histogram(),
+            answer_us: histogram(),
+            receipts_us: histogram(),
+            groups_waiting: histogram(),
+            batches_in_flight: histogram(),
         }
     }
 }
@@ -66,7 +84,7 @@ pub(crate) fn get(counter: &AtomicU64) -> u64 {
 }
 
 /// Notes a value; one beyond the histogram's range counts as its highest.
-pub(crate) fn note(histogram: &Mutex<Histogram<u64>>, value: u64) {
+pub(crate) fn note(histogram: &Histogrammed, value: u64) {
     histogram.lock().saturating_record(value);
 }
 
@@ -131,11 +149,23 @@ pub struct Status {
     pub verify_us: [u64; 2],
     /// Median and 99th percentile of a batch's execution, µs.
     pub execute_us: [u64; 2],
+    /// Median and 99th percentile of the time from the arrival of a batch's oldest work until it is gathered, µs.
+    pub wait_us: [u64; 2],
+    /// Median and 99th percentile of gathering a batch, µs.
+    pub gather_us: [u64; 2],
+    /// Median and 99th percentile of preparing a batch's answers, µs.
+    pub answer_us: [u64; 2],
+    /// Median and 99th percentile of signing a batch and writing its receipts, µs.
+    pub receipts_us: [u64; 2],
+    /// Median and 99th percentile of the groups of messages that wait when a batch begins.
+    pub groups_waiting: [u64; 2],
+    /// Median and 99th percentile of the batches that are not durable when another begins.
+    pub batches_in_flight: [u64; 2],
     /// Connections now.
     pub connections: u64,
 }
 
-pub(crate) fn quantiles(histogram: &Mutex<Histogram<u64>>) -> [u64; 2] {
+pub(crate) fn quantiles(histogram: &Histogrammed) -> [u64; 2] {
     let histogram = histogram.lock();
     [histogram.value_at_quantile(0.5), histogram.value_at_quantile(0.99)]
 }
