@@ -5,6 +5,7 @@ mod merkle;
 mod net;
 mod peers;
 pub mod recovery;
+mod scale;
 mod sign;
 pub mod storage;
 mod verify;
@@ -41,6 +42,7 @@ pub const ALL: &[&dyn Suite] = &[
     &recovery::Recovery,
     &net::Net,
     &peers::PeersSuite,
+    &scale::Channels,
 ];
 
 /// Why a suite has no result.

@@ -53,8 +53,21 @@ struct OpenLock {
     batch: u64,
 }
 
+/// Who pays, and who is paid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::suites) enum Choice {
+    /// All equally often.
+    Uniform,
+    /// The channel of rank r about 1/r times as often as the first; neighbours in rank are no neighbours in memory.
+    Zipf,
+}
+
+/// Scatters ranks over the channels: a prime above every number of them, so that no two ranks meet.
+const SCATTER: u64 = 4_294_967_291;
+
 /// All of them.
 pub(in crate::suites) struct Payers {
+    choice: Choice,
     rows: Vec<Payer>,
     random: ChaCha8Rng,
     batch: u64,
@@ -150,10 +163,29 @@ impl Payers {
             }
         };
         Self {
+            choice: Choice::Uniform,
             rows: openings(channels).map(row).collect(),
             random: ChaCha8Rng::seed_from_u64(seed),
             batch: 0,
             acks: Vec::new(),
+        }
+    }
+
+    /// From now on others pay.
+    pub(in crate::suites) const fn choose(&mut self, choice: Choice) {
+        self.choice = choice;
+    }
+
+    /// A channel by the present choice.
+    fn draw(&mut self) -> usize {
+        let count = self.rows.len();
+        match self.choice {
+            Choice::Uniform => self.below(count),
+            Choice::Zipf => {
+                // The density of u ↦ nᵘ on [1, n) is that of 1/r.
+                let rank = (count as f64).powf(self.random.random::<f64>()) as u64 - 1;
+                usize::try_from(rank * SCATTER % count as u64).expect("below the number of channels")
+            }
         }
     }
 
@@ -178,17 +210,21 @@ impl Payers {
 
     /// A payer whose oldest open lock is of an earlier batch, so that its next state may settle it.
     fn draw_payer(&mut self) -> Option<usize> {
-        let count = self.rows.len();
         (0..DRAWS).find_map(|_| {
-            let at = self.below(count);
+            let at = self.draw();
             let oldest = self.rows[at].locks[place(self.rows[at].counter)];
             oldest.is_none_or(|lock| lock.batch < self.batch).then_some(at)
         })
     }
 
     fn pay(&mut self, payer: usize) -> PayInput {
-        let others = self.rows.len() - 1;
-        let payee = (payer + 1 + self.below(others)) % self.rows.len();
+        let drawn = self.draw();
+        // Nobody pays itself.
+        let payee = if drawn == payer {
+            (drawn + 1) % self.rows.len()
+        } else {
+            drawn
+        };
         let lock = Lock {
             payment_id: PaymentId::from_bytes(self.random.random()),
             amount: sat(self.random.random_range(1..=AMOUNT_SAT_MAX)),
