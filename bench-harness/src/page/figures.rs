@@ -93,7 +93,9 @@ pub(super) fn percentiles(results: &Results) -> Option<Figure> {
 /// The distribution of a run; of an older result, the quantiles that it has.
 fn shape(result: &RunResult) -> Vec<[f64; 2]> {
     if !result.latency_distribution.is_empty() {
-        return result.latency_distribution.clone();
+        // The quickest of all tells nothing, and would stretch the picture.
+        let shape = result.latency_distribution.iter().copied();
+        return shape.filter(|[quantile, _]| *quantile > 0.0).collect();
     }
     let Quantiles {
         p50,
@@ -169,7 +171,8 @@ pub(super) fn throughput_latency(results: &Results) -> Option<Figure> {
             "throughput-latency",
             "Each point is a rate that was asked of the hub by schedule, whether it kept up or not. The flat part is the load \
              that it carries; where the lines turn upwards, queues begin. Hollow points did not hold: the hub fell behind, or \
-             the generator did.",
+             the generator did. The first rate that was not carried is the last that is drawn: beyond it, latency only tells \
+             how long was measured.",
             Lines {
                 title: "Latency against load".to_owned(),
                 about: "Latency quantiles by payments per second asked for".to_owned(),
@@ -189,6 +192,12 @@ fn curve(sweep: &SweepResult, name: &str, value: fn(&Point) -> f64) -> Series {
         .filter(|point| point.rate.is_some() && point.delivered > 0)
         .collect();
     points.sort_by(|a, b| a.rate.partial_cmp(&b.rate).expect("rates are numbers"));
+    // Beyond what is carried a latency tells only how long was measured: one point shows where that begins.
+    let carried = points
+        .iter()
+        .rposition(|point| is_kept(point))
+        .map_or(0, |last| last + 1);
+    points.truncate(carried + 1);
     Series {
         name: name.to_owned(),
         points: points
@@ -211,6 +220,8 @@ pub(super) fn stages(results: &Results) -> Option<Figure> {
         .runs
         .iter()
         .filter(|run| !run.result.hub.threads_us_per_payment.is_empty())
+        // One payment at a time pays for waking every thread, which would dwarf all else.
+        .filter(|run| run.result.connections > 2)
         .collect();
     let mut names: Vec<&String> = runs
         .iter()
@@ -280,4 +291,79 @@ pub(super) fn ratios(results: &Results) -> Vec<Figure> {
             )
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use tidegate_loadgen::environment::Environment;
+    use tidegate_loadgen::result::{Audit, CURVE_SCHEMA, GeneratorFigures, HubFigures};
+
+    use super::*;
+
+    fn sweep(points: &[(f64, &str)]) -> SweepResult {
+        let point = |(rate, why): &(f64, &str)| Point {
+            rate: Some(*rate),
+            payments_per_s: *rate,
+            seconds: 2.0,
+            sent: 10,
+            delivered: 10,
+            lost: 0,
+            latency_us: Quantiles {
+                p99: *rate,
+                ..Quantiles::default()
+            },
+            service_us: Quantiles::default(),
+            generator: GeneratorFigures::default(),
+            hub: HubFigures::default(),
+            held: *why == "held",
+            why: (*why).to_owned(),
+        };
+        SweepResult {
+            schema: CURVE_SCHEMA.to_owned(),
+            profile: "quick".to_owned(),
+            seed: 1,
+            channels: 2,
+            connections: 8,
+            arrivals: "even".to_owned(),
+            slo: None,
+            rate: None,
+            bound_found: None,
+            points: points.iter().map(point).collect(),
+            audit: Audit::default(),
+            environment: Environment::default(),
+            valid: true,
+            notes: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_curve_ends_at_the_first_rate_that_was_not_carried() {
+        let sweep = sweep(&[
+            (4_000.0, "fell behind"),
+            (1_000.0, "held"),
+            (3_000.0, "fell behind"),
+            (2_000.0, "latency"),
+        ]);
+        let line = curve(&sweep, "p99", |point| point.latency_us.p99);
+        let rates: Vec<f64> = line.points.iter().map(|point| point[0]).collect();
+        assert_eq!((rates, line.hollow), (vec![1_000.0, 2_000.0, 3_000.0], vec![2]));
+    }
+
+    #[test]
+    fn results_without_data_have_no_plot() {
+        let mut results = Results::default();
+        assert!(
+            percentiles(&results).is_none() && stages(&results).is_none() && throughput_latency(&results).is_none()
+        );
+        let named = |name: &str, result| Named {
+            name: name.to_owned(),
+            result,
+        };
+        results.sweeps = vec![
+            named("a", sweep(&[(1_000.0, "held")])),
+            named("b", sweep(&[(2_000.0, "held")])),
+        ];
+        let svg = throughput_latency(&results).expect("two curves").svg(Palette::Own);
+        assert!(svg.contains(">a p99.9<") && svg.contains(">b p50<"), "{svg}");
+    }
 }

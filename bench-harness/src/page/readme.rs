@@ -42,13 +42,13 @@ struct Line {
 pub fn block(results: &Results, folder: &str) -> String {
     let mut text = format!("{BEGIN}\n\n");
     let lines = lines(results);
-    if let Some(environment) = results
+    let environments: Vec<Environment> = results
         .environments()
         .into_iter()
         .map(|(environment, _)| environment)
-        .next()
-    {
-        let _ = writeln!(text, "{}\n", place(&environment));
+        .collect();
+    if let Some(first) = environments.first() {
+        let _ = writeln!(text, "{}\n", place(first, &environments));
     }
     text.push_str("| what | figure | beside it | made again by |\n|---|---|---|---|\n");
     for line in lines {
@@ -90,18 +90,23 @@ pub fn replace(text: &str, block: &str) -> Option<String> {
     Some(format!("{before}{block}{after}"))
 }
 
-fn place(environment: &Environment) -> String {
+/// Where it was measured: the machine of the first result, and the commits of all.
+fn place(first: &Environment, all: &[Environment]) -> String {
     let Environment {
         cpu,
         cores,
         filesystem,
         kernel,
-        git,
         ..
-    } = environment;
+    } = first;
+    let mut commits: Vec<&str> = all.iter().map(|environment| environment.git.as_str()).collect();
+    commits.sort_unstable();
+    commits.dedup();
+    let many = if commits.len() > 1 { "s" } else { "" };
     format!(
-        "On {cores} cores ({cpu}, {filesystem}, Linux {kernel}, commit {git}), sync and encryption on, hub and generator sharing \
-         the cores:"
+        "On {cores} cores ({cpu}, {filesystem}, Linux {kernel}, commit{many} {}), sync and encryption on, hub and generator \
+         sharing the cores:",
+        commits.join(", ")
     )
 }
 
@@ -125,8 +130,16 @@ fn lines(results: &Results) -> Vec<Line> {
             });
         }
     }
-    for suite in &results.suites {
-        lines.extend(suite_lines(&suite.result));
+    // Of two results of one thing the first is shown, and that of everybody in one run before others.
+    let (everybody, others): (Vec<_>, Vec<_>) = results.suites.iter().partition(|suite| suite.result.suite == "peers");
+    for suite in everybody.into_iter().chain(others) {
+        for line in suite_lines(&suite.result) {
+            let peer = |line: &Line| line.beside.split(':').next().map(str::to_owned);
+            let same = |shown: &&Line| shown.what == line.what && peer(shown) == peer(&line);
+            if lines.iter().find(same).is_none() {
+                lines.push(line);
+            }
+        }
     }
     lines
 }
@@ -183,7 +196,10 @@ fn run_lines(run: &Named<RunResult>, results: &Results) -> Vec<Line> {
                 result.hub.rss_bytes_max as f64 / 1e6,
                 result.hub.log_bytes_per_payment
             ),
-            format!("generator CPU {}", us(result.generator.cpu_us_per_payment)),
+            match result.generator.cpu_us_per_payment {
+                0.0 => String::new(),
+                cpu => format!("generator CPU {}", us(cpu)),
+            },
         ),
     ]
 }

@@ -28,6 +28,12 @@ impl Show {
     /// A value, short.
     #[must_use]
     pub fn write(self, value: f64) -> String {
+        // Of 999.96 ms the three digits are those of a second.
+        let value = if self == Self::Quantile {
+            value
+        } else {
+            three_digits(value)
+        };
         match self {
             Self::Micros if value.abs() < 1.0 => format!("{} ns", short(value * 1e3)),
             Self::Micros if value.abs() < 1e3 => format!("{} µs", short(value)),
@@ -45,6 +51,15 @@ impl Show {
             Self::Quantile => "100 %".to_owned(),
         }
     }
+}
+
+/// A value rounded to three digits.
+fn three_digits(value: f64) -> f64 {
+    if value == 0.0 || !value.is_finite() {
+        return value;
+    }
+    let unit = 10_f64.powf(value.abs().log10().floor() - 2.0);
+    (value / unit).round() * unit
 }
 
 /// Three digits, without zeros at the end.
@@ -208,12 +223,12 @@ mod tests {
     #[test]
     fn values_are_written_short() {
         assert_eq!(
-            [0.5, 12.34, 1_500.0, 2e6].map(|value| Show::Micros.write(value)),
-            ["500 ns", "12.3 µs", "1.5 ms", "2 s"]
+            [0.5, 12.34, 1_500.0, 999_960.0].map(|value| Show::Micros.write(value)),
+            ["500 ns", "12.3 µs", "1.5 ms", "1 s"]
         );
         assert_eq!(
-            [0.0, 500.0, 9_999.0, 29_067.0, 1e6].map(|value| Show::Count.write(value)),
-            ["0", "500", "9999", "29.1 k", "1 M"]
+            [0.0, 500.0, 9_990.0, 29_067.0, 999_900.0].map(|value| Show::Count.write(value)),
+            ["0", "500", "9990", "29.1 k", "1 M"]
         );
         assert_eq!(
             [0.0, 0.5, 0.9, 0.99, 0.999, 0.99999].map(|value| Show::Quantile.write(value)),
