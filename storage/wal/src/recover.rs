@@ -56,6 +56,9 @@ impl Replay {
     pub fn next_record(&mut self) -> Result<Option<Record<'_>>, LogError> {
         loop {
             let Some((header, place)) = self.scan.advance()? else {
+                if self.scan.pass_covered()? {
+                    continue;
+                }
                 return Ok(None);
             };
             while self

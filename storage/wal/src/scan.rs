@@ -53,6 +53,8 @@ pub struct Tail {
     pub place: Place,
     /// Whether a record that nobody was promised lies there in part.
     pub torn: bool,
+    /// The first place where a record that the checkpoint covers cannot be read. Nothing is missing, but the medium fails.
+    pub covered_damage: Option<Place>,
 }
 
 /// A segment that is open for reading (or more, in recovery).
@@ -97,6 +99,8 @@ pub(crate) struct Scan {
     pub(crate) offset: u64,
     pub(crate) last: Option<Last>,
     from: Lsn,
+    /// See [`Tail::covered_damage`].
+    covered_damage: Option<Place>,
     buffer: Vec<u8>,
 }
 
@@ -142,6 +146,7 @@ impl Scan {
             offset: 0,
             last: None,
             from,
+            covered_damage: None,
             buffer: Vec::new(),
         })
     }
@@ -218,6 +223,38 @@ impl Scan {
         )))
     }
 
+    /// When the chain has stopped at a record that the checkpoint covers: goes on at the next whole one, if none that is
+    /// needed lies before it. False where there is none, and then the end is to be judged.
+    ///
+    /// A page that is whole by its checksum and of this life of its segment is a record of this log: a repair erases all
+    /// others.
+    pub(crate) fn pass_covered(&mut self) -> Result<bool, LogError> {
+        let below = self.last.map_or(Lsn::ZERO, |last| last.lsn);
+        if self.last.is_some() && self.expected() >= self.from {
+            return Ok(false);
+        }
+        let leftovers = self.leftovers()?;
+        let damaged = match self.last {
+            Some(last) => self.place_of(last.lsn.next(), &leftovers),
+            None => self.place(),
+        };
+        let began = self.at;
+        for left in leftovers {
+            let whole = self.probe(left.at, left.offset)?;
+            let Some(header) = whole.filter(|header| header.lsn() > below && header.lsn() <= self.from) else {
+                continue;
+            };
+            // Where a segment begins that was passed over is not known; so late at the latest.
+            for segment in &mut self.segments[began..=left.at] {
+                segment.first.get_or_insert(header.lsn());
+            }
+            self.covered_damage.get_or_insert(damaged);
+            (self.at, self.offset, self.last) = (left.at, left.offset, None);
+            return Ok(true);
+        }
+        Ok(false)
+    }
+
     /// The payload of the record that [`Scan::advance`] has just moved over.
     pub(crate) fn payload(&self, header: &Header) -> &[u8] {
         &self.buffer[HEADER_BYTES..HEADER_BYTES + header.length()]
@@ -282,6 +319,7 @@ impl Scan {
                 next: expected,
                 place,
                 torn: !leftovers.is_empty(),
+                covered_damage: self.covered_damage,
             },
             leftovers,
         ))
@@ -289,17 +327,21 @@ impl Scan {
 
     /// Names record `lsn`, which cannot be read: where its header still stands, else directly behind the record before.
     fn damaged(&self, lsn: Lsn, witness: Lsn, leftovers: &[Leftover]) -> LogError {
-        let header = leftovers.iter().find(|left| left.claims == lsn);
-        let (at, offset) = header.map_or_else(|| self.behind(leftovers), |left| (left.at, left.offset));
-        let place = Place {
-            segment: self.segments[at].number,
-            offset,
-        };
+        let place = self.place_of(lsn, leftovers);
         LogError::Damaged {
             file: place.file(&self.dir),
             offset: place.offset,
             lsn,
             witness,
+        }
+    }
+
+    fn place_of(&self, lsn: Lsn, leftovers: &[Leftover]) -> Place {
+        let header = leftovers.iter().find(|left| left.claims == lsn);
+        let (at, offset) = header.map_or_else(|| self.behind(leftovers), |left| (left.at, left.offset));
+        Place {
+            segment: self.segments[at].number,
+            offset,
         }
     }
 

@@ -112,6 +112,49 @@ fn every_flip_is_refused_dropped_or_without_meaning() {
     );
 }
 
+/// What a checkpoint covers is not needed any more: its damage is told, and stops nobody.
+#[test]
+fn damage_that_the_checkpoint_covers_is_passed_over_and_told() {
+    let disk = FaultyDisk::new();
+    let mut log = create(&disk);
+    for lsn in 1..=12 {
+        log.append_sync(&[&payload(lsn)]).expect("no fault");
+    }
+    let places = places(&disk);
+    for (at, (place, _)) in places.iter().enumerate().take(11) {
+        // Its header, and the middle of its payload.
+        for within in [9, 64 + payload(at as u64 + 1).len() as u64 / 2] {
+            let (path, offset) = (place.file(Path::new(DIR)), place.offset + within);
+            disk.flip(&path, offset, 0x40).expect("inside");
+            // The record behind it is needed, or nothing is.
+            for from in [at as u64 + 2, 12, 13] {
+                let copy = disk.crash(0);
+                let mut replay = Log::open(shared(&copy), Path::new(DIR), CONFIG, Lsn::new(from)).expect("opens");
+                let mut records = Vec::new();
+                while let Some(record) = replay.next_record().expect("readable") {
+                    records.push((record.lsn.get(), record.payload.to_vec()));
+                }
+                let expected: Records = (from..=12).map(|lsn| (lsn, payload(lsn))).collect();
+                assert_eq!(records, expected, "record {} damaged, from {from}", at + 1);
+                let (mut log, tail) = replay.finish().expect("nothing that is needed is damaged");
+                assert_eq!(tail.covered_damage, Some(*place), "record {} damaged", at + 1);
+                assert_eq!((tail.torn, log.next_lsn()), (false, Lsn::new(13)));
+                log.append_sync(&[&payload(13)]).expect("the log goes on");
+                let (_, records, _) = reopen(&copy, 13).expect("as before");
+                assert_eq!(records, [(13, payload(13))]);
+            }
+            // One record earlier it is needed.
+            let needed = reopen(&disk.crash(0), at as u64 + 1);
+            assert!(
+                matches!(needed, Err(LogError::Damaged { .. })),
+                "record {} is needed",
+                at + 1
+            );
+            disk.flip(&path, offset, 0x40).expect("back again");
+        }
+    }
+}
+
 #[test]
 fn an_unsynced_record_may_be_torn_before_a_whole_one() {
     for seed in 0..4 {

@@ -161,6 +161,7 @@ impl Replayed {
     pub(crate) fn finish(self) -> Inspected {
         let place = Place { segment: 0, offset: 0 };
         let tail = Tail {
+            covered_damage: None,
             next: self.lsn.next(),
             place,
             torn: false,

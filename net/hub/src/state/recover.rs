@@ -35,7 +35,12 @@ pub(super) fn open(disk: &Arc<dyn Disk>, data: &Path, progress: &mut dyn FnMut(u
             progress(replayer.batches);
         }
     }
-    let (log, _tail) = replay.finish()?;
+    let (log, tail) = replay.finish()?;
+    if let Some(place) = tail.covered_damage {
+        let (file, offset) = (place.file(&wal_dir(data)), place.offset);
+        // Nothing is missing, but what has decayed once may do so again.
+        tracing::warn!(file = %file.display(), offset, "a log record that the checkpoint covers cannot be read: look after this disk");
+    }
     let segments = log.segments();
     Ok(HubState {
         engine,
