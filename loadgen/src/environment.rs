@@ -100,6 +100,9 @@ impl Environment {
 /// The name and version of mimalloc, of a program that has it.
 #[must_use]
 pub fn mimalloc_name() -> String {
+    if cfg!(feature = "system-alloc") {
+        return "system".to_owned();
+    }
     // 2.3.2 is told as 20302 (mimalloc.h).
     let version = mimalloc::MiMalloc.version();
     format!(

@@ -15,6 +15,7 @@ use tidegate_wire::messages::{Body, Error, Ping, ToHub};
 use tidegate_wire::{ErrorCode, WireError};
 
 use super::ledger::LedgerWork;
+use super::probes;
 use super::work::{Group, Origin, Request, Work};
 
 /// Messages that one group holds at most.
@@ -184,6 +185,7 @@ impl Handler for Front {
             conn,
             request: header.request,
         };
+        probes::frame_in(conn, header.kind, body.len());
         let taken = match ToHub::decode(&header, body) {
             Ok(message) => self.take(origin, &message, out).map_err(|code| (code, String::new())),
             Err(error) => Err((WireError::code(&error), error.to_string())),

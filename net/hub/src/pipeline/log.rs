@@ -12,6 +12,7 @@ use tidegate_table::Lsn;
 use tidegate_types::LedgerId;
 use tidegate_wal::{Log, LogError};
 
+use super::probes;
 use super::receipts;
 use super::sequencer::micros;
 use super::stats::{Stats, add, note};
@@ -81,7 +82,10 @@ impl LogThread {
             );
         }
         if let Some(header) = header {
-            receipts::write_all(job, header, send);
+            receipts::write_all(job, header, |conn, bytes| {
+                probes::receipt_out(conn, bytes.len());
+                send(conn, bytes);
+            });
         }
         job.reads.drain(..).for_each(|read| read.show(&self.commitment.work));
         for (conn, bytes) in job.replies.drain(..) {
@@ -93,7 +97,9 @@ impl LogThread {
     /// One write, one sync. Only after this may anything of the batch be seen.
     fn make_durable(&mut self, job: &Job) -> Result<Lsn, LogError> {
         let start = Instant::now();
+        probes::sync_begin(job.record.len());
         let lsn = self.log.append_sync(&[&job.record])?;
+        probes::sync_end(lsn);
         let stats = &self.stats;
         note(&stats.sync_us, micros(start.elapsed()));
         note(&stats.batch_sizes, job.inputs as u64);

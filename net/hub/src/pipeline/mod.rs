@@ -22,6 +22,7 @@ mod front;
 mod ledger;
 mod log;
 mod options;
+mod probes;
 mod receipts;
 mod sequencer;
 mod serve;

@@ -17,6 +17,7 @@ use tidegate_wire::messages::{Body, HelloAnswer};
 
 use super::checkpoints::Checkpoints;
 use super::options::Settings;
+use super::probes;
 use super::stats::{Stats, add, note};
 use super::work::{Group, Job, Origin, Work};
 use crate::state::{HubEngine, StateError, append_record};
@@ -295,6 +296,7 @@ impl Sequencer {
             gathered.push(Input::Block(block), None);
         }
         self.gather(&mut gathered, &mut job);
+        probes::batch_sealed(gathered.inputs.len(), self.pending.len());
         let verify_start = Instant::now();
         note(&self.stats.gather_us, micros(verify_start - begin));
         self.verify(&mut gathered, &mut job);

@@ -9,6 +9,7 @@ mod format;
 mod help;
 mod inspect;
 mod ledger;
+mod probes;
 mod proof;
 mod signatures;
 mod support;
