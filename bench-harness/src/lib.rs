@@ -5,6 +5,7 @@
 //! device     what the kernel counts: bytes on the disk, memory
 //! measure    how: warm-up, repetitions, median and spread; full or tiny
 //! peers      other people's code, measured by programs of a workspace of its own
+//! instructions counted by callgrind, beside a recorded baseline
 //! signatures what is signed and verified
 //! report     the result `tidegate.bench/1`: rows, ratios, environment; a table for people
 //! stats      what repetitions say: median, outliers, tests on ranks
@@ -18,6 +19,7 @@
 pub mod cli;
 pub mod compare;
 pub mod device;
+pub mod instructions;
 pub mod measure;
 pub mod page;
 pub mod peers;

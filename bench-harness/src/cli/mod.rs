@@ -1,8 +1,9 @@
-//! The command line: `list`, `run`, `compare`, `report`.
+//! The command line: `list`, `run`, `compare`, `report`, `readme`, `instructions`.
 //!
 //! Exit code 0 good, 1 a suite that failed or a regression that was found, 2 the command line.
 
 mod compare;
+mod instructions;
 mod readme_verb;
 mod report;
 mod run;
@@ -16,6 +17,7 @@ use serde::Serialize;
 
 use crate::compare::CompareError;
 use crate::compare::turns::TurnsError;
+use crate::instructions::{BaselineError, CountError, WORK};
 use crate::page::{PageError, readme};
 use crate::suites::{self, SuiteError, storage};
 
@@ -49,6 +51,11 @@ enum Verb {
     Report(report::ReportArgs),
     /// Write the figures of the README from recorded results.
     Readme(readme_verb::ReadmeArgs),
+    /// Count the instructions of the hot kernels by callgrind and hold them against recorded ones.
+    Instructions(instructions::InstructionsArgs),
+    /// The child of `instructions`: runs the kernels.
+    #[command(name = WORK, hide = true)]
+    InstructionsWork,
     /// A child of the suite `storage`: works with the project's own store.
     #[command(name = storage::WORK, hide = true)]
     StoreWork {
@@ -70,6 +77,12 @@ enum Failure {
     Suite { suite: String, source: SuiteError },
     #[error("TG-9002: {}: {source}: give a file that can be written", path.display())]
     Write { path: PathBuf, source: io::Error },
+    #[error("TG-9003: {0}")]
+    Count(#[from] CountError),
+    #[error("TG-9004: {0}: bench-harness instructions --record makes one")]
+    Baseline(#[from] BaselineError),
+    #[error("TG-9005: {}: if it is meant, bench-harness instructions --record", .0.join("; "))]
+    Grown(Vec<String>),
     #[error("TG-9010: {}: {source}: give a result that `bench-harness run --json` wrote", path.display())]
     Read { path: PathBuf, source: io::Error },
     #[error("TG-9011: {0}")]
@@ -96,6 +109,8 @@ pub fn run() -> ExitCode {
         Verb::Compare(arguments) => code_of(compare::run(&arguments)),
         Verb::Readme(arguments) => code_of(readme_verb::run(&arguments)),
         Verb::Report(arguments) => code_of(report::run(&arguments).map(|()| ExitCode::SUCCESS)),
+        Verb::Instructions(arguments) => code_of(instructions::run(&arguments)),
+        Verb::InstructionsWork => instructions::work(),
         Verb::StoreWork { task } => child(storage::WORK, &task),
         Verb::StoreReopen { task } => child(storage::REOPEN, &task),
     }

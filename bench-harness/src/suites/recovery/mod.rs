@@ -6,7 +6,7 @@
 //! ```
 
 mod drive;
-pub(super) mod payers;
+pub(crate) mod payers;
 
 use std::path::Path;
 

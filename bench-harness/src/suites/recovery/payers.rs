@@ -55,7 +55,7 @@ struct OpenLock {
 
 /// Who pays, and who is paid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::suites) enum Choice {
+pub(crate) enum Choice {
     /// All equally often.
     Uniform,
     /// The channel of rank r about 1/r times as often as the first; neighbours in rank are no neighbours in memory.
@@ -66,7 +66,7 @@ pub(in crate::suites) enum Choice {
 const SCATTER: u64 = 4_294_967_291;
 
 /// All of them.
-pub(in crate::suites) struct Payers {
+pub(crate) struct Payers {
     choice: Choice,
     rows: Vec<Payer>,
     random: ChaCha8Rng,
@@ -124,12 +124,12 @@ fn opening(number: u32) -> (ChannelTerms, OutPoint) {
 }
 
 /// The channels that a genesis opens.
-pub(in crate::suites) fn openings(channels: u32) -> impl Iterator<Item = (ChannelTerms, OutPoint)> {
+pub(crate) fn openings(channels: u32) -> impl Iterator<Item = (ChannelTerms, OutPoint)> {
     (0..channels).map(opening)
 }
 
 /// What the hub's state starts from.
-pub(in crate::suites) fn params(segment_bytes: u64) -> Params {
+pub(crate) fn params(segment_bytes: u64) -> Params {
     Params {
         hub: hub_key(),
         ledger: LedgerId::from_bytes([9; 32]),
@@ -149,7 +149,7 @@ pub(in crate::suites) fn params(segment_bytes: u64) -> Params {
 }
 
 impl Payers {
-    pub(in crate::suites) fn new(channels: u32, seed: u64) -> Self {
+    pub(crate) fn new(channels: u32, seed: u64) -> Self {
         let row = |(terms, funding): (ChannelTerms, OutPoint)| {
             let id = terms.channel_id(&funding);
             let (private, public) = opening_leaf(id);
@@ -172,7 +172,7 @@ impl Payers {
     }
 
     /// From now on others pay.
-    pub(in crate::suites) const fn choose(&mut self, choice: Choice) {
+    pub(crate) const fn choose(&mut self, choice: Choice) {
         self.choice = choice;
     }
 
@@ -190,7 +190,7 @@ impl Payers {
     }
 
     /// The inputs of the next batch: the acks that are due, then up to `payments` payments. Returns how many these are.
-    pub(in crate::suites) fn inputs(&mut self, payments: usize, out: &mut Vec<Input>) -> usize {
+    pub(crate) fn inputs(&mut self, payments: usize, out: &mut Vec<Input>) -> usize {
         self.batch += 1;
         out.clear();
         out.extend(self.acks.drain(..).map(Input::Ack));
@@ -248,7 +248,7 @@ impl Payers {
     ///
     /// # Errors
     /// [`Refused`] if an input or a payment was.
-    pub(in crate::suites) fn take(&mut self, executed: &Executed) -> Result<(), Refused> {
+    pub(crate) fn take(&mut self, executed: &Executed) -> Result<(), Refused> {
         let refused = |input, reason| Refused {
             batch: self.batch,
             input,
