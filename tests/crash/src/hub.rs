@@ -4,7 +4,7 @@ use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::OnceLock;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
@@ -67,6 +67,7 @@ fn build() -> PathBuf {
 #[derive(Debug)]
 pub struct Site {
     folder: TempDir,
+    data: PathBuf,
     /// Clients' keys, in order.
     pub seeds: Vec<Seed>,
     /// Clients' channels, in the same order.
@@ -83,7 +84,17 @@ impl Site {
     /// If the program fails.
     #[must_use]
     pub fn format(clients: usize, seed: u64, block_interval_ms: u32) -> Self {
+        Self::format_in(clients, seed, block_interval_ms, None)
+    }
+
+    /// As [`Site::format`]; the hub's directory goes into `parent`, another disk than that of the clients.
+    ///
+    /// # Panics
+    /// If the program fails.
+    #[must_use]
+    pub fn format_in(clients: usize, seed: u64, block_interval_ms: u32, parent: Option<&Path>) -> Self {
         let folder = TempDir::new().expect("a temporary folder");
+        let data = parent.unwrap_or(folder.path()).join("hub");
         let mut random = ChaCha8Rng::seed_from_u64(seed);
         let seeds: Vec<Seed> = (0..clients).map(|_| random_seed(&mut random)).collect();
         let plan = folder.path().join("plan.channels");
@@ -92,6 +103,7 @@ impl Site {
             .expect("a writable folder");
         let mut site = Self {
             folder,
+            data,
             seeds,
             channels: Vec::new(),
             ledger: LedgerId::from_bytes([0; 32]),
@@ -104,7 +116,7 @@ impl Site {
         site.run(&[
             "format",
             "--data",
-            "hub",
+            &site.data_text(),
             "--channels",
             plan,
             "--set",
@@ -124,7 +136,11 @@ impl Site {
     /// The data directory.
     #[must_use]
     pub fn data(&self) -> PathBuf {
-        self.path("hub")
+        self.data.clone()
+    }
+
+    fn data_text(&self) -> String {
+        self.data.to_str().expect("a UTF-8 path").to_owned()
     }
 
     /// A path in the folder around the data directory.
@@ -133,8 +149,8 @@ impl Site {
         self.folder.path().join(name)
     }
 
-    fn command(&self, words: &[&str]) -> Command {
-        let mut command = Command::new(binary());
+    fn command(&self, program: &Path, words: &[&str]) -> Command {
+        let mut command = Command::new(program);
         // What this test is told by its environment is not for the hub.
         let foreign = std::env::vars_os().map(|(name, _)| name);
         for name in foreign.filter(|name| name.to_string_lossy().starts_with("TIDEGATE_")) {
@@ -151,7 +167,7 @@ impl Site {
     #[track_caller]
     pub fn run(&self, words: &[&str]) -> Value {
         let output = self
-            .command(words)
+            .command(binary(), words)
             .stdin(Stdio::null())
             .output()
             .expect("the program runs");
@@ -169,18 +185,35 @@ impl Site {
     /// If it does not start; what it says stands in standard error.
     #[must_use]
     pub fn start(&self) -> Hub {
+        self.start_below(&[])
+    }
+
+    /// As [`Site::start`], below another program that runs its arguments, as `strace` does.
+    ///
+    /// # Panics
+    /// If it does not start; what it says stands in standard error.
+    #[must_use]
+    pub fn start_below(&self, outer: &[&str]) -> Hub {
+        let data = self.data_text();
         let words = [
             "start",
             "--data",
-            "hub",
+            &data,
             "--dev",
             "--json",
             "--listen",
             "127.0.0.1:0",
             "--admin",
             "127.0.0.1:0",
+            "--until-stdin-closes",
         ];
-        let mut command = self.command(&[words.as_slice(), &["--until-stdin-closes"]].concat());
+        let mut command = match outer.split_first() {
+            None => self.command(binary(), &words),
+            Some((program, arguments)) => {
+                let hub = binary().to_str().expect("a UTF-8 path");
+                self.command(Path::new(program), &[arguments, &[hub], &words].concat())
+            }
+        };
         let mut child = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -197,7 +230,7 @@ impl Site {
             admin: text("admin"),
             replayed: ready["replayed_batches"].as_u64().expect("a number"),
             child,
-            _stdin: stdin,
+            stdin: Some(stdin),
         }
     }
 
@@ -223,7 +256,7 @@ pub struct Hub {
     /// Batches that it replayed when it started.
     pub replayed: u64,
     child: Child,
-    _stdin: ChildStdin,
+    stdin: Option<ChildStdin>,
 }
 
 impl Hub {
@@ -242,6 +275,30 @@ impl Hub {
         );
     }
 
+    /// Waits until it has ended by itself; its exit code.
+    ///
+    /// # Panics
+    /// If it has not after `patience`, or a signal ended it.
+    pub fn wait_end(&mut self, patience: Duration) -> i32 {
+        let began = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().expect("a child") {
+                return status.code().expect("no signal ended the hub");
+            }
+            assert!(began.elapsed() < patience, "the hub goes on after {patience:?}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Asks it to end, as its operator does, and waits for that.
+    ///
+    /// # Panics
+    /// If it has not after `patience`.
+    pub fn stop(&mut self, patience: Duration) -> i32 {
+        self.stdin = None;
+        self.wait_end(patience)
+    }
+
     /// True while it runs.
     ///
     /// # Panics
@@ -253,6 +310,8 @@ impl Hub {
 
 impl Drop for Hub {
     fn drop(&mut self) {
+        // A hub below another program outlives that one, but not this.
+        self.stdin = None;
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

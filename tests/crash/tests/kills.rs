@@ -2,99 +2,21 @@
 //!
 //! `TIDEGATE_CRASH_KILLS` sets how often (20), `TIDEGATE_CRASH_SEED` repeats the moments of a run.
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
-use std::time::{Duration, Instant};
+#[allow(dead_code, reason = "each test program uses a part")]
+mod rig;
 
-use rand::{RngExt as _, SeedableRng as _};
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use rand::SeedableRng as _;
 use rand_chacha::ChaCha8Rng;
-use tidegate_client::Connection;
-use tidegate_crypto::keys::SecretKey;
-use tidegate_disk::{Disk, RealDisk};
-use tidegate_hub::state;
 use tidegate_test_crash::check::{self, InLog};
 use tidegate_test_crash::held::{self, Held};
-use tidegate_test_crash::hub::{Hub, Site};
-use tidegate_test_crash::load::{Payer, held_path};
+use tidegate_test_crash::hub::Site;
+use tidegate_test_crash::load::held_path;
 use tidegate_types::Digest;
 
-const CLIENTS: usize = 6;
-
-fn number(name: &str, default: u64) -> u64 {
-    std::env::var(name).map_or(default, |text| {
-        text.parse().unwrap_or_else(|_| panic!("{name}={text} is no number"))
-    })
-}
-
-/// The headers in a dead hub's log, by number; the value in its channels is their capacity.
-fn dead_log(site: &Site) -> BTreeMap<u64, Digest> {
-    let verdict = site.run(&["verify", "--data", "hub", "--json"]);
-    assert_eq!(verdict["ok"].as_bool(), Some(true), "{verdict}");
-    let disk: Arc<dyn Disk> = Arc::new(RealDisk);
-    let found = state::inspect(&disk, &site.data(), &mut |_| {}).expect("a whole state");
-    let (value, capacity) = found.engine.value();
-    assert_eq!(value, capacity, "no satoshi is made or lost");
-    found
-        .headers
-        .iter()
-        .map(|header| (header.number.get(), header.digest()))
-        .collect()
-}
-
-/// Kills the hub at a random moment of its load; how many states were paid.
-fn load_and_kill(site: &Site, hub: &mut Hub, random: &mut ChaCha8Rng, longest: u64) -> u64 {
-    let options = site.options(hub);
-    let moment = Duration::from_millis(random.random_range(50..longest));
-    let killed = AtomicBool::new(false);
-    let seeds: Vec<u64> = (0..CLIENTS).map(|_| random.random()).collect();
-    let ended = thread::scope(|scope| {
-        let run = |(index, seed)| {
-            let (options, killed) = (&options, &killed);
-            scope.spawn(move || Payer::new(site, index, seed).run(options, killed))
-        };
-        let threads: Vec<_> = seeds.into_iter().enumerate().map(run).collect();
-        thread::sleep(moment);
-        killed.store(true, Ordering::SeqCst);
-        hub.kill();
-        threads
-            .into_iter()
-            .map(|thread| thread.join().expect("a client does not panic"))
-            .collect::<Vec<_>>()
-    });
-    for (index, end) in ended.iter().enumerate() {
-        assert!(
-            end.stuck.is_none(),
-            "client {index} cannot go on: {}",
-            end.stuck.as_ref().expect("some")
-        );
-    }
-    ended.iter().map(|end| end.paid).sum()
-}
-
-/// Asks a restarted hub for what every client holds.
-fn assert_nothing_is_missing(site: &Site, hub: &Hub) {
-    for index in 0..CLIENTS {
-        let held = held::read(&held_path(site, index));
-        assert_eq!(
-            missing(site, hub, index, &held),
-            Vec::<Held>::new(),
-            "client {index} of {hub:?}"
-        );
-    }
-}
-
-/// The leaves of `held`, all of one client, to which the hub's own do not lead.
-fn missing(site: &Site, hub: &Hub, index: usize, held: &[Held]) -> Vec<Held> {
-    let identity = SecretKey::from_seed(*site.seeds[index]);
-    let mut connection = Connection::connect(&site.options(hub), identity).expect("the hub answers");
-    let headers = check::headers(site.ledger, connection.hello().hub);
-    let newest = held.last().map_or(0, |leaf| leaf.counter);
-    let told = check::ask(&mut connection, &headers, site.channels[index], newest);
-    check::missing(held, &told).into_iter().copied().collect()
-}
+use rig::{CLIENTS, all_held, assert_nothing_is_missing, dead_log, load_and_kill, missing, number, rand_seed};
 
 #[test]
 fn no_receipt_is_lost_by_kills_at_random_moments() {
@@ -111,10 +33,7 @@ fn no_receipt_is_lost_by_kills_at_random_moments() {
         let longest = if kill % 4 == 0 { 5_000 } else { 1_000 };
         paid += load_and_kill(&site, &mut hub, &mut random, longest);
         let headers = dead_log(&site);
-        let all: Vec<Held> = (0..CLIENTS)
-            .flat_map(|index| held::read(&held_path(&site, index)))
-            .collect();
-        log = check::in_log(&all, &headers);
+        log = check::in_log(&all_held(&site), &headers);
         assert_eq!(
             log.missing, 0,
             "kill {kill} of seed {seed}: receipts that the log does not hold: {log:?}"
@@ -181,11 +100,8 @@ fn a_hub_whose_log_lost_its_end_has_receipts_missing() {
         "the log is longer than that"
     );
     let headers = dead_log(&site);
-    let all: Vec<Held> = (0..CLIENTS)
-        .flat_map(|index| held::read(&held_path(&site, index)))
-        .collect();
     assert!(
-        check::in_log(&all, &headers).missing > 0,
+        check::in_log(&all_held(&site), &headers).missing > 0,
         "{} batches are left",
         headers.len()
     );
@@ -211,10 +127,4 @@ fn erase_end(wal: &Path, bytes: usize) -> bool {
     content[from..=end].fill(0);
     std::fs::write(path, content).expect("a writable folder");
     true
-}
-
-/// A new moment for every run; printed, so that it can be repeated.
-fn rand_seed() -> u64 {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    u64::try_from(now.expect("a clock after 1970").as_nanos() % 1_000_000_007).expect("below 2^30")
 }
