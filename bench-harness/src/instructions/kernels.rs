@@ -126,6 +126,7 @@ fn execute_and_encode(done: &mut dyn FnMut(&str, usize)) -> Result<(), KernelErr
         hash: Digest::from_bytes([1; 32]),
         opened: openings(CHANNELS).collect(),
         closed: Vec::new(),
+        revealed: Vec::new(),
     };
     let (mut inputs, mut executed) = (vec![Input::Block(block)], Executed::default());
     engine.execute(UnixMillis::new(1), &inputs, &mut executed)?;

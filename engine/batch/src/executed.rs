@@ -1,7 +1,9 @@
 //! What a batch came to.
 
 use crate::slots::Link;
-use tidegate_channel::{BatchHeader, ChannelEntry, Credit, FinalTerms, LeafPrivate, LeafPublic, Outcome, RefuseReason};
+use tidegate_channel::{
+    BatchHeader, ChannelEntry, Credit, FinalTerms, InChange, LeafPrivate, LeafPublic, Outcome, RefuseReason,
+};
 use tidegate_crypto::merkle::{self, Tree};
 use tidegate_types::{BatchNumber, ClientCounter, Digest, Height, HubCounter, KeyBytes, UnixMillis};
 
@@ -18,8 +20,10 @@ pub struct LeafOut {
     pub credits: Vec<Credit>,
     /// The payer's lock record of each credit.
     pub(crate) credit_locks: Vec<Link>,
-    /// The outcomes of the states that it acknowledges.
+    /// The outcomes of the states that it acknowledges, and what became of hash locks of earlier ones.
     pub outcomes: Vec<Outcome>,
+    /// What it does to the locks that wait for the client's preimages.
+    pub in_changes: Vec<InChange>,
     /// The states that it answers.
     pub answers: Vec<Answer>,
     /// How the channel ends, for a final leaf.

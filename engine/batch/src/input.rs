@@ -4,17 +4,21 @@
 //! each   kind 1 | 0 × 3 | length 4 | body
 //! pay    client state 160 | signature 64 | operations …          kind 1
 //! ack    ack 72 | signature 64                                    kind 2
-//! block  height 4 | opened count 4 | closed count 4 | 0 × 4 | hash 32
+//! block  height 4 | opened count 4 | closed count 4 | revealed count 4 | hash 32
 //!        opened: terms 240 | outpoint 36 | 0 × 4                  kind 3
 //!        closed: channel 32
+//!        revealed: height 4 | 0 × 4 | preimage 32
 //! close  channel 32 | fee 8                                       kind 4
 //! fresh  channel 32                                               kind 5
 //! policy 40 bytes                                                 kind 6
+//! fulfil channel 32 | lock 32 | preimage 32                       kind 7
+//! release channel 32 | lock 32 | signature 64                     kind 8
+//! freeze channel 32                                               kind 9
 //! ```
 
-use tidegate_channel::{Ack, ChannelTerms, ClientState, Operation, OperationsError, decode_operations};
+use tidegate_channel::{Ack, ChannelTerms, ClientState, Operation, OperationsError, Release, decode_operations};
 use tidegate_types::{
-    Age, Amount, ChannelId, DecodeError, Digest, Fixed, Height, OutPoint, Reader, SignatureBytes, fixed_struct,
+    Age, Amount, ChannelId, DecodeError, Digest, Fixed, Height, LockId, OutPoint, Reader, SignatureBytes, fixed_struct,
 };
 
 use crate::Policy;
@@ -56,7 +60,49 @@ pub struct BlockInput {
     pub opened: Vec<(ChannelTerms, OutPoint)>,
     /// The channels of this hub that it settles.
     pub closed: Vec<ChannelId>,
+    /// The preimages that it reveals, or that a block below it revealed which no batch has taken, each with the height of
+    /// the block that holds it.
+    pub revealed: Vec<Reveal>,
 }
+
+/// A preimage on the ledger.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reveal {
+    /// The height of the final block that holds it.
+    pub height: Height,
+    /// The preimage.
+    pub preimage: [u8; 32],
+}
+fixed_struct!(Reveal { height: Height, pad 4, preimage: [u8; 32] });
+
+/// A payee shows the preimage of a lock that was offered to it (rule 13). It needs no signature: the preimage is the proof.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FulfilInput {
+    /// The payee's channel.
+    pub channel: ChannelId,
+    /// The lock.
+    pub lock: LockId,
+    /// What meets its hash.
+    pub preimage: [u8; 32],
+}
+fixed_struct!(FulfilInput {
+    channel: ChannelId,
+    lock: LockId,
+    preimage: [u8; 32]
+});
+
+/// A payee gives up a lock that was offered to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReleaseInput {
+    /// Which.
+    pub release: Release,
+    /// The payee's signature over it, checked by the caller.
+    pub signature: SignatureBytes,
+}
+fixed_struct!(ReleaseInput {
+    release: Release,
+    signature: SignatureBytes
+});
 
 /// A client's wish to close its channel, paying this ledger fee.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,6 +132,12 @@ pub enum Input {
     Refresh(ChannelId),
     /// New terms of business.
     Policy(Policy),
+    /// A payee's preimage.
+    Fulfil(FulfilInput),
+    /// A payee's release of a lock.
+    Release(ReleaseInput),
+    /// The channel is about to be closed on the ledger, by the hub or by its client: nothing moves in it any more (rule 24).
+    Freeze(ChannelId),
 }
 
 /// Why bytes are no input.
@@ -146,9 +198,16 @@ struct BlockHead {
     height: Height,
     opened: u32,
     closed: u32,
+    revealed: u32,
     hash: Digest,
 }
-fixed_struct!(BlockHead { height: Height, opened: u32, closed: u32, pad 4, hash: Digest });
+fixed_struct!(BlockHead {
+    height: Height,
+    opened: u32,
+    closed: u32,
+    revealed: u32,
+    hash: Digest
+});
 
 struct OpenedEntry {
     terms: ChannelTerms,
@@ -164,6 +223,7 @@ impl BlockInput {
             height: self.height,
             opened,
             closed,
+            revealed: count(self.revealed.len()),
             hash: self.hash,
         }
         .append_to(out);
@@ -177,13 +237,18 @@ impl BlockInput {
         for channel in &self.closed {
             channel.append_to(out);
         }
+        for reveal in &self.revealed {
+            reveal.append_to(out);
+        }
     }
 
     fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         let mut r = Reader::new(bytes);
         let head = BlockHead::read(&mut r)?;
         // Counted against the bytes that are there before anything is allocated.
-        let need = u64::from(head.opened) * OpenedEntry::LEN as u64 + u64::from(head.closed) * ChannelId::LEN as u64;
+        let need = u64::from(head.opened) * OpenedEntry::LEN as u64
+            + u64::from(head.closed) * ChannelId::LEN as u64
+            + u64::from(head.revealed) * Reveal::LEN as u64;
         if need != r.remaining() as u64 {
             return Err(DecodeError::OutOfRange { field: "block events" });
         }
@@ -192,11 +257,14 @@ impl BlockInput {
         let closed = (0..head.closed)
             .map(|_| ChannelId::read(&mut r))
             .collect::<Result<Vec<_>, _>>()?;
+        let revealed = (0..head.revealed).map(|_| Reveal::read(&mut r));
+        let revealed = revealed.collect::<Result<Vec<_>, _>>()?;
         Ok(Self {
             height: head.height,
             hash: head.hash,
             opened,
             closed,
+            revealed,
         })
     }
 }
@@ -209,9 +277,12 @@ struct PolicyEntry {
     min_amount: Amount,
     fee_base: Amount,
     max_unfirm_credits: u32,
+    max_in_locks: u8,
+    max_in_locks_per_payer: u8,
 }
 fixed_struct!(PolicyEntry {
-    margin: Age, ack_interval: Age, max_lock: Age, fee_ppm: u32, min_amount: Amount, fee_base: Amount, max_unfirm_credits: u32, pad 4,
+    margin: Age, ack_interval: Age, max_lock: Age, fee_ppm: u32, min_amount: Amount, fee_base: Amount, max_unfirm_credits: u32,
+    max_in_locks: u8, max_in_locks_per_payer: u8, pad 2,
 });
 
 impl Fixed for Policy {
@@ -226,6 +297,8 @@ impl Fixed for Policy {
             fee_base,
             fee_ppm,
             max_unfirm_credits,
+            max_in_locks,
+            max_in_locks_per_payer,
         } = *self;
         PolicyEntry {
             margin,
@@ -235,6 +308,8 @@ impl Fixed for Policy {
             min_amount,
             fee_base,
             max_unfirm_credits,
+            max_in_locks,
+            max_in_locks_per_payer,
         }
         .write(w);
     }
@@ -248,6 +323,8 @@ impl Fixed for Policy {
             min_amount,
             fee_base,
             max_unfirm_credits,
+            max_in_locks,
+            max_in_locks_per_payer,
         } = PolicyEntry::read(r)?;
         Ok(Self {
             margin,
@@ -257,6 +334,8 @@ impl Fixed for Policy {
             fee_base,
             fee_ppm,
             max_unfirm_credits,
+            max_in_locks,
+            max_in_locks_per_payer,
         })
     }
 }
@@ -277,6 +356,9 @@ impl Input {
             Self::Close(_) => 4,
             Self::Refresh(_) => 5,
             Self::Policy(_) => 6,
+            Self::Fulfil(_) => 7,
+            Self::Release(_) => 8,
+            Self::Freeze(_) => 9,
         }
     }
 
@@ -294,6 +376,9 @@ impl Input {
             Self::Close(close) => close.append_to(out),
             Self::Refresh(channel) => channel.append_to(out),
             Self::Policy(policy) => policy.append_to(out),
+            Self::Fulfil(fulfil) => fulfil.append_to(out),
+            Self::Release(release) => release.append_to(out),
+            Self::Freeze(channel) => channel.append_to(out),
         }
         let length = u32::try_from(out.len() - start - EntryHead::LEN).expect("a body is far below 4 GiB");
         EntryHead {
@@ -317,6 +402,9 @@ impl Input {
             4 => Self::Close(CloseInput::decode(body)?),
             5 => Self::Refresh(ChannelId::decode(body)?),
             6 => Self::Policy(Policy::decode(body)?),
+            7 => Self::Fulfil(FulfilInput::decode(body)?),
+            8 => Self::Release(ReleaseInput::decode(body)?),
+            9 => Self::Freeze(ChannelId::decode(body)?),
             other => {
                 return Err(DecodeError::UnknownValue {
                     field: "input",

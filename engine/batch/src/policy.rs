@@ -19,6 +19,10 @@ pub struct Policy {
     pub fee_ppm: u32,
     /// How many unacknowledged credits one payee may have.
     pub max_unfirm_credits: u32,
+    /// How many hash locks may wait for one payee, at most 64; 0: the hub carries none.
+    pub max_in_locks: u8,
+    /// How many of them one payer may hold.
+    pub max_in_locks_per_payer: u8,
 }
 
 /// The most credits of one payee that may wait: one leaf may hold them all, and one receipt must hold the leaf.
@@ -38,6 +42,16 @@ pub enum PolicyError {
     /// A payee with no credit at all, or more than a receipt can tell.
     #[error("max_unfirm_credits is {0}; it must be 1 to {MAX_UNFIRM_CREDITS}")]
     Credits(u32),
+    /// More hash locks than a channel has slots, or none for a payer while there are some.
+    #[error(
+        "max_in_locks is {all} and max_in_locks_per_payer {per_payer}; they must be 0 to 64, and either both 0 or neither"
+    )]
+    InLocks {
+        /// Towards one payee.
+        all: u8,
+        /// Of one payer.
+        per_payer: u8,
+    },
 }
 
 impl Policy {
@@ -50,6 +64,12 @@ impl Policy {
                 .saturating_mul(3)
                 .saturating_add(self.ack_interval.get().saturating_mul(2)),
         )
+    }
+
+    /// The shortest `Hash` lock: nobody owes an ack of it, so it needs no ack interval (rule 9).
+    #[must_use]
+    pub const fn shortest_hash_lock(&self) -> Age {
+        Age::new(self.margin.get().saturating_mul(3))
     }
 
     /// Checks that locks are possible at all.
@@ -65,7 +85,11 @@ impl Policy {
             });
         }
         if self.max_unfirm_credits == 0 || self.max_unfirm_credits > MAX_UNFIRM_CREDITS {
-            Err(PolicyError::Credits(self.max_unfirm_credits))
+            return Err(PolicyError::Credits(self.max_unfirm_credits));
+        }
+        let (all, per_payer) = (self.max_in_locks, self.max_in_locks_per_payer);
+        if all > 64 || per_payer > 64 || (all == 0) != (per_payer == 0) {
+            Err(PolicyError::InLocks { all, per_payer })
         } else {
             Ok(())
         }
@@ -110,6 +134,8 @@ mod tests {
             fee_base: sat(1),
             fee_ppm: 10,
             max_unfirm_credits: 1,
+            max_in_locks: 64,
+            max_in_locks_per_payer: 8,
         };
         assert_eq!(policy.fee(sat(1)), sat(2));
         assert_eq!(policy.fee(sat(100_000)), sat(2));
@@ -127,5 +153,13 @@ mod tests {
                 needed: Age::new(10)
             })
         );
+        for (max_in_locks, max_in_locks_per_payer) in [(65, 1), (1, 65), (0, 1), (1, 0)] {
+            let wrong = Policy {
+                max_in_locks,
+                max_in_locks_per_payer,
+                ..policy
+            };
+            assert!(matches!(wrong.check(), Err(PolicyError::InLocks { .. })));
+        }
     }
 }

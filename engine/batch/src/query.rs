@@ -3,8 +3,9 @@
 //! Answers are of the newest executed batch; the caller lets them out only when that batch is durable.
 
 use tidegate_channel::{
-    Ack, ChannelTerms, ClientState, Condition, Credit, FinalTerms, HalfSums, LeafKind, LeafPrivate, LeafPublic,
-    LeafRef, Lock, OpOutcome, StateRef, client_balance, credit_salt, credited_root, hub_balance,
+    Ack, ChannelTerms, ClientState, Condition, Credit, FinalTerms, HalfSums, InChange, InChangeKind, InLock, LeafKind,
+    LeafPrivate, LeafPublic, LeafRef, Lock, OpOutcome, StateRef, client_balance, credit_salt, credited_root,
+    hub_balance,
 };
 use tidegate_crypto::merkle::{self, Tree};
 use tidegate_types::{
@@ -13,8 +14,9 @@ use tidegate_types::{
 };
 
 use crate::Engine;
-use crate::engine::UNACKED_MAX;
-use crate::record::{ACTIVE, FIRM, FROZEN, LeafRecord, LockRecord, VOID};
+use crate::engine::{ACK, UNACKED_MAX};
+use crate::record::in_lock::MET;
+use crate::record::{ACTIVE, DISPUTED, FIRM, FROZEN, LeafRecord, LockRecord, VOID};
 use crate::slots::Slots;
 use crate::store::{amount, digest};
 
@@ -27,7 +29,7 @@ pub struct ChannelView {
     pub funding: OutPoint,
     /// Its terms.
     pub terms: ChannelTerms,
-    /// `ACTIVE`, `CLOSING` (the final leaf is made) or `SETTLED`.
+    /// `ACTIVE`, `CLOSING` (the final leaf is made), `DISPUTED` (it is closed on the ledger) or `SETTLED`.
     pub status: &'static str,
     /// The newest accepted state.
     pub state: ClientState,
@@ -47,6 +49,8 @@ pub struct ChannelView {
     pub hub_balance: Amount,
     /// The open out-locks.
     pub locks: Vec<LockView>,
+    /// The open in-locks.
+    pub in_locks: Vec<InLockView>,
 }
 
 impl ChannelView {
@@ -87,6 +91,29 @@ pub struct LockView {
     pub credit: &'static str,
 }
 
+/// One lock that waits for its payee's preimage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InLockView {
+    /// Where.
+    pub slot: LockSlot,
+    /// What the payee was offered.
+    pub lock: InLock,
+    /// The number of the payer's channel.
+    pub payer: u32,
+}
+
+impl InLockView {
+    /// The change by which it came, for a client that has lost its own records.
+    #[must_use]
+    pub const fn offered(&self) -> InChange {
+        InChange {
+            kind: InChangeKind::Offered,
+            slot: self.slot,
+            lock: self.lock,
+        }
+    }
+}
+
 /// A leaf that its client has not acknowledged.
 #[derive(Clone, Debug)]
 pub struct StoredLeaf {
@@ -96,6 +123,8 @@ pub struct StoredLeaf {
     pub public: LeafPublic,
     /// Its credits.
     pub credits: Vec<Credit>,
+    /// What it did to in-locks.
+    pub in_changes: Vec<InChange>,
 }
 
 /// The links of a proof of payment: one per leaf from the crediting one up to the acknowledged one.
@@ -168,6 +197,7 @@ impl<S: Slots> Engine<S> {
             status: match record.status {
                 ACTIVE => "ACTIVE",
                 FROZEN => "CLOSING",
+                DISPUTED => "DISPUTED",
                 _ => "SETTLED",
             },
             state,
@@ -183,6 +213,7 @@ impl<S: Slots> Engine<S> {
             client_balance: client_balance(&terms, &sums).expect(balance),
             hub_balance: hub_balance(&terms, &sums).expect(balance),
             locks: self.locks_of(slot),
+            in_locks: self.in_locks_of(slot),
             terms,
         })
     }
@@ -227,6 +258,7 @@ impl<S: Slots> Engine<S> {
                     private: self.private_part_of(slot, leaf),
                     public: self.public_part_of(leaf, previous, &credits),
                     credits,
+                    in_changes: self.in_changes_from(leaf.in_changes),
                 });
             }
             previous = digest(&leaf.digest);
@@ -276,6 +308,52 @@ impl<S: Slots> Engine<S> {
         }
     }
 
+    fn in_locks_of(&self, slot: u32) -> Vec<InLockView> {
+        let page = self.in_page(slot);
+        let links = page.into_iter().flat_map(|page| page.locks).filter(|&link| link != 0);
+        links
+            .map(|link| {
+                let record = self.store.in_locks.at(link);
+                InLockView {
+                    slot: record.payee_slot(),
+                    lock: record.content(),
+                    payer: record.payer,
+                }
+            })
+            .collect()
+    }
+
+    fn in_changes_from(&self, first: u32) -> Vec<InChange> {
+        let mut changes = Vec::new();
+        let mut link = first;
+        while link != 0 {
+            let record = self.store.in_changes.at(link);
+            changes.push(InChange::decode(&record.change).expect("changes are encoded by this engine"));
+            link = record.next;
+        }
+        changes
+    }
+
+    /// The preimage that has met an open lock of a payer, if one has.
+    #[must_use]
+    pub fn preimage(&self, payer: u32, lock: &LockId) -> Option<[u8; 32]> {
+        let found = self.out_lock(payer, lock)?;
+        let in_lock = found.in_lock();
+        (in_lock != 0)
+            .then(|| self.store.in_locks.at(in_lock))
+            .filter(|record| record.fate == MET)
+            .map(|record| record.preimage)
+    }
+
+    fn out_lock(&self, payer: u32, lock: &LockId) -> Option<&LockRecord> {
+        let page = match self.live(payer).map_or(0, |live| live.page) {
+            0 => return None,
+            link => self.store.pages.at(link),
+        };
+        let links = page.locks.iter().filter(|&&link| link != 0);
+        links.map(|&link| self.store.locks.at(link)).find(|l| l.id() == *lock)
+    }
+
     fn credits_from(&self, first: u32) -> Vec<Credit> {
         let mut credits = Vec::new();
         let mut link = first;
@@ -321,18 +399,9 @@ impl<S: Slots> Engine<S> {
     /// The proof that the payee of an open lock holds its credit, once the payee has acknowledged it by an `Ack`.
     #[must_use]
     pub fn payment_proof(&self, payer: u32, lock: &LockId) -> Option<PaymentProof> {
-        let page = match self.live(payer).map_or(0, |live| live.page) {
-            0 => return None,
-            link => self.store.pages.at(link),
-        };
-        let found = page
-            .locks
-            .iter()
-            .filter(|&&link| link != 0)
-            .map(|&link| self.store.locks.at(link))
-            .find(|l| l.id() == *lock)?;
-        // A later ack covers the leaf of a void credit too, but not the credit.
-        if u32::from(found.fate) != FIRM {
+        let found = self.out_lock(payer, lock)?;
+        // A later ack covers the leaf of a void credit too, but not the credit. A hash lock's proof is its preimage.
+        if u32::from(found.fate) != FIRM || found.condition != ACK {
             return None;
         }
         let payee = found.payee_link.checked_sub(1)?;
@@ -430,7 +499,7 @@ impl<S: Slots> Engine<S> {
             payee: KeyBytes::from_bytes(payee),
             payee_channel: ChannelId::from_bytes(payee_channel),
             expiry: record.expiry(),
-            condition: if record.condition == 1 {
+            condition: if record.condition == ACK {
                 Condition::Ack
             } else {
                 Condition::Hash(hash)

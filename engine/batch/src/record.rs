@@ -11,12 +11,16 @@ use tidegate_crypto::merkle::LockTree;
 
 use crate::slots::{Allocation, Link, Linked};
 
+pub(crate) mod in_lock;
+
 /// A channel can be paid and pay.
 pub(crate) const ACTIVE: u32 = ChannelEntry::ACTIVE;
 /// The final leaf has been made; nothing moves any more.
 pub(crate) const FROZEN: u32 = ChannelEntry::CLOSING;
 /// The ledger has paid both sides.
 pub(crate) const SETTLED: u32 = ChannelEntry::SETTLED;
+/// One side closes it on the ledger; nothing moves any more.
+pub(crate) const DISPUTED: u32 = ChannelEntry::DISPUTED;
 
 /// What the whole state starts from.
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
@@ -41,6 +45,12 @@ pub(crate) struct MetaRecord {
     pub(crate) bodies: Allocation,
     pub(crate) credits: Allocation,
     pub(crate) answers: Allocation,
+    pub(crate) in_pages: Allocation,
+    pub(crate) in_locks: Allocation,
+    pub(crate) in_changes: Allocation,
+    /// In-locks that payees hold at present.
+    pub(crate) in_open: u32,
+    pub(crate) reserved: u32,
     pub(crate) policy: [u8; 40],
     pub(crate) salt_secret: [u8; 32],
 }
@@ -93,7 +103,9 @@ pub(crate) struct LiveRecord {
     pub(crate) answer_newest: Link,
     /// The lowest expiry among the credits that wait: nothing can be void before.
     pub(crate) expiry_min: u32,
-    pub(crate) reserved: [u32; 2],
+    /// The open in-locks, if there are any.
+    pub(crate) in_page: Link,
+    pub(crate) reserved: u32,
     // The rest.
     pub(crate) ack_message_digest: [u8; 32],
     /// The newest batch that touched the channel, and its place there: see `engine/touch`.
@@ -175,7 +187,7 @@ pub(crate) struct LockRecord {
     pub(crate) c: u64,
     /// Batch in which it was added.
     pub(crate) batch: u64,
-    /// The payee's leaf that credits it.
+    /// The payee's leaf that credits it; of a hash lock the link to its in-lock, if the payee was offered one.
     pub(crate) credited_h: u64,
     /// The payee's channel, plus one, if it was credited.
     pub(crate) payee_link: Link,
@@ -223,7 +235,9 @@ pub(crate) struct LeafRecord {
     pub(crate) ack_by: u32,
     /// The ledger height of its batch.
     pub(crate) height: u32,
-    pub(crate) reserved: [u32; 7],
+    /// What it did to in-locks, until it is acknowledged.
+    pub(crate) in_changes: Link,
+    pub(crate) reserved: [u32; 6],
 }
 
 /// The rest of a leaf: what is in neither its channel's record nor its own.

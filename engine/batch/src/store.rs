@@ -6,6 +6,7 @@ use tidegate_types::{
     UnixMillis,
 };
 
+use crate::record::in_lock::{InChangeRecord, InLockRecord, InPageRecord};
 use crate::record::{
     AnswerRecord, BodyRecord, ChannelRecord, CreditRecord, LeafRecord, LiveRecord, LockRecord, MetaRecord, NamedRecord,
     PageRecord, SignedRecord, TermsRecord,
@@ -29,7 +30,7 @@ const fn spec<R>(name: &'static str) -> TableSpec {
 }
 
 /// The tables of a [`Store`], in the order that [`Store::new`] takes them.
-pub const TABLES: [TableSpec; 12] = [
+pub const TABLES: [TableSpec; 15] = [
     spec::<MetaRecord>("meta"),
     spec::<ChannelRecord>("channels"),
     spec::<TermsRecord>("terms"),
@@ -42,6 +43,9 @@ pub const TABLES: [TableSpec; 12] = [
     spec::<BodyRecord>("bodies"),
     spec::<CreditRecord>("credits"),
     spec::<AnswerRecord>("answers"),
+    spec::<InPageRecord>("in_pages"),
+    spec::<InLockRecord>("in_locks"),
+    spec::<InChangeRecord>("in_changes"),
 ];
 
 /// The whole state of the engine, in the caller's memory.
@@ -59,6 +63,9 @@ pub struct Store<S> {
     pub(crate) bodies: Slab<BodyRecord, S>,
     pub(crate) credits: Slab<CreditRecord, S>,
     pub(crate) answers: Slab<AnswerRecord, S>,
+    pub(crate) in_pages: Slab<InPageRecord, S>,
+    pub(crate) in_locks: Slab<InLockRecord, S>,
+    pub(crate) in_changes: Slab<InChangeRecord, S>,
 }
 
 impl<S: Slots> Store<S> {
@@ -78,6 +85,9 @@ impl<S: Slots> Store<S> {
             bodies,
             credits,
             answers,
+            in_pages,
+            in_locks,
+            in_changes,
         ] = tables;
         Self {
             meta: Slab::new(meta),
@@ -92,6 +102,9 @@ impl<S: Slots> Store<S> {
             bodies: Slab::new(bodies),
             credits: Slab::new(credits),
             answers: Slab::new(answers),
+            in_pages: Slab::new(in_pages),
+            in_locks: Slab::new(in_locks),
+            in_changes: Slab::new(in_changes),
         }
     }
 
@@ -111,6 +124,9 @@ impl<S: Slots> Store<S> {
             (TABLES[9].name, self.bodies.slots()),
             (TABLES[10].name, self.credits.slots()),
             (TABLES[11].name, self.answers.slots()),
+            (TABLES[12].name, self.in_pages.slots()),
+            (TABLES[13].name, self.in_locks.slots()),
+            (TABLES[14].name, self.in_changes.slots()),
         ]
     }
 
@@ -130,6 +146,9 @@ impl<S: Slots> Store<S> {
             self.bodies.slots_mut(),
             self.credits.slots_mut(),
             self.answers.slots_mut(),
+            self.in_pages.slots_mut(),
+            self.in_locks.slots_mut(),
+            self.in_changes.slots_mut(),
         ]
     }
 
@@ -159,7 +178,15 @@ impl<S: Slots> Store<S> {
         self.leaves.reserve(meta.leaves.used, need.channels_touched)?;
         self.bodies.reserve(meta.bodies.used, need.channels_touched)?;
         self.credits.reserve(meta.credits.used, need.adds)?;
-        self.answers.reserve(meta.answers.used, need.operations)
+        self.answers.reserve(meta.answers.used, need.operations)?;
+        if need.hash_adds > 0 {
+            self.in_pages.reserve(meta.in_pages.used, need.hash_adds)?;
+            self.in_locks.reserve(meta.in_locks.used, need.hash_adds)?;
+        }
+        // What a leaf does to an in-lock is that it comes, or that one which was there goes.
+        let gone = need.hash_adds + meta.in_open as usize;
+        let changes = need.hash_adds + gone.min(need.channels_touched * 64);
+        self.in_changes.reserve(meta.in_changes.used, changes)
     }
 }
 
@@ -169,6 +196,7 @@ pub(crate) struct Need {
     pub(crate) channels: usize,
     pub(crate) channels_touched: usize,
     pub(crate) adds: usize,
+    pub(crate) hash_adds: usize,
     pub(crate) operations: usize,
 }
 

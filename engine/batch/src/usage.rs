@@ -35,6 +35,9 @@ impl<S: Slots> Engine<S> {
             meta.bodies.used,
             meta.credits.used,
             meta.answers.used,
+            meta.in_pages.used,
+            meta.in_locks.used,
+            meta.in_changes.used,
         ];
         let tables = store.tables();
         std::array::from_fn(|at| TableUsage {
@@ -63,6 +66,9 @@ impl<S: Slots> Engine<S> {
             free(&store.bodies, meta.bodies),
             free(&store.credits, meta.credits),
             free(&store.answers, meta.answers),
+            free(&store.in_pages, meta.in_pages),
+            free(&store.in_locks, meta.in_locks),
+            free(&store.in_changes, meta.in_changes),
         ]
     }
 }

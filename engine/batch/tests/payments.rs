@@ -259,13 +259,6 @@ fn each_failure_has_its_reason() {
         ),
         (
             tidegate_channel::Lock {
-                condition: tidegate_channel::Condition::Hash([1; 32]),
-                ..base
-            },
-            FailReason::ConditionNotOffered,
-        ),
-        (
-            tidegate_channel::Lock {
                 payee: stranger,
                 payee_channel: rig.clients[0].id,
                 ..base

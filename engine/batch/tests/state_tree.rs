@@ -72,6 +72,7 @@ fn many_channels_opened_and_settled_in_blocks() {
             hash,
             opened,
             closed,
+            revealed: Vec::new(),
         });
         engine
             .execute(UnixMillis::new(u64::from(round)), &[block], &mut out)

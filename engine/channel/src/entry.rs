@@ -65,7 +65,7 @@ pub struct ChannelEntry {
     pub capacity_sat: u64,
     /// The client's share of it at the opening, d0.
     pub opening_share_sat: u64,
-    /// [`ChannelEntry::ACTIVE`], [`ChannelEntry::CLOSING`] or [`ChannelEntry::SETTLED`].
+    /// [`ChannelEntry::ACTIVE`], [`ChannelEntry::CLOSING`], [`ChannelEntry::SETTLED`] or [`ChannelEntry::DISPUTED`].
     pub status: u32,
     /// Zero.
     pub reserved: [u32; 9],
@@ -102,6 +102,8 @@ impl ChannelEntry {
     pub const CLOSING: u32 = 2;
     /// The ledger has paid both sides.
     pub const SETTLED: u32 = 3;
+    /// One side closes it on the ledger; nothing moves any more, and there is no final leaf.
+    pub const DISPUTED: u32 = 4;
 
     /// Its digest: a leaf of the state tree.
     #[must_use]
@@ -196,7 +198,7 @@ impl EntryProof {
     /// [`EntryProofError`], the first that applies.
     pub fn verify(&self, root: &Digest) -> Result<(), EntryProofError> {
         let status = self.entry.status;
-        let known = (ChannelEntry::ACTIVE..=ChannelEntry::SETTLED).contains(&status);
+        let known = (ChannelEntry::ACTIVE..=ChannelEntry::DISPUTED).contains(&status);
         if !known || self.entry.reserved != [0; 9] {
             return Err(EntryProofError::Form { status });
         }
@@ -293,7 +295,7 @@ mod tests {
     /// A hub that committed to an entry of another form cannot prove it: nobody would know what it means.
     #[test]
     fn an_entry_of_another_form_is_refused_though_it_is_under_the_root() {
-        let status = ChannelEntry { status: 4, ..entry(1) };
+        let status = ChannelEntry { status: 5, ..entry(1) };
         let mut reserved = entry(1);
         reserved.reserved[8] = 1;
         for entry in [status, reserved, ChannelEntry::ZERO] {

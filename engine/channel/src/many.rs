@@ -10,7 +10,7 @@ use crate::leaf::{
     PRIVATE_HASHED_LEN, lock_entry_preimage, opening_private, opening_public, pair, salt_of, salt_preimage,
 };
 use crate::operation::BLOCK_LEN;
-use crate::{ClientState, Credit, LeafPrivate, LeafPublic, Lock, Outcome, opening_state, operations_digest};
+use crate::{ClientState, Credit, InLock, LeafPrivate, LeafPublic, Lock, Outcome, opening_state, operations_digest};
 
 /// [`ClientState::digest`] of each.
 pub fn state_digests<'a>(states: impl IntoIterator<Item = &'a ClientState>, out: &mut Vec<Digest>) {
@@ -26,6 +26,11 @@ pub fn lock_ids<'a>(
         .into_iter()
         .map(|(lock, payer, counter, slot)| lock.preimage(payer, counter, slot));
     hash_each(Domain::LockId, preimages, out);
+}
+
+/// [`InLock::digest`] of each.
+pub fn in_lock_digests<'a>(locks: impl IntoIterator<Item = &'a InLock>, out: &mut Vec<Digest>) {
+    hash_each(Domain::LockLeaf, locks.into_iter().map(InLock::preimage), out);
 }
 
 /// [`crate::credit_salt`] of each lock, whose id is given as a digest.
@@ -211,6 +216,8 @@ mod tests {
             });
             let locks: Vec<_> = seeds.iter().map(lock).collect();
             each(&locks, id_of, |all, out| lock_ids(all.iter().map(place), out));
+            let in_locks: Vec<_> = locks.iter().zip(&seeds).map(|(lock, seed)| in_lock(lock, seed)).collect();
+            each(&in_locks, InLock::digest, |all, out| in_lock_digests(all, out));
             let credits: Vec<_> = seeds.iter().map(credit).collect();
             each(&credits, Credit::entry, |all, out| credit_entries(all, out));
             let outcomes: Vec<_> = seeds.iter().map(outcome).collect();
@@ -238,6 +245,10 @@ mod tests {
     fn id_of(lock: &Lock) -> Digest {
         let (lock, payer, counter, slot) = place(lock);
         Digest::from_bytes(*lock.id(payer, counter, slot).as_bytes())
+    }
+
+    fn in_lock(lock: &Lock, seed: &[u8; 32]) -> InLock {
+        InLock::of(lock, LockId::from_bytes(*seed)).expect("a hash lock")
     }
 
     fn lock(seed: &[u8; 32]) -> Lock {

@@ -98,6 +98,12 @@ codes! {
         Busy = 14 "the hub is busy; send the same bytes again",
         /// Something that this hub does not offer.
         NotOffered = 15 "the hub does not offer this",
+        /// No such lock is open towards this client.
+        UnknownLock = 16 "no such lock is open towards this client",
+        /// The preimage does not meet the lock's hash.
+        WrongPreimage = 17 "the preimage does not meet the lock's hash",
+        /// Too few blocks are left before the lock's expiry: the preimage belongs on the ledger now.
+        TooLate = 18 "the preimage came too late; reveal it on the ledger before the lock's expiry",
     }
 }
 
@@ -126,6 +132,12 @@ codes! {
         ConditionNotOffered = 10 "the hub does not carry this condition",
         /// The payee has too many credits waiting for its ack.
         PayeeLimit = 11 "the payee has too many unacknowledged credits",
+        /// The payee gave up its claim.
+        Released = 12 "the payee has released the lock",
+        /// The payer holds its share of the payee's lock slots.
+        PayerLimit = 13 "the payer has too many open locks with this payee",
+        /// All lock slots of the payee that the hub offers are taken.
+        PayeeLocksFull = 14 "the payee's lock slots are taken",
     }
 }
 

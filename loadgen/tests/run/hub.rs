@@ -325,6 +325,7 @@ impl Hub {
                 credits: &credits,
                 outcomes: &outcomes,
                 answers: touch.answers.as_slice().into(),
+                in_changes: &[],
                 final_terms: None,
             });
             let _ = out.send(self.channels[id].conn.expect("its client is there"), &bytes);

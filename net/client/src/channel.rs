@@ -3,6 +3,7 @@
 //! Each step is made on a copy, written to the journal, and only then taken over: what is sent is durable, and a disk that
 //! fails leaves the channel as it was. Nothing here speaks to a hub.
 
+mod hash_locks;
 mod replay;
 mod restore;
 

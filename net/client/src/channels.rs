@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tidegate_channel::Lock;
 use tidegate_channel::wallet::LeafEvents;
 use tidegate_ledger::Transaction;
-use tidegate_types::{Amount, ChannelId, Height, Txid};
+use tidegate_types::{Amount, ChannelId, Height, LockId, Txid};
 use tidegate_wire::messages as wire;
 
 use crate::channel::{ClientChannel, SignedAck, SignedState, Signer};
@@ -128,6 +128,45 @@ impl<S: WalletStore> Channels<S> {
         self.step(&answer.channel, |channel, signer, store| {
             channel.prove(signer, store, answer)
         })
+    }
+
+    /// As [`ClientChannel::fulfil`].
+    ///
+    /// # Errors
+    /// [`StepError`].
+    pub fn fulfil(
+        &self,
+        channel: &ChannelId,
+        lock: &LockId,
+        preimage: &[u8; 32],
+        height: Height,
+    ) -> Result<wire::Fulfill, StepError> {
+        let channel = self.channels.get(channel).ok_or(StoreError::Unknown(*channel))?;
+        channel.fulfil(lock, preimage, height)
+    }
+
+    /// As [`ClientChannel::release`].
+    ///
+    /// # Errors
+    /// [`StepError`].
+    pub fn release(&mut self, channel: &ChannelId, lock: &LockId) -> Result<wire::Release, StepError> {
+        self.step(channel, |channel, signer, store| channel.release(signer, store, lock))
+    }
+
+    /// As [`ClientChannel::prove_preimage`], for the channel that is named.
+    ///
+    /// # Errors
+    /// [`StepError`].
+    pub fn prove_preimage(&mut self, shown: &wire::Fulfill) -> Result<(), StepError> {
+        self.step(&shown.channel, |channel, _, store| channel.prove_preimage(store, shown))
+    }
+
+    /// As [`ClientChannel::note_revealed`].
+    ///
+    /// # Errors
+    /// [`StepError`].
+    pub fn note_revealed(&mut self, channel: &ChannelId, lock: &LockId) -> Result<(), StepError> {
+        self.step(channel, |channel, _, store| channel.note_revealed(store, lock))
     }
 
     /// Signs and notes the closing transaction. Durable on return.

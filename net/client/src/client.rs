@@ -2,12 +2,13 @@
 
 mod close;
 mod error;
+mod hash_locks;
 mod open;
 mod pay;
 
 pub use error::{ClientError, OpenFault};
 pub use open::OpenPlan;
-pub use pay::{PaidLock, Payment};
+pub use pay::{HashLock, PaidLock, Payment};
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -224,7 +225,8 @@ impl<S: WalletStore> Client<S> {
                 let news = self.channels.accept_receipt(&receipt)?;
                 self.note_heights();
                 for leaf in &news {
-                    if leaf.events.ack_due || !leaf.events.credited.is_zero() {
+                    let news = !leaf.events.credited.is_zero() || !leaf.events.in_changes.is_empty();
+                    if leaf.events.ack_due || news {
                         self.ack(&leaf.channel)?;
                     }
                 }
@@ -237,6 +239,13 @@ impl<S: WalletStore> Client<S> {
                     .is_some_and(|c| c.lock(&proof.lock).is_some())
                 {
                     self.channels.prove(&proof)?;
+                }
+                Ok(Vec::new())
+            }
+            ToClient::Fulfill(shown) => {
+                let channel = self.channels.get(&shown.channel);
+                if channel.is_some_and(|c| c.lock(&shown.lock).is_some()) {
+                    self.channels.prove_preimage(&shown)?;
                 }
                 Ok(Vec::new())
             }

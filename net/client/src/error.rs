@@ -1,6 +1,6 @@
 //! Why a step of a channel was not made.
 
-use tidegate_channel::wallet::{ProposeError, RestoreError};
+use tidegate_channel::wallet::{InLockError, ProposeError, RestoreError};
 use tidegate_channel::{BalanceError, MAX_ADDS, OperationsError, TermsError};
 use tidegate_types::{Amount, ChannelId, ClientCounter, DecodeError, LockId};
 use tidegate_wire::WireError;
@@ -42,6 +42,12 @@ pub enum StepError {
     /// No such lock is open.
     #[error("no lock {0} is open")]
     NoLock(LockId),
+    /// A lock that waits for a preimage cannot be ended so.
+    #[error(transparent)]
+    InLock(#[from] InLockError),
+    /// A preimage that came for a lock does not meet its hash.
+    #[error("the hub showed a preimage of lock {0} that does not meet its hash")]
+    WrongPreimage(LockId),
     /// The channel cannot be closed together with the hub now.
     #[error(transparent)]
     Close(#[from] CloseError),
@@ -81,6 +87,9 @@ pub enum ReplayError {
     /// The rules do not allow the leaf.
     #[error(transparent)]
     Receipt(#[from] ReceiptError),
+    /// An in-lock was given up that is not open.
+    #[error(transparent)]
+    InLock(#[from] InLockError),
     /// A state or ack is another than the wallet arrives at, or a second opening.
     #[error("it is not what the records before it lead to")]
     Other,

@@ -33,7 +33,7 @@ mod widths;
 pub use address::{AddressError, HubAddress};
 pub use channel::{ClientChannel, SignedAck, SignedState, Signer};
 pub use channels::{Channels, News};
-pub use client::{Client, ClientError, OpenPlan, PaidLock, Payment};
+pub use client::{Client, ClientError, HashLock, OpenPlan, PaidLock, Payment};
 pub use connection::{ConnectOptions, Connection, ConnectionError, Incoming};
 pub use error::{AdoptError, CloseError, StepError};
 pub use headers::{HeaderCache, VerifiedHeader};

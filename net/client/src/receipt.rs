@@ -6,7 +6,7 @@
 //! ```
 
 use tidegate_channel::wallet::{HubHalf, LeafFault, LeafView};
-use tidegate_channel::{Credit, FinalTerms, HeaderError, LeafPrivate, LeafPublic, LeafRef, Outcome};
+use tidegate_channel::{Credit, FinalTerms, HeaderError, InChange, LeafPrivate, LeafPublic, LeafRef, Outcome};
 use tidegate_types::{Age, ChannelId, DecodeError, Digest, Fixed};
 use tidegate_wire::messages::{ReceiptEntry, SyncLeaf};
 
@@ -49,6 +49,8 @@ pub struct Leaf {
     pub credits: Vec<Credit>,
     /// The outcomes, in order; `None` if the hub no longer holds them.
     pub outcomes: Option<Vec<Outcome>>,
+    /// What it does to in-locks, in order.
+    pub in_changes: Vec<InChange>,
     /// What a final leaf promises; checked against its digest.
     pub final_terms: Option<FinalTerms>,
 }
@@ -60,10 +62,10 @@ impl Leaf {
     /// [`ReceiptError::Decode`], [`ReceiptError::FinalTerms`].
     pub fn decode(entry: &ReceiptEntry<'_>) -> Result<Self, ReceiptError> {
         Self::from_parts(
-            entry.private,
-            entry.public,
+            (entry.private, entry.public),
             entry.credits,
             Some(entry.outcomes),
+            entry.in_changes,
             entry.final_terms,
         )
     }
@@ -77,14 +79,20 @@ impl Leaf {
             let private = LeafPrivate::decode(leaf.private)?;
             return Err(ReceiptError::CreditsForgotten(private.counter));
         };
-        Self::from_parts(leaf.private, leaf.public, credits, leaf.outcomes, leaf.final_terms)
+        Self::from_parts(
+            (leaf.private, leaf.public),
+            credits,
+            leaf.outcomes,
+            leaf.in_changes,
+            leaf.final_terms,
+        )
     }
 
-    fn from_parts<const C: usize, const O: usize>(
-        private: &[u8],
-        public: &[u8],
+    fn from_parts<const C: usize, const O: usize, const I: usize>(
+        (private, public): (&[u8], &[u8]),
         credits: &[[u8; C]],
         outcomes: Option<&[[u8; O]]>,
+        in_changes: &[[u8; I]],
         final_terms: Option<&[u8; FinalTerms::LEN]>,
     ) -> Result<Self, ReceiptError> {
         let private = LeafPrivate::decode(private)?;
@@ -97,6 +105,7 @@ impl Leaf {
             public: LeafPublic::decode(public)?,
             credits: decode_all(credits)?,
             outcomes: outcomes.map(decode_all).transpose()?,
+            in_changes: decode_all(in_changes)?,
             final_terms,
         })
     }
@@ -109,6 +118,7 @@ impl Leaf {
             public: &self.public,
             credits: &self.credits,
             outcomes: self.outcomes.as_deref(),
+            in_changes: &self.in_changes,
         }
     }
 
@@ -134,7 +144,7 @@ impl Leaf {
     }
 }
 
-fn decode_all<T: Fixed, const N: usize>(records: &[[u8; N]]) -> Result<Vec<T>, DecodeError> {
+pub(crate) fn decode_all<T: Fixed, const N: usize>(records: &[[u8; N]]) -> Result<Vec<T>, DecodeError> {
     records.iter().map(|bytes| T::decode(bytes)).collect()
 }
 
@@ -152,12 +162,6 @@ impl ReceiptChecker {
         Self {
             half: HubHalf::new(channel, margin),
         }
-    }
-
-    /// A checker that goes on from a half.
-    #[must_use]
-    pub const fn resume(half: HubHalf) -> Self {
-        Self { half }
     }
 
     /// What the hub owes, as of the newest leaf.

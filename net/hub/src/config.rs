@@ -91,6 +91,10 @@ pub struct Payments {
     pub max_lock_blocks: u32,
     /// Unacknowledged credits of one payee, at most.
     pub max_unfirm_credits: u32,
+    /// Hash locks that may wait for one payee.
+    pub max_in_locks: u8,
+    /// Those of one payer among them.
+    pub max_in_locks_per_payer: u8,
 }
 
 /// What channels are opened with.
@@ -196,6 +200,8 @@ impl Default for Payments {
             ack_interval_ms: 1_000,
             max_lock_blocks: 2_048,
             max_unfirm_credits: 8_192,
+            max_in_locks: 64,
+            max_in_locks_per_payer: 16,
         }
     }
 }
@@ -281,6 +287,8 @@ impl Config {
             fee_base: sat(self.fees.base_sat),
             fee_ppm: self.fees.ppm,
             max_unfirm_credits: self.payments.max_unfirm_credits,
+            max_in_locks: self.payments.max_in_locks,
+            max_in_locks_per_payer: self.payments.max_in_locks_per_payer,
         }
     }
 

@@ -242,6 +242,9 @@ pub enum Error {
     /// It is not clear which channel is meant.
     #[error("{0}")]
     WhichChannel(&'static str),
+    /// No lock waits that could be ended so.
+    #[error("{0}")]
+    NoInLock(&'static str),
     /// The hub did not deliver a payment.
     #[error("the payment failed: {0:?}")]
     PaymentFailed(FailReason),
@@ -324,6 +327,7 @@ impl Error {
             Self::Admin { .. } | Self::AdminAnswer { .. } => Code::AdminUnreachable,
             Self::Client(error) => client_code(error),
             Self::WhichChannel(_) => Code::WhichChannel,
+            Self::NoInLock(_) => Code::NoInLock,
             Self::PaymentFailed(_) => Code::PaymentFailed,
             Self::Child { what, .. } if what.starts_with("loadgen") => Code::BenchmarkLoad,
             Self::Child { .. } | Self::BenchmarkHub(_) => Code::BenchmarkHub,

@@ -1,7 +1,7 @@
 //! One JSON object for each thing: what `export`, `inspect` and the admin endpoint show.
 
 use serde_json::{Value, json};
-use tidegate_batch::{ChannelView, LockView};
+use tidegate_batch::{ChannelView, InLockView, LockView};
 use tidegate_channel::{BatchHeader, ChannelTerms, Condition as LockCondition};
 use tidegate_ledger::{After, Block, Condition, Inner, Transaction, Utxo};
 use tidegate_settle::Node;
@@ -38,6 +38,7 @@ pub(crate) fn channel(view: &ChannelView) -> Value {
             "signature": signature.to_string(),
         })),
         "locks": view.locks.iter().map(lock).collect::<Vec<_>>(),
+        "in_locks": view.in_locks.iter().map(in_lock).collect::<Vec<_>>(),
     })
 }
 
@@ -62,6 +63,17 @@ fn terms(terms: &ChannelTerms) -> Value {
         "evidence_grace_blocks": terms.evidence_grace.get(),
         "expiry": terms.expiry.get(),
         "nonce": terms.nonce,
+    })
+}
+
+fn in_lock(view: &InLockView) -> Value {
+    json!({
+        "id": view.lock.lock.to_string(),
+        "slot": view.slot.index(),
+        "payment_id": view.lock.payment_id.to_string(),
+        "amount_sat": view.lock.amount.to_sat(),
+        "hash": hex::encode(view.lock.hash),
+        "expiry": view.lock.expiry.get(),
     })
 }
 

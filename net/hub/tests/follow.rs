@@ -122,6 +122,7 @@ fn payment(payee: &Client<FileStore>, channel: ChannelId) -> Payment {
         amount: sat(700),
         fee: None,
         payment_id: None,
+        hash: None,
     }
 }
 

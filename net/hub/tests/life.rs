@@ -43,6 +43,7 @@ fn a_channel_opens_pays_is_acknowledged_settles_and_closes() {
         amount: sat(70_000),
         fee: None,
         payment_id: None,
+        hash: None,
     };
     let paid = a.pay(&from, &[payment]).expect("paid");
     assert_eq!(paid[0].status, LockStatus::Delivered);
@@ -161,6 +162,7 @@ fn a_restart_replays_the_log_to_the_same_root() {
             amount: sat(amount),
             fee: None,
             payment_id: None,
+            hash: None,
         };
         a.pay(&from, &[payment]).expect("paid");
         while b.poll(Duration::from_millis(1)).expect("news").is_empty() {}

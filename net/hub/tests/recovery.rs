@@ -20,6 +20,7 @@ fn payment(payee: KeyBytes, payee_channel: ChannelId, amount: u64) -> Payment {
         amount: sat(amount),
         fee: None,
         payment_id: None,
+        hash: None,
     }
 }
 

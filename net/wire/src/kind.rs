@@ -64,9 +64,9 @@ codes! {
         Ack = 8,
         /// Asks for, and brings, the proof that a payee has acknowledged a payment.
         AckProof = 9,
-        /// Reserved: brings a preimage.
+        /// Brings a preimage.
         Fulfill = 10,
-        /// Reserved: gives up an in-lock outside a state.
+        /// Gives up an in-lock outside a state.
         Release = 11,
         /// Asks for what was missed.
         Sync = 12,

@@ -18,6 +18,8 @@ pub const LEAF_PUBLIC_LEN: usize = 96;
 pub const CREDIT_LEN: usize = 80;
 /// The outcome of one operation.
 pub const OUTCOME_LEN: usize = 96;
+/// What a leaf does to an in-lock.
+pub const IN_CHANGE_LEN: usize = 104;
 /// An ack without its signature.
 pub const ACK_LEN: usize = 72;
 /// The terms in a final leaf.
@@ -43,6 +45,8 @@ pub const MAX_PATH: usize = 32;
 pub const MAX_CREDITS: usize = 8192;
 /// The most outcomes of one leaf: 64 states of 32 operations.
 pub const MAX_OUTCOMES: usize = 2048;
+/// The most changes to in-locks of one leaf: every slot is emptied and taken again.
+pub const MAX_IN_CHANGES: usize = 128;
 /// The most requests that one leaf answers.
 pub const MAX_ANSWERS: usize = 1024;
 /// The most leaves between a credit and the ack that covers it, and the most that a `SyncAnswer` carries.
@@ -72,6 +76,7 @@ const MAX_ENTRY_LEN: usize = 24
     + MAX_CREDITS * CREDIT_LEN
     + MAX_OUTCOMES * OUTCOME_LEN
     + MAX_ANSWERS * 16
+    + MAX_IN_CHANGES * IN_CHANGE_LEN
     + FINAL_TERMS_LEN;
 const _: () = assert!(
     RECEIPT_HEAD_LEN + MAX_ENTRY_LEN <= MAX_RECEIPT_BODY,

@@ -4,6 +4,7 @@ mod ack;
 mod blocks;
 mod close;
 mod control;
+mod hash_lock;
 mod hello;
 mod ledger;
 mod open;
@@ -15,6 +16,7 @@ pub use ack::{Ack, AckProof, AckProofQuery, Link, Proof};
 pub use blocks::{BlockBytes, BlockPage};
 pub use close::{CloseDone, CloseFinal, CloseRequest};
 pub use control::{Busy, Error, Ping};
+pub use hash_lock::{Fulfill, Release};
 pub use hello::{Hello, HelloAnswer, PROTOCOL_VERSION};
 pub use ledger::{
     LedgerAnswer, LedgerChannel, LedgerQuery, LedgerResult, OutputKind, OutputStatus, SubmitTx, TxStatus, Utxo,
@@ -134,6 +136,10 @@ direction! {
         LedgerQuery(LedgerQuery),
         /// A transaction.
         SubmitTx(SubmitTx<'a>),
+        /// A payee's preimage.
+        Fulfill(Fulfill),
+        /// A payee gives up a lock.
+        Release(Release),
         /// A ping, or the answer to one.
         Ping(Ping),
     }
@@ -152,6 +158,8 @@ direction! {
         Receipt(Receipt<'a>),
         /// A payee's ack, or that there is none yet.
         AckProof(AckProof<'a>),
+        /// The preimage of a payer's lock.
+        Fulfill(Fulfill),
         /// What was missed.
         SyncAnswer(SyncAnswer<'a>),
         /// The closing transaction was taken.

@@ -79,6 +79,7 @@ impl<'a> Payer<'a> {
             amount: Amount::from_sat(self.random.random_range(1..=50)).expect("a small amount"),
             fee: None,
             payment_id: None,
+            hash: None,
         }
     }
 }

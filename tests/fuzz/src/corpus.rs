@@ -132,6 +132,7 @@ fn inputs() -> Vec<u8> {
         hash: Digest::ZERO,
         opened: vec![(zero(), zero())],
         closed: vec![ChannelId::ZERO],
+        revealed: Vec::new(),
     };
     let all = [
         Input::Pay(pay),

@@ -101,6 +101,7 @@ impl Target {
             amount,
             fee: None,
             payment_id: None,
+            hash: None,
         };
         let paid = client
             .pay(&own, &[payment])

@@ -122,6 +122,8 @@ impl World {
                 fee_base: sat(1),
                 fee_ppm: 0,
                 max_unfirm_credits: 1_000,
+                max_in_locks: 64,
+                max_in_locks_per_payer: 16,
             },
             salt_secret: [3; 32],
             log_identity: 11,
@@ -141,6 +143,7 @@ impl World {
             hash: GENESIS_BLOCK,
             opened: opened.collect(),
             closed: Vec::new(),
+            revealed: Vec::new(),
         }
     }
 
@@ -205,6 +208,7 @@ impl World {
                 hash: Digest::from_bytes([8; 32]),
                 opened: Vec::new(),
                 closed: vec![stranger],
+                revealed: Vec::new(),
             }),
             (5, _) => Input::Close(CloseInput {
                 channel: stranger,
@@ -223,6 +227,7 @@ impl World {
             hash,
             opened: Vec::new(),
             closed: Vec::new(),
+            revealed: Vec::new(),
         })
     }
 
@@ -281,6 +286,7 @@ impl World {
                 public: &leaf.public,
                 credits: &leaf.credits,
                 outcomes: Some(&leaf.outcomes),
+                in_changes: &leaf.in_changes,
             };
             let client = self.clients.iter_mut().find(|client| client.id == leaf.private.channel);
             let wallet = &mut client.expect("a channel of this world").wallet;

@@ -141,6 +141,8 @@ pub(crate) fn params(segment_bytes: u64) -> Params {
             fee_base: Amount::ZERO,
             fee_ppm: 0,
             max_unfirm_credits: 4_096,
+            max_in_locks: 64,
+            max_in_locks_per_payer: 16,
         },
         salt_secret: [3; 32],
         log_identity: 0x5eed,

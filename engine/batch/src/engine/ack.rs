@@ -107,7 +107,10 @@ impl<S: Slots> Engine<S> {
             let mut allocation = self.store.meta().bodies;
             self.store.bodies.give(&mut allocation, body);
             self.store.meta_mut().bodies = allocation;
-            self.store.leaves.at_mut(leaf).body = 0;
+            let record = self.store.leaves.at_mut(leaf);
+            record.body = 0;
+            let in_changes = core::mem::take(&mut record.in_changes);
+            self.free_in_changes(in_changes);
         }
     }
 

@@ -23,6 +23,7 @@ impl<S: Slots> Engine<S> {
         for (terms, funding) in &block.opened {
             self.open_channel(terms, *funding);
         }
+        self.take_reveals(block);
         for channel in &block.closed {
             self.settle_channel(channel);
         }
@@ -48,6 +49,7 @@ impl<S: Slots> Engine<S> {
         }
         self.free_leaves(record.leaf_oldest);
         self.free_answers(record.answer_oldest);
+        self.free_in_locks(slot);
         let record = self.record_mut(slot);
         record.status = SETTLED;
         (record.leaf_oldest, record.leaf_newest, record.leaf_count) = (0, 0, 0);

@@ -2,13 +2,13 @@
 //! closed payments (rule 5).
 
 use tidegate_channel::{FinalTerms, RefuseReason, client_balance, hub_balance};
-use tidegate_types::{ClientCounter, OutPoint, Txid};
+use tidegate_types::{ChannelId, ClientCounter, OutPoint, Txid};
 
 use super::pay::print_of;
 use super::{ANSWERS_KEPT, Engine};
 use crate::executed::Answer;
 use crate::input::CloseInput;
-use crate::record::{ACTIVE, ANSWERS_PER_PAGE, AnswerRecord, ClosedPayment, FROZEN};
+use crate::record::{ACTIVE, ANSWERS_PER_PAGE, AnswerRecord, ClosedPayment, DISPUTED, FROZEN};
 use crate::slots::Slots;
 
 impl<S: Slots> Engine<S> {
@@ -24,7 +24,7 @@ impl<S: Slots> Engine<S> {
         self.touch(slot);
         let record = *self.record(slot);
         let credited_now = !self.touched(slot).credits.is_empty();
-        if record.page != 0 || record.in_locks != 0 || record.unfirm != 0 || credited_now {
+        if record.page != 0 || record.in_page != 0 || record.unfirm != 0 || credited_now {
             return Err(RefuseReason::BadOperation);
         }
         let terms = self.terms_of(slot);
@@ -51,6 +51,22 @@ impl<S: Slots> Engine<S> {
             input,
             counter: ClientCounter::ZERO,
         });
+        Ok(())
+    }
+
+    /// Freezes a channel that is to be closed on the ledger. It makes no leaf: what stands counts there (rules 24 and 25). Once
+    /// the batch is durable the hub may sign a `StartClose` that names it: no later batch holds a leaf of this channel, or
+    /// accepts a state of it.
+    pub(super) fn freeze(&mut self, channel: &ChannelId) -> Result<(), RefuseReason> {
+        let slot = self.channel(channel).ok_or(RefuseReason::NotOffered)?;
+        match self.status(slot) {
+            // A cooperative close that its client did not complete in time becomes one on the ledger.
+            ACTIVE | FROZEN => {}
+            _ => return Err(RefuseReason::Closing),
+        }
+        self.wake(slot);
+        self.record_mut(slot).status = DISPUTED;
+        self.opened_or_settled.push(slot);
         Ok(())
     }
 

@@ -6,7 +6,9 @@
 //! tag 2     operations 1 | channel 4 | c varint | acknowledged h varint | signature 64 | operations …     an accepted state
 //!           operation   kind, slot 1 (kind × 64 + slot)
 //!           add         … then payment id 16 | payee's channel 4 | amount varint | fee varint | expiry varint
+//!           hash add    … and the payment hash 32 behind the expiry
 //! tag 3     channel 4 | h varint | signature 64                                                 an accepted ack
+//! tag 4     channel 4 | lock 32 | preimage 32                                                   a preimage that was taken
 //! ```
 //!
 //! Channels go by their numbers, varints are LEB128. An accepted state is what its operations lead to (rule 8), so the log
@@ -18,14 +20,14 @@
 use hashbrown::HashMap;
 use tidegate_channel::{Ack, ClientState, Condition, LeafRef, Lock, Operation, encode_operations};
 use tidegate_types::{
-    Amount, ClientCounter, DecodeError, Digest, Fixed, Height, HubCounter, KeyBytes, LockSlot, PaymentId, Reader,
-    SignatureBytes,
+    Amount, ClientCounter, DecodeError, Digest, Fixed, Height, HubCounter, KeyBytes, LockId, LockSlot, PaymentId,
+    Reader, SignatureBytes,
 };
 
 use super::Engine;
 use super::plan::Plan;
 use crate::executed::Executed;
-use crate::input::{AckInput, Input, InputError, PayInput};
+use crate::input::{AckInput, FulfilInput, Input, InputError, PayInput};
 use crate::slots::Slots;
 use crate::store::amount;
 
@@ -33,10 +35,12 @@ const TAKEN: u8 = 0;
 const REFUSED: u8 = 1;
 const PAY: u8 = 2;
 const ACK: u8 = 3;
+const FULFIL: u8 = 4;
 
 const ADD: u8 = 0;
 const SETTLE: u8 = 1;
 const DROP: u8 = 2;
+const HASH_ADD: u8 = 3;
 
 fn put_varint(mut value: u64, out: &mut Vec<u8>) {
     while value >= 0x80 {
@@ -103,7 +107,13 @@ impl<S: Slots> Engine<S> {
         let done = match input {
             Input::Pay(pay) => self.append_pay(pay, out),
             Input::Ack(ack) => self.append_ack(ack, out),
-            Input::Block(_) | Input::Close(_) | Input::Refresh(_) | Input::Policy(_) => None,
+            Input::Fulfil(fulfil) => self.append_fulfil(fulfil, out),
+            Input::Block(_)
+            | Input::Close(_)
+            | Input::Refresh(_)
+            | Input::Policy(_)
+            | Input::Release(_)
+            | Input::Freeze(_) => None,
         };
         if done.is_none() {
             out.truncate(start);
@@ -139,17 +149,29 @@ impl<S: Slots> Engine<S> {
             Operation::Add { slot, lock } => {
                 let payee = self.logged_channel(&lock.payee_channel)?;
                 let known = self.store.channels.get(payee).client == *lock.payee.as_bytes();
-                if !known || lock.condition != Condition::Ack {
+                if !known {
                     return None;
                 }
-                out.push(head(ADD, *slot));
+                let waits = lock.condition != Condition::Ack;
+                out.push(head(if waits { HASH_ADD } else { ADD }, *slot));
                 out.extend_from_slice(lock.payment_id.as_bytes());
                 out.extend(payee.to_le_bytes());
                 put_varint(lock.amount.to_sat(), out);
                 put_varint(lock.fee.to_sat(), out);
                 put_varint(lock.expiry.get().into(), out);
+                if let Condition::Hash(hash) = &lock.condition {
+                    out.extend_from_slice(hash);
+                }
             }
         }
+        Some(())
+    }
+
+    fn append_fulfil(&self, fulfil: &FulfilInput, out: &mut Vec<u8>) -> Option<()> {
+        out.push(FULFIL);
+        out.extend(self.logged_channel(&fulfil.channel)?.to_le_bytes());
+        out.extend_from_slice(fulfil.lock.as_bytes());
+        out.extend_from_slice(&fulfil.preimage);
         Some(())
     }
 
@@ -178,6 +200,7 @@ impl<S: Slots> Engine<S> {
                 TAKEN | REFUSED => Input::read(r)?,
                 PAY => Input::Pay(self.read_pay(r, &mut reading)?),
                 ACK => Input::Ack(self.read_ack(r)?),
+                FULFIL => Input::Fulfil(self.read_fulfil(r)?),
                 other => Err(DecodeError::UnknownValue {
                     field: "logged input",
                     value: other.into(),
@@ -258,6 +281,15 @@ impl<S: Slots> Engine<S> {
         })
     }
 
+    fn read_fulfil(&self, r: &mut Reader<'_>) -> Result<FulfilInput, InputError> {
+        let slot = self.read_channel(r)?;
+        Ok(FulfilInput {
+            channel: self.channel_id(slot),
+            lock: LockId::read(r)?,
+            preimage: r.array()?,
+        })
+    }
+
     fn read_pay(&self, r: &mut Reader<'_>, reading: &mut Reading) -> Result<PayInput, InputError> {
         let count = u8::read(r)?;
         let slot = self.read_channel(r)?;
@@ -307,8 +339,11 @@ impl<S: Slots> Engine<S> {
         let head = u8::read(r)?;
         let at = LockSlot::new(head & 63).expect("six bits are a slot");
         match head >> 6 {
-            ADD => {
-                let lock = self.read_lock(r)?;
+            kind @ (ADD | HASH_ADD) => {
+                let mut lock = self.read_lock(r)?;
+                if kind == HASH_ADD {
+                    lock.condition = Condition::Hash(r.array()?);
+                }
                 half.locks = lock.total().and_then(|total| half.locks.add(total)).map_err(range)?;
                 Ok(Operation::Add { slot: at, lock })
             }

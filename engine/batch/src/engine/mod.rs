@@ -6,14 +6,17 @@ mod block;
 mod channels;
 mod close;
 mod entries;
+mod fulfil;
+mod in_locks;
 mod logged;
 mod pay;
 mod plan;
+mod release;
 mod seal;
 mod touch;
 
 use hashbrown::HashMap;
-use tidegate_channel::RefuseReason;
+use tidegate_channel::{Condition, Operation, RefuseReason};
 use tidegate_types::{Amount, BatchNumber, Digest, Fixed, Height, KeyBytes, LedgerId, UnixMillis};
 
 use crate::entries::EntryWriter;
@@ -23,6 +26,7 @@ use crate::policy::{Policy, PolicyError};
 use crate::record::{ACTIVE, TermsRecord};
 use crate::slots::{Link, Slots, SlotsFull};
 use crate::store::{Need, Store};
+pub(crate) use pay::ACK;
 use touch::Touches;
 
 /// How many of a channel's leaves the hub can name: the last 64 (section 3), and as many again for leaves that only
@@ -47,7 +51,7 @@ pub struct Engine<S> {
     versions: Option<EntryWriter>,
     touches: Touches,
     outcome_log: Vec<u8>,
-    /// Channels that blocks of this batch opened or settled.
+    /// Channels that this batch opened, froze or settled.
     opened_or_settled: Vec<u32>,
     notes_changes: bool,
     plan: plan::Plan,
@@ -56,6 +60,7 @@ pub struct Engine<S> {
     /// How many channels there were before the newest batch.
     channels_before: u32,
     leaf_digests: seal::LeafDigests,
+    in_scratch: seal::InScratch,
 }
 
 /// Why an engine cannot be created, opened, or executed a batch on.
@@ -159,6 +164,7 @@ impl<S: Slots> Engine<S> {
             reading: logged::Reading::default(),
             channels_before: meta.channels,
             leaf_digests: seal::LeafDigests::default(),
+            in_scratch: seal::InScratch::default(),
             store,
         })
     }
@@ -230,7 +236,7 @@ impl<S: Slots> Engine<S> {
     /// # Panics
     /// At 2³² inputs, or if the state contradicts itself.
     pub fn execute(&mut self, time: UnixMillis, inputs: &[Input], out: &mut Executed) -> Result<(), EngineError> {
-        self.store.reserve(need(inputs))?;
+        self.store.reserve(self.need(inputs))?;
         self.touches.begin(self.store.meta().batch + 1);
         self.outcome_log.clear();
         self.woken.clear();
@@ -268,6 +274,12 @@ impl<S: Slots> Engine<S> {
                 self.set_policy(policy);
                 (None, Ok(true))
             }
+            Input::Fulfil(fulfil) => (Some(fulfil.channel), self.fulfil(index, fulfil).map(|()| true)),
+            Input::Release(message) => {
+                let channel = message.release.channel;
+                (Some(channel), self.release(index, message).map(|()| true))
+            }
+            Input::Freeze(channel) => (Some(*channel), self.freeze(channel).map(|()| true)),
         };
         let (code, reason) = match result {
             Ok(true) => return self.log_outcome(index, 0),
@@ -307,26 +319,32 @@ impl<S: Slots> Engine<S> {
             (held + view.value(), capacity + u128::from(view.terms.capacity.to_sat()))
         })
     }
+
+    /// The most that `inputs` can add to each table.
+    fn need(&self, inputs: &[Input]) -> Need {
+        inputs.iter().fold(Need::default(), |mut need, input| {
+            match input {
+                Input::Pay(pay) => {
+                    need.operations += pay.operations.len();
+                    need.adds += pay.operations.len();
+                    need.hash_adds += pay.operations.iter().filter(|o| is_hash_add(o)).count();
+                    need.channels_touched += 1 + pay.operations.len();
+                }
+                Input::Ack(_) | Input::Close(_) | Input::Refresh(_) | Input::Freeze(_) => need.channels_touched += 1,
+                Input::Fulfil(_) | Input::Release(_) => need.channels_touched += 2,
+                Input::Block(block) => {
+                    need.channels += block.opened.len();
+                    need.channels_touched += block.closed.len() + 2 * self.revealed_locks(block).len();
+                }
+                Input::Policy(_) => {}
+            }
+            need
+        })
+    }
 }
 
-/// The most that `inputs` can add to each table.
-fn need(inputs: &[Input]) -> Need {
-    inputs.iter().fold(Need::default(), |mut need, input| {
-        match input {
-            Input::Pay(pay) => {
-                need.operations += pay.operations.len();
-                need.adds += pay.operations.len();
-                need.channels_touched += 1 + pay.operations.len();
-            }
-            Input::Ack(_) | Input::Close(_) | Input::Refresh(_) => need.channels_touched += 1,
-            Input::Block(block) => {
-                need.channels += block.opened.len();
-                need.channels_touched += block.closed.len();
-            }
-            Input::Policy(_) => {}
-        }
-        need
-    })
+const fn is_hash_add(operation: &Operation) -> bool {
+    matches!(operation, Operation::Add { lock, .. } if matches!(lock.condition, Condition::Hash(_)))
 }
 
 /// Both are amounts that the state holds, so they are in range; their sum is checked.

@@ -15,6 +15,7 @@ use super::plan::{Plan, Planned, PlannedRoot};
 use super::{Engine, UNACKED_MAX};
 use crate::executed::Answer;
 use crate::input::PayInput;
+use crate::record::in_lock::BY_PAYER;
 use crate::record::{ClosedPayment, LiveRecord, LockRecord, PageRecord};
 use crate::slots::{Link, Slots};
 use crate::store::amount;
@@ -38,7 +39,7 @@ pub(crate) struct JudgedLock {
 
 impl JudgedLock {
     /// One that is settled or dropped.
-    const fn held(id: LockId) -> Self {
+    pub(super) const fn held(id: LockId) -> Self {
         Self {
             id,
             salt: [0; 16],
@@ -46,6 +47,10 @@ impl JudgedLock {
         }
     }
 }
+
+/// The conditions of locks, as records name them.
+pub(crate) const ACK: u8 = 1;
+pub(crate) const HASH: u8 = 2;
 
 /// The links of a channel without open locks.
 const NO_LOCKS: [Link; 64] = [0; 64];
@@ -156,7 +161,7 @@ impl<S: Slots> Engine<S> {
     fn apply(&mut self, slot: u32, state: &ClientState, operation: &Operation, judged: JudgedLock) -> Outcome {
         let (kind, at, outcome, salt) = match operation {
             Operation::Add { slot: at, lock } => {
-                let (outcome, link) = self.add_lock(slot, state, lock, judged);
+                let (outcome, link) = self.add_lock((slot, *at), state, lock, judged);
                 let page = self.page_mut(slot);
                 page.open |= bit(*at);
                 page.locks[at.index()] = link;
@@ -172,7 +177,11 @@ impl<S: Slots> Engine<S> {
                 self.close_lock(slot, state, *at);
                 (OpKind::Drop, *at, OpOutcome::Done, [0; 16])
             }
-            Operation::Release { .. } => unreachable!("a release has been refused"),
+            Operation::Release { lock } => {
+                self.release_in_lock(slot, lock);
+                let at = LockSlot::new(0).expect("a page has 64 slots");
+                (OpKind::Release, at, OpOutcome::Done, [0; 16])
+            }
         };
         Outcome {
             counter: state.counter,
@@ -198,8 +207,11 @@ impl<S: Slots> Engine<S> {
             outcome: lock.outcome,
             c: state.counter.get(),
         };
-        let named = lock.named;
+        let (named, in_lock) = (lock.named, lock.in_lock());
         self.remember(slot, payment);
+        if in_lock != 0 {
+            self.let_go(in_lock, BY_PAYER);
+        }
         let meta = *self.store.meta();
         let (mut locks, mut names) = (meta.locks, meta.named);
         self.store.locks.give(&mut locks, link);
@@ -340,5 +352,11 @@ impl LockRecord {
 
     pub(crate) const fn expiry(&self) -> Height {
         Height::new(self.expiry)
+    }
+
+    /// The link to what its payee was offered; zero for a lock of another kind, or one that failed at once.
+    pub(crate) fn in_lock(&self) -> Link {
+        let link = if self.condition == HASH { self.credited_h } else { 0 };
+        Link::try_from(link).expect("it was a link when it was written")
     }
 }

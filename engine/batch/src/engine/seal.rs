@@ -1,11 +1,11 @@
 //! The end of a batch: one leaf per touched channel, the tree over them, the header (rule 17).
 
 mod digests;
+mod in_locks;
 mod keep;
 
 use tidegate_channel::{BatchHeader, LeafKind, LeafPrivate, StateRef};
 use tidegate_crypto::hash::{Domain, hash};
-use tidegate_crypto::merkle::LockTree;
 use tidegate_types::{Amount, Digest, HubCounter, UnixMillis};
 
 use super::Engine;
@@ -13,6 +13,7 @@ use crate::executed::{Executed, LeafOut};
 use crate::slots::Slots;
 use crate::store::{amount, digest};
 pub(crate) use digests::LeafDigests;
+pub(crate) use in_locks::InScratch;
 
 /// How many leaves ahead their channel's newest and oldest are asked for.
 const LEAVES_AHEAD: usize = 8;
@@ -21,6 +22,7 @@ impl<S: Slots> Engine<S> {
     pub(super) fn seal(&mut self, time: UnixMillis, out: &mut Executed) {
         let mut digests = core::mem::take(&mut self.leaf_digests);
         let leaves = self.collect_leaves(out);
+        self.update_in_trees(&out.leaves[..leaves]);
         out.digests.clear();
         digests.hash(self, &mut out.leaves[..leaves], &mut out.digests);
         for (place, leaf) in out.leaves[..leaves].iter().enumerate() {
@@ -72,6 +74,7 @@ impl<S: Slots> Engine<S> {
             core::mem::swap(&mut leaf.credits, &mut touch.credits);
             core::mem::swap(&mut leaf.credit_locks, &mut touch.credit_locks);
             core::mem::swap(&mut leaf.outcomes, &mut touch.outcomes);
+            core::mem::swap(&mut leaf.in_changes, &mut touch.in_changes);
             core::mem::swap(&mut leaf.answers, &mut touch.answers);
             leaf.terms = touch.terms;
             self.add_credits(&out.leaves[place]);
@@ -107,7 +110,7 @@ impl<S: Slots> Engine<S> {
             firm_credit: amount(record.firm),
             unfirm_credit: amount(record.unfirm),
             in_locks_sum: amount(record.in_locks),
-            in_locks_root: LockTree::empty_root(),
+            in_locks_root: self.in_locks_root(leaf.channel),
             outcomes_root: Digest::ZERO,
             terms: leaf.terms.map_or(Digest::ZERO, |terms| terms.digest()),
             ack: StateRef {
@@ -134,6 +137,7 @@ fn empty_leaf() -> LeafOut {
         credits: Vec::new(),
         credit_locks: Vec::new(),
         outcomes: Vec::new(),
+        in_changes: Vec::new(),
         answers: Vec::new(),
         terms: None,
     }

@@ -1,11 +1,11 @@
 //! The channels that a batch touches: what each will say in its leaf, and the room that it had when the batch began.
 
-use tidegate_channel::{Credit, FinalTerms, HalfSums, Outcome, hub_balance_from};
+use tidegate_channel::{Credit, FinalTerms, HalfSums, InChange, Outcome, hub_balance_from};
 use tidegate_types::{Amount, Digest, Height};
 
 use super::Engine;
 use crate::executed::Answer;
-use crate::record::{CreditRecord, LiveRecord, VOID, WAITING};
+use crate::record::{ACTIVE, CreditRecord, LiveRecord, VOID, WAITING};
 use crate::slots::{Link, Slots};
 use crate::store::amount;
 
@@ -19,6 +19,7 @@ pub(crate) struct Touch {
     /// The payer's lock record of each credit.
     pub(crate) credit_locks: Vec<Link>,
     pub(crate) outcomes: Vec<Outcome>,
+    pub(crate) in_changes: Vec<InChange>,
     pub(crate) answers: Vec<Answer>,
     pub(crate) terms: Option<FinalTerms>,
     /// True if the batch holds a leaf of this channel; a first look alone makes none.
@@ -60,6 +61,7 @@ impl Touches {
         touch.credits.clear();
         touch.credit_locks.clear();
         touch.outcomes.clear();
+        touch.in_changes.clear();
         touch.answers.clear();
         touch.terms = None;
         touch.leaf = false;
@@ -88,12 +90,14 @@ impl LiveRecord {
 }
 
 impl<S: Slots> Engine<S> {
-    /// The touch of a channel, which is awake; the first one voids its expired credits and notes its room.
+    /// The touch of a channel, which is awake; the first one voids its expired credits, drops its expired in-locks and notes
+    /// its room.
     pub(crate) fn touch(&mut self, slot: u32) -> usize {
         if let Some(index) = self.touches.find(self.record(slot)) {
             return index;
         }
         let voided = self.void_expired(slot);
+        let expired = self.expire_in_locks(slot);
         let (channel, sums) = (self.store.channels.get(slot), self.record(slot).sums());
         let balance = hub_balance_from(amount(channel.capacity), amount(channel.opening_share), &sums)
             .expect("every batch leaves the hub balance in range");
@@ -101,7 +105,9 @@ impl<S: Slots> Engine<S> {
             .sub(amount(self.shared(slot).hub_reserve))
             .unwrap_or(Amount::ZERO);
         let index = self.touches.add(slot, room);
-        self.touches.get_mut(index).leaf = voided;
+        let touch = self.touches.get_mut(index);
+        touch.leaf = voided || !expired.is_empty();
+        touch.in_changes.extend(expired);
         let batch = self.touches.batch;
         let record = self.record_mut(slot);
         record.touched_batch = batch;
@@ -119,7 +125,7 @@ impl<S: Slots> Engine<S> {
         let height = self.store.meta().height;
         let record = self.record(slot);
         // Nearly always: the list of leaves is not walked for nothing.
-        if record.unfirm == 0 || record.expiry_min >= height {
+        if record.unfirm == 0 || record.expiry_min >= height || record.status != ACTIVE {
             return false;
         }
         let mut voided = (0_u64, 0_u32);

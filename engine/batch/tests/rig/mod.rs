@@ -4,14 +4,17 @@
 pub(crate) mod acts;
 
 use tidegate_batch::{
-    AckInput, BlockInput, CloseInput, Engine, Executed, Input, PayInput, Policy, Slots, Store, TABLES, VecSlots,
+    AckInput, BlockInput, CloseInput, Engine, Executed, FulfilInput, Input, PayInput, Policy, ReleaseInput, Slots,
+    Store, TABLES, VecSlots,
 };
 use tidegate_channel::wallet::{LeafView, SettleOn, Wallet};
 use tidegate_channel::{ChannelTerms, Condition, Lock, Operation, encode_operations};
+use tidegate_crypto::hash::payment_hash;
 use tidegate_crypto::keys::SecretKey;
 use tidegate_crypto::merkle::StateTree;
 use tidegate_types::{
-    Age, Amount, ChannelId, Digest, Height, KeyBytes, LedgerId, OutPoint, PaymentId, SignatureBytes, Txid, UnixMillis,
+    Age, Amount, ChannelId, Digest, Height, KeyBytes, LedgerId, LockId, OutPoint, PaymentId, SignatureBytes, Txid,
+    UnixMillis,
 };
 
 pub(crate) const MARGIN: u32 = 2;
@@ -52,6 +55,8 @@ pub(crate) fn policy() -> Policy {
         fee_base: sat(0),
         fee_ppm: 0,
         max_unfirm_credits: 1000,
+        max_in_locks: 64,
+        max_in_locks_per_payer: 16,
     }
 }
 
@@ -118,6 +123,7 @@ impl Rig {
             hash: Digest::from_bytes([1; 32]),
             opened,
             closed: Vec::new(),
+            revealed: Vec::new(),
         };
         rig.height = 1;
         rig.batch(vec![Input::Block(block)]);
@@ -135,6 +141,7 @@ impl Rig {
         self.log.push(logged);
         self.accept_leaves();
         self.history.push(inputs);
+        self.check_in_locks();
         let (held, capacity) = self.engine.value();
         assert_eq!(held, capacity, "value is conserved");
         let (slots, digests): (Vec<_>, Vec<_>) = self.out.changes.iter().map(|(s, e)| (s, e.digest())).unzip();
@@ -155,6 +162,7 @@ impl Rig {
                 public: &leaf.public,
                 credits: &leaf.credits,
                 outcomes: Some(&leaf.outcomes),
+                in_changes: &leaf.in_changes,
             };
             let index = u32::try_from(index).expect("few leaves");
             let path: Vec<Digest> = self.out.tree.path(index).collect();
@@ -171,6 +179,21 @@ impl Rig {
                 .wallet
                 .accept(view)
                 .expect("an honest hub's leaf follows from the one before");
+        }
+    }
+
+    /// Every client believes those in-locks that the hub holds for it, and a come-back would be told of every change.
+    fn check_in_locks(&self) {
+        for (n, client) in self.clients.iter().enumerate() {
+            let held: Vec<_> = self.view(n).in_locks.iter().map(|l| (l.slot, l.lock)).collect();
+            let believed: Vec<_> = client
+                .wallet
+                .hub()
+                .in_locks()
+                .iter()
+                .map(|l| (l.slot, l.lock))
+                .collect();
+            assert_eq!(held, believed);
         }
     }
 
@@ -206,6 +229,7 @@ impl Rig {
             hash,
             opened: Vec::new(),
             closed: Vec::new(),
+            revealed: Vec::new(),
         })
     }
 
@@ -222,6 +246,31 @@ impl Rig {
             expiry: Height::new(self.height + 50),
             condition: Condition::Ack,
         }
+    }
+
+    /// A lock that waits for `preimage`.
+    pub(crate) fn hash_lock(&mut self, payee: usize, amount: u64, preimage: &[u8; 32]) -> Lock {
+        Lock {
+            condition: Condition::Hash(payment_hash(preimage)),
+            ..self.lock(payee, amount)
+        }
+    }
+
+    pub(crate) fn fulfil(&self, payee: usize, lock: LockId, preimage: [u8; 32]) -> Input {
+        let channel = self.clients[payee].id;
+        Input::Fulfil(FulfilInput {
+            channel,
+            lock,
+            preimage,
+        })
+    }
+
+    /// The payee's wallet gives a lock up, and signs so.
+    pub(crate) fn release(&mut self, payee: usize, lock: LockId) -> Input {
+        let client = &mut self.clients[payee];
+        let release = client.wallet.release(&lock).expect("an open in-lock");
+        let signature = release.sign(&self.ledger, &client.key);
+        Input::Release(ReleaseInput { release, signature })
     }
 
     pub(crate) fn sign(&self, payer: usize, state: tidegate_channel::ClientState, operations: Vec<Operation>) -> Input {

@@ -1,10 +1,12 @@
 //! What the hub owes, leaf by leaf, and what a client refuses to believe.
 
-use tidegate_types::{Age, Amount, Digest, Height, HubCounter};
+use tidegate_crypto::merkle::LockTree;
+use tidegate_types::{Age, Amount, Digest, Height, HubCounter, LockId};
 
+use super::in_locks::{InLocks, InMark, OpenInLock};
 use crate::{
-    Credit, LeafKind, LeafPrivate, LeafPublic, LeafRef, Outcome, credited_root, failed_root, leaf_digest, opening_leaf,
-    outcomes_root,
+    Credit, InChange, LeafKind, LeafPrivate, LeafPublic, LeafRef, Outcome, credited_root, failed_root, leaf_digest,
+    opening_leaf, outcomes_root,
 };
 
 /// A leaf with everything its roots stand for, as a receipt brings it.
@@ -19,6 +21,8 @@ pub struct LeafView<'a> {
     /// The outcomes under the outcomes root, in order; `None` for a leaf that comes by `Sync`, where the hub no longer
     /// holds them: then the roots stand for themselves, and the stored answers tell what became of each payment.
     pub outcomes: Option<&'a [Outcome]>,
+    /// What the leaf does to the in-locks, in order: with it, the in-locks of the leaf before become those of this one.
+    pub in_changes: &'a [InChange],
 }
 
 impl LeafView<'_> {
@@ -47,6 +51,8 @@ pub struct HubHalf {
     digest: Digest,
     /// Oldest first.
     unfirm: Vec<Unfirm>,
+    /// What waits for the client's preimages; `None` for nothing.
+    in_locks: Option<Box<InLocks>>,
     /// The newest leaf that the client has acknowledged.
     acked: HubCounter,
     margin: Age,
@@ -84,6 +90,21 @@ pub enum LeafFault {
     /// `ack_by` is not the lowest of those credits.
     #[error("ack_by is not that of the oldest unfirm credit")]
     WrongAckBy,
+    /// The in-locks are not those of the leaf before after the changes, or their sum or root is another.
+    #[error("the in-locks are not what the leaf's changes lead to")]
+    WrongInLocks,
+    /// An in-lock is gone that the client has neither released nor been paid for, and that has not expired (rule 13).
+    #[error("the leaf drops lock {lock} without a release, and before its expiry or after its reveal")]
+    InLockDropped {
+        /// Which.
+        lock: LockId,
+    },
+    /// The leaf says that a hash lock was met, by something that does not meet it.
+    #[error("the leaf shows a preimage of lock {lock} that does not meet its hash")]
+    WrongPreimage {
+        /// Which.
+        lock: LockId,
+    },
     /// The acknowledged client state fell.
     #[error("the acknowledged state fell")]
     AckFell,
@@ -108,27 +129,32 @@ impl HubHalf {
             leaf,
             digest,
             unfirm: Vec::new(),
+            in_locks: None,
             acked: HubCounter::ZERO,
             margin,
         }
     }
 
-    /// Takes up a half again from what the caller stored.
+    /// Takes up a half again in the middle. `in_locks` are those of the leaf, each as offered; `None` if they are not.
     #[must_use]
-    pub const fn resume(
+    pub fn resume(
         leaf: LeafPrivate,
         digest: Digest,
         unfirm: Vec<Unfirm>,
+        in_locks: &[InChange],
         acked: HubCounter,
         margin: Age,
-    ) -> Self {
-        Self {
+    ) -> Option<Self> {
+        let mut open = Box::new(InLocks::empty());
+        let credited = open.follow(in_locks, &leaf).ok()?;
+        credited.is_zero().then_some(Self {
             leaf,
             digest,
             unfirm,
+            in_locks: (!open.open().is_empty()).then_some(open),
             acked,
             margin,
-        }
+        })
     }
 
     /// The newest leaf's private part.
@@ -150,6 +176,25 @@ impl HubHalf {
     #[must_use]
     pub fn unfirm(&self) -> &[Unfirm] {
         &self.unfirm
+    }
+
+    /// The locks that wait for the client's preimages, by slot.
+    #[must_use]
+    pub fn in_locks(&self) -> &[OpenInLock] {
+        self.in_locks.as_ref().map_or(&[], |locks| locks.open())
+    }
+
+    /// Notes what the client has done about an in-lock, if it is open.
+    pub fn mark_in_lock(&mut self, lock: &LockId, mark: InMark) {
+        if let Some(open) = self.in_locks.as_mut().and_then(|locks| locks.find_mut(lock)) {
+            open.mark = mark;
+        }
+    }
+
+    /// Blocks by which everybody must act before a deadline, as the hub announced them.
+    #[must_use]
+    pub const fn margin(&self) -> Age {
+        self.margin
     }
 
     /// The newest leaf that was acknowledged.
@@ -185,9 +230,13 @@ impl HubHalf {
     pub fn accept(&mut self, view: LeafView<'_>) -> Result<(), LeafFault> {
         self.check_order(view)?;
         check_lists(view)?;
-        let unfirm = self.check_credits(view)?;
+        let (in_locks, fulfilled) = self.check_in_locks(view)?;
+        let unfirm = self.check_credits(view, fulfilled)?;
         check_shape(view.private)?;
         self.unfirm = unfirm;
+        if let Some(in_locks) = in_locks {
+            self.in_locks = (!in_locks.open().is_empty()).then_some(in_locks);
+        }
         self.leaf = *view.private;
         self.digest = view.digest();
         Ok(())
@@ -222,12 +271,31 @@ impl HubHalf {
         }
     }
 
+    /// The in-locks after the new leaf, if it changes any, and what those fulfilled add to K.
+    fn check_in_locks(&self, view: LeafView<'_>) -> Result<(Option<Box<InLocks>>, Amount), LeafFault> {
+        let (old, new) = (&self.leaf, view.private);
+        if view.in_changes.is_empty() {
+            // Before the first leaf of all nothing has checked the root yet.
+            let same = new.in_locks_sum == old.in_locks_sum && new.in_locks_root == old.in_locks_root;
+            let none = self.in_locks.is_some() || new.in_locks_root == LockTree::empty_root();
+            return if same && none {
+                Ok((None, Amount::ZERO))
+            } else {
+                Err(LeafFault::WrongInLocks)
+            };
+        }
+        let mut next = self.in_locks.clone().unwrap_or_else(|| Box::new(InLocks::empty()));
+        let fulfilled = next.follow(view.in_changes, new)?;
+        Ok((Some(next), fulfilled))
+    }
+
     /// The credits that wait after the new leaf: those firmed leave from the front, those past their expiry are void.
-    fn check_credits(&self, view: LeafView<'_>) -> Result<Vec<Unfirm>, LeafFault> {
+    fn check_credits(&self, view: LeafView<'_>, fulfilled: Amount) -> Result<Vec<Unfirm>, LeafFault> {
         let new = view.private;
         let mut firmed = new
             .firm_credit
             .sub(self.leaf.firm_credit)
+            .and_then(|grown| grown.sub(fulfilled))
             .map_err(|_| LeafFault::WrongFirmCredit)?;
         let mut rest = self.unfirm.as_slice();
         while let Some((first, tail)) = rest.split_first().filter(|_| !firmed.is_zero()) {

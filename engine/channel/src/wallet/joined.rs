@@ -2,10 +2,10 @@
 
 use tidegate_types::{Age, Amount, ChannelId, Height, LockId, LockSlot};
 
-use super::{ClientHalf, HubHalf, LeafFault, LeafView, OpenLock, ProposeError};
+use super::{ClientHalf, HubHalf, InMark, LeafFault, LeafView, OpenLock, ProposeError};
 use crate::{
-    Ack, ChannelTerms, ClientState, FailReason, HalfSums, LeafKind, LeafRef, Lock, MAX_OPERATIONS, OpKind, OpOutcome,
-    Operation, client_balance, opening_state,
+    Ack, ChannelTerms, ClientState, Condition, FailReason, HalfSums, InChange, InChangeKind, LeafKind, LeafRef, Lock,
+    MAX_OPERATIONS, OpKind, OpOutcome, Operation, client_balance, opening_state,
 };
 
 /// What settles an `Ack` lock.
@@ -22,10 +22,14 @@ pub enum SettleOn {
 pub enum LockStatus {
     /// No leaf has told its outcome.
     Sent,
+    /// The hub has offered it to the payee, who has not shown the preimage yet.
+    Pending,
     /// The hub has credited the payee.
     Delivered,
     /// The payee has acknowledged; the lock is owed.
     Proved,
+    /// The preimage is known, which is the proof of payment; the lock is owed.
+    Fulfilled([u8; 32]),
     /// The hub has failed it; it may be dropped.
     Failed(FailReason),
 }
@@ -37,6 +41,8 @@ pub struct LeafEvents {
     pub outcomes: Vec<(LockId, LockStatus)>,
     /// What the leaf credited in all.
     pub credited: Amount,
+    /// What happened to the locks that wait for this client's preimages.
+    pub in_changes: Vec<InChange>,
     /// True if an ack is due at once: half of the 64 leaves wait for one.
     pub ack_due: bool,
 }
@@ -145,15 +151,17 @@ impl Wallet {
         let due = self.locks().filter_map(|(open, status)| {
             let slot = open.slot;
             match (status, self.settle_on) {
-                (LockStatus::Proved, _) | (LockStatus::Delivered, SettleOn::Delivered) => {
+                (LockStatus::Proved | LockStatus::Fulfilled(_), _) | (LockStatus::Delivered, SettleOn::Delivered) => {
                     Some(Operation::Settle { slot })
                 }
                 (LockStatus::Failed(_), _) => Some(Operation::Drop { slot }),
                 // By the header height of the leaf that this state acknowledges.
-                (LockStatus::Sent | LockStatus::Delivered, _) if self.named_height(height) > open.lock.expiry => {
+                (LockStatus::Sent | LockStatus::Pending | LockStatus::Delivered, _)
+                    if self.named_height(height) > open.lock.expiry =>
+                {
                     Some(Operation::Drop { slot })
                 }
-                (LockStatus::Sent | LockStatus::Delivered, _) => None,
+                (LockStatus::Sent | LockStatus::Pending | LockStatus::Delivered, _) => None,
             }
         });
         due.take(MAX_OPERATIONS).collect()
@@ -182,7 +190,7 @@ impl Wallet {
             match operation {
                 Operation::Add { slot, .. } => self.status[slot.index()] = Some(LockStatus::Sent),
                 Operation::Settle { slot } | Operation::Drop { slot } => self.status[slot.index()] = None,
-                Operation::Release { .. } => {}
+                Operation::Release { lock } => self.hub.mark_in_lock(lock, InMark::Released),
             }
         }
         if ack == self.hub.reference() {
@@ -209,32 +217,31 @@ impl Wallet {
         if view.private.ack.counter > self.client.state().counter {
             return Err(LeafFault::AckFell);
         }
+        let outcomes = view.outcomes.unwrap_or_default();
+        self.check_preimages(outcomes)?;
         self.hub.accept(view)?;
         self.closing |= view.private.kind == LeafKind::Final;
-        self.ack_owed |= !view.credits.is_empty();
+        self.ack_owed |= !view.credits.is_empty() || !view.in_changes.is_empty();
         let mut events = LeafEvents {
             ack_due: self.hub.unacked_count() >= 32,
             ..LeafEvents::default()
         };
-        events.credited = Amount::sum(view.credits.iter().map(|c| c.amount)).unwrap_or(Amount::MAX);
-        for outcome in view
-            .outcomes
-            .unwrap_or_default()
-            .iter()
-            .filter(|o| o.kind == OpKind::Add)
-        {
-            let status = match outcome.outcome {
-                OpOutcome::Delivered => LockStatus::Delivered,
-                OpOutcome::Failed(reason) => LockStatus::Failed(reason),
-                OpOutcome::Pending | OpOutcome::Done => LockStatus::Sent,
+        let fulfilled = view.in_changes.iter().filter(|c| c.kind == InChangeKind::Fulfilled);
+        let credited = view.credits.iter().map(|c| c.amount);
+        events.credited = Amount::sum(credited.chain(fulfilled.map(|c| c.lock.amount))).unwrap_or(Amount::MAX);
+        events.in_changes = view.in_changes.to_vec();
+        for outcome in outcomes.iter().filter(|o| o.kind == OpKind::Add) {
+            let Some(open) = self.client.lock(outcome.slot).filter(|open| open.id == outcome.lock) else {
+                continue;
             };
-            if self
-                .client
-                .lock(outcome.slot)
-                .is_some_and(|open| open.id == outcome.lock)
-            {
-                self.status[outcome.slot.index()] = Some(status);
-            }
+            let status = match (outcome.outcome, open.lock.condition) {
+                (OpOutcome::Delivered, Condition::Ack) => LockStatus::Delivered,
+                (OpOutcome::Delivered, Condition::Hash(_)) => LockStatus::Fulfilled(outcome.preimage),
+                (OpOutcome::Failed(reason), _) => LockStatus::Failed(reason),
+                (OpOutcome::Pending, _) => LockStatus::Pending,
+                (OpOutcome::Done, _) => LockStatus::Sent,
+            };
+            self.status[outcome.slot.index()] = Some(status);
             events.outcomes.push((outcome.lock, status));
         }
         Ok(events)
@@ -248,14 +255,19 @@ impl Wallet {
             .locks()
             .iter()
             .find(|open| open.id == *lock)
-            .map(|open| open.slot.index());
-        let Some(slot) = found.filter(|&slot| matches!(self.status[slot], None | Some(LockStatus::Sent))) else {
+            .map(|open| (open.slot.index(), open.lock.condition != Condition::Ack));
+        let Some((slot, waits)) =
+            found.filter(|&(slot, _)| matches!(self.status[slot], None | Some(LockStatus::Sent | LockStatus::Pending)))
+        else {
             return;
         };
         match outcome {
+            // Without its preimage a hash lock is not met: the wallet has still to ask for it.
+            OpOutcome::Delivered if waits => self.status[slot] = Some(LockStatus::Pending),
             OpOutcome::Delivered => self.status[slot] = Some(LockStatus::Delivered),
             OpOutcome::Failed(reason) => self.status[slot] = Some(LockStatus::Failed(reason)),
-            OpOutcome::Pending | OpOutcome::Done => {}
+            OpOutcome::Pending => self.status[slot] = Some(LockStatus::Pending),
+            OpOutcome::Done => {}
         }
     }
 

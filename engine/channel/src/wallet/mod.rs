@@ -7,11 +7,15 @@
 //! The caller keeps both durable: a state *before* it is sent, a leaf before it is acknowledged.
 
 mod client_half;
+mod hash_locks;
 mod hub_half;
+mod in_locks;
 mod joined;
 mod restore;
 
 pub use client_half::{ClientHalf, OpenLock, ProposeError};
+pub use hash_locks::InLockError;
 pub use hub_half::{HubHalf, LeafFault, LeafView, Unfirm};
+pub use in_locks::{InMark, OpenInLock};
 pub use joined::{LeafEvents, LockStatus, SettleOn, Wallet};
 pub use restore::{Base, Held, RestoreError};

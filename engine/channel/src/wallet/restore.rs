@@ -4,7 +4,7 @@ use tidegate_types::{Age, Amount, ChannelId, ClientCounter, HubCounter, LockSlot
 
 use super::hub_half::ack_by;
 use super::{ClientHalf, HubHalf, LockStatus, OpenLock, SettleOn, Unfirm, Wallet};
-use crate::{ChannelTerms, ClientState, LeafPrivate, LeafRef};
+use crate::{ChannelTerms, ClientState, InChange, LeafPrivate, LeafRef};
 
 /// What the hub holds of a channel. The caller has checked that the state is signed by the client, and that the leaf is the
 /// hub's.
@@ -20,6 +20,8 @@ pub struct Held {
     pub reference: LeafRef,
     /// Credits of the leaves before and of this one, the oldest first; those that are firm by now may be among them.
     pub credits: Vec<Unfirm>,
+    /// The locks that wait for the client's preimages as of the newest leaf, each as offered.
+    pub in_locks: Vec<InChange>,
 }
 
 /// Why a wallet cannot be taken up from what the hub holds.
@@ -34,6 +36,9 @@ pub enum RestoreError {
     /// The credits do not make up what the leaf says is not firm yet.
     #[error("the credits that came are not those of the leaf")]
     Credits,
+    /// The in-locks are not those of the leaf.
+    #[error("the in-locks that came are not those of the leaf")]
+    InLocks,
 }
 
 /// What a state owes, to go back to if the hub never accepts what follows it.
@@ -69,7 +74,9 @@ impl Wallet {
             wallet.status[open.slot.index()] = Some(LockStatus::Sent);
         }
         wallet.client = client;
-        wallet.hub = HubHalf::resume(held.leaf, held.reference.digest, unfirm, acked, margin);
+        let digest = held.reference.digest;
+        let hub = HubHalf::resume(held.leaf, digest, unfirm, &held.in_locks, acked, margin);
+        wallet.hub = hub.ok_or(RestoreError::InLocks)?;
         wallet.closing = held.leaf.kind == crate::LeafKind::Final;
         wallet.ack_owed = held.leaf.counter > HubCounter::ZERO;
         Ok(wallet)

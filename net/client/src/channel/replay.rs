@@ -57,6 +57,15 @@ impl ClientChannel {
                 *self = restored.map_err(|_| ReplayError::Other)?;
             }
             Record::Superseded => self.give_up(),
+            Record::Preimage(lock, preimage) => {
+                if !self.wallet.prove_preimage(lock, preimage) {
+                    return Err(ReplayError::Other);
+                }
+            }
+            Record::Released(body) => {
+                self.wallet.release(&<wire::Release as Fixed>::decode(body)?.lock)?;
+            }
+            Record::Revealed(lock) => self.wallet.note_revealed(lock),
         }
         Ok(())
     }

@@ -9,7 +9,7 @@ use tidegate_wire::messages::{self as wire, Body as _};
 use super::{ClientChannel, SignedState, Signer};
 use crate::error::StepError;
 use crate::headers::HeaderCache;
-use crate::receipt::{Leaf, ReceiptError};
+use crate::receipt::{Leaf, ReceiptError, decode_all};
 use crate::store::{Record, WalletStore};
 
 impl ClientChannel {
@@ -67,6 +67,7 @@ impl ClientChannel {
             leaf: leaf.private,
             reference: leaf.reference(),
             credits: credits(answer, &leaf)?,
+            in_locks: decode_all(answer.in_locks).map_err(wire_error)?,
         };
         let opened = *self.opened();
         let wallet = Wallet::restore(self.id(), opened.terms, opened.margin, opened.settle_on, held)?;

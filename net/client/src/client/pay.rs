@@ -27,7 +27,21 @@ pub struct Payment {
     pub fee: Option<Amount>,
     /// The idempotency key; `None` for a random one.
     pub payment_id: Option<PaymentId>,
+    /// Pays whoever shows the preimage of this; `None` for a payment that the payee's ack completes.
+    pub hash: Option<HashLock>,
 }
+
+/// What a payment waits for, and how long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HashLock {
+    /// The SHA-256 of the preimage.
+    pub hash: [u8; 32],
+    /// Blocks from now to the lock's expiry; `None` for 144, or what the hub allows.
+    pub blocks: Option<Age>,
+}
+
+/// How long a hash lock waits unless said otherwise: at half a second a block a little more than a minute.
+const HASH_LOCK_BLOCKS: u32 = 144;
 
 /// What became of one payment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,7 +62,11 @@ impl PaidLock {
     pub const fn failure(&self) -> Option<FailReason> {
         match self.status {
             LockStatus::Failed(reason) => Some(reason),
-            LockStatus::Sent | LockStatus::Delivered | LockStatus::Proved => None,
+            LockStatus::Sent
+            | LockStatus::Pending
+            | LockStatus::Delivered
+            | LockStatus::Proved
+            | LockStatus::Fulfilled(_) => None,
         }
     }
 }
@@ -83,9 +101,22 @@ impl<S: WalletStore> Client<S> {
             fee: fee.ok_or(ClientError::Range("the fee"))?,
             payee: payment.payee,
             payee_channel: payment.payee_channel,
-            expiry: self.expiry()?,
-            condition: Condition::Ack,
+            expiry: match payment.hash {
+                Some(lock) => self.hash_expiry(lock.blocks)?,
+                None => self.expiry()?,
+            },
+            condition: payment.hash.map_or(Condition::Ack, |lock| Condition::Hash(lock.hash)),
         })
+    }
+
+    /// The expiry of a hash lock: what was asked for, else long enough for a payee to find its preimage.
+    fn hash_expiry(&self, blocks: Option<Age>) -> Result<Height, ClientError> {
+        let hello = self.hello();
+        let usual = HASH_LOCK_BLOCKS.max(hello.margin.get().saturating_mul(4));
+        let blocks = blocks.map_or_else(|| usual.min(hello.max_lock.get()), Age::get);
+        self.height
+            .plus(Age::new(blocks))
+            .ok_or(ClientError::Range("the expiry"))
     }
 
     /// The expiry of a lock that is sent now: the least that rule 9 allows and half of that again, since heights move while
@@ -161,28 +192,13 @@ impl<S: WalletStore> Client<S> {
         channel.is_some_and(|c| c.wallet().hub().leaf().ack.counter < state.state.counter)
     }
 
-    /// Settles what is owed and takes back what failed or expired: asks for the payees' acks, then signs one state, if
+    /// Settles what is owed and takes back what failed or expired: asks for the payees' acks and preimages, then signs one state, if
     /// there is anything to do. Returns how many locks are still open.
     ///
     /// # Errors
     /// [`ClientError`].
     pub fn settle(&mut self, channel: &ChannelId) -> Result<usize, ClientError> {
-        self.ensure_synced(channel)?;
-        let wallet = self.channels.get(channel).map(|c| c.wallet());
-        let delivered: Vec<LockId> = wallet
-            .into_iter()
-            .flat_map(|wallet| wallet.locks())
-            .filter(|(_, status)| *status == LockStatus::Delivered)
-            .map(|(open, _)| open.id)
-            .collect();
-        for lock in delivered {
-            let channel = *channel;
-            let incoming = self.connection.request(&AckProofQuery { channel, lock })?;
-            match incoming.message()? {
-                ToClient::AckProof(answer) => drop(self.channels.prove(&answer)?),
-                other => return Err(ConnectionError::Unexpected(other.kind()).into()),
-            }
-        }
+        self.fetch_proofs(channel)?;
         if let Some(state) = self.channels.settle(channel, self.height)? {
             self.bring(channel, &state)?;
         }
@@ -190,6 +206,31 @@ impl<S: WalletStore> Client<S> {
             .channels
             .get(channel)
             .map_or(0, |c| c.wallet().client().locks().len()))
+    }
+
+    /// Asks for the payees' acks and preimages of the open locks that wait for them.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn fetch_proofs(&mut self, channel: &ChannelId) -> Result<(), ClientError> {
+        self.ensure_synced(channel)?;
+        let wallet = self.channels.get(channel).map(|c| c.wallet());
+        let delivered: Vec<LockId> = wallet
+            .into_iter()
+            .flat_map(|wallet| wallet.locks())
+            .filter(|(_, status)| matches!(status, LockStatus::Delivered | LockStatus::Pending))
+            .map(|(open, _)| open.id)
+            .collect();
+        for lock in delivered {
+            let channel = *channel;
+            let incoming = self.connection.request(&AckProofQuery { channel, lock })?;
+            match incoming.message()? {
+                ToClient::AckProof(answer) => drop(self.channels.prove(&answer)?),
+                ToClient::Fulfill(shown) => self.channels.prove_preimage(&shown)?,
+                other => return Err(ConnectionError::Unexpected(other.kind()).into()),
+            }
+        }
+        Ok(())
     }
 }
 

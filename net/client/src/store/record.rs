@@ -89,6 +89,12 @@ pub enum Record {
     Restored(Vec<u8>),
     /// 10: the states above the last that a leaf acknowledges were given up; the next one has a counter above them.
     Superseded,
+    /// 11: the preimage of a lock was seen outside a leaf.
+    Preimage(LockId, [u8; 32]),
+    /// 12: an in-lock was given up: the body of the `Release`.
+    Released(Vec<u8>),
+    /// 13: the preimage of an in-lock was revealed on the ledger.
+    Revealed(LockId),
 }
 
 /// Why bytes are no record.
@@ -130,6 +136,12 @@ impl Record {
             Self::Closed(txid) => put(&mut out, 8, txid.as_bytes()),
             Self::Restored(body) => put(&mut out, 9, body),
             Self::Superseded => put(&mut out, 10, &[]),
+            Self::Preimage(lock, preimage) => {
+                put(&mut out, 11, lock.as_bytes());
+                out.extend_from_slice(preimage);
+            }
+            Self::Released(body) => put(&mut out, 12, body),
+            Self::Revealed(lock) => put(&mut out, 13, lock.as_bytes()),
         }
         out
     }
@@ -157,6 +169,14 @@ impl Record {
             9 => Self::Restored(body.to_vec()),
             10 if body.is_empty() => Self::Superseded,
             10 => return Err(DecodeError::TrailingBytes { count: body.len() }),
+            11 => {
+                let mut r = Reader::new(body);
+                let record = Self::Preimage(LockId::read(&mut r)?, r.array()?);
+                r.finish()?;
+                record
+            }
+            12 => Self::Released(body.to_vec()),
+            13 => Self::Revealed(LockId::decode(body)?),
             other => {
                 return Err(DecodeError::UnknownValue {
                     field: "record",

@@ -232,6 +232,7 @@ fn payment(amount: u64) -> Payment {
         amount: sat(amount),
         fee: None,
         payment_id: None,
+        hash: None,
     }
 }
 

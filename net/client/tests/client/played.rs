@@ -155,6 +155,7 @@ impl Batch {
             public: entry.public,
             credits: Some(entry.credits),
             outcomes: Some(entry.outcomes),
+            in_changes: entry.in_changes,
             final_terms: entry.final_terms,
         }
     }
@@ -430,6 +431,7 @@ impl PlayedHub {
                 header: batch.receipt().header,
                 entry: batch.receipt().entries.iter().next().unwrap(),
             }),
+            in_locks: &[],
         }
     }
 }
@@ -488,6 +490,7 @@ fn encode_batch(header: &[u8; 248], leaves: &[Content], tree: &merkle::Tree) -> 
                 credits,
                 outcomes,
                 answers: Items::default(),
+                in_changes: &[],
                 final_terms: terms.as_ref(),
             },
         )

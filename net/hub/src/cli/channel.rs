@@ -8,6 +8,7 @@
 //!
 //! Each verb first brings the channel up to date, which also acknowledges what was received and settles what was proved.
 
+mod hash_lock;
 mod request;
 mod session;
 mod show;
@@ -15,6 +16,7 @@ mod show;
 use clap::{Args, Subcommand};
 use serde_json::json;
 use tidegate_channel::ChannelTerms;
+use tidegate_channel::wallet::LockStatus;
 use tidegate_client::{ClientError, OpenPlan, PaidLock, Payment};
 use tidegate_types::{Age, Amount, ChannelId, Fixed, KeyBytes};
 use tidegate_wire::messages::{LedgerQuery, LedgerResult};
@@ -23,6 +25,7 @@ use super::Outcome;
 use super::amounts::parse_positive;
 use super::output::{JsonFlag, grouped};
 use crate::error::Error;
+use hash_lock::{FulfilArgs, ReleaseArgs};
 use request::{RequestArgs, Wanted};
 use session::{Session, SessionFlags};
 
@@ -37,7 +40,8 @@ pub(super) enum ChannelVerb {
     /// Pay to another channel of the same hub
     #[command(
         after_help = "Example:\n  tidegate channel pay --hub tg1…@127.0.0.1:7411 --key alice.key --to CHANNEL --amount \
-                            2500"
+                            2500\n  tidegate channel pay --hub tg1…@127.0.0.1:7411 --key alice.key --to CHANNEL --amount 2500 \
+                            --hash HEX --wait 60"
     )]
     Pay(PayArgs),
     /// Make a payment request: a text to give to whoever is to pay
@@ -46,6 +50,15 @@ pub(super) enum ChannelVerb {
                             3600"
     )]
     Request(RequestArgs),
+    /// Show the preimage of a payment that waits for it, and receive the amount
+    #[command(
+        after_help = "Example:\n  tidegate channel fulfil --hub tg1…@127.0.0.1:7411 --key bob.key --preimage HEX --amount \
+                            2500"
+    )]
+    Fulfil(FulfilArgs),
+    /// Give up a payment that waits for your preimage: the payer has it back at once
+    #[command(after_help = "Example:\n  tidegate channel release --hub tg1…@127.0.0.1:7411 --key bob.key --lock LOCK")]
+    Release(ReleaseArgs),
     /// Wait for payments and acknowledge them
     #[command(after_help = "Example:\n  tidegate channel receive --hub tg1…@127.0.0.1:7411 --key bob.key --seconds 60")]
     Receive(ReceiveArgs),
@@ -105,7 +118,13 @@ pub(super) struct PayArgs {
     /// Your channel; may be left out if the wallet has one
     #[arg(long, value_name = "CHANNEL")]
     from: Option<String>,
-    /// Wait so many seconds for the payee's own acknowledgement
+    /// Pay whoever shows the preimage of this SHA-256, 64 hex digits, instead of the payee's acknowledgement
+    #[arg(long, value_name = "HEX")]
+    hash: Option<String>,
+    /// Blocks until a payment by hash that nobody claimed is yours again
+    #[arg(long, value_name = "BLOCKS", requires = "hash")]
+    blocks: Option<u32>,
+    /// Wait so many seconds for the payee's own acknowledgement, or for the preimage
     #[arg(long, value_name = "SECONDS", default_value_t = 0)]
     wait: u64,
     #[command(flatten)]
@@ -161,6 +180,8 @@ pub(super) fn run(verb: &ChannelVerb) -> Outcome {
         ChannelVerb::Open(args) => open(args),
         ChannelVerb::Pay(args) => pay(args),
         ChannelVerb::Request(args) => request::run(args),
+        ChannelVerb::Fulfil(args) => hash_lock::fulfil(args),
+        ChannelVerb::Release(args) => hash_lock::release(args),
         ChannelVerb::Receive(args) => show::receive(args),
         ChannelVerb::Close(args) => close(args),
         ChannelVerb::Show(args) => show::show(args),
@@ -208,6 +229,7 @@ fn open(args: &OpenArgs) -> Outcome {
 
 fn pay(args: &PayArgs) -> Outcome {
     let wanted = Wanted::of(args)?;
+    let hash = hash_lock::asked(args)?;
     let mut session = Session::connect(&args.session)?;
     wanted.check(&session)?;
     let from = session.channel(args.from.as_deref())?;
@@ -218,6 +240,7 @@ fn pay(args: &PayArgs) -> Outcome {
         amount,
         fee: None,
         payment_id: None,
+        hash,
     };
     wanted.check_payee(&payment.payee)?;
     session.bring_up(&from)?;
@@ -228,15 +251,31 @@ fn pay(args: &PayArgs) -> Outcome {
         session.client.settle(&from)?;
         return Err(Error::PaymentFailed(reason));
     }
-    let acknowledged = session.wait_settled(&from, &paid.lock, args.wait)?;
-    report(args, &from, &wanted, &paid, acknowledged)?;
+    let end = session.wait_settled(&from, &paid.lock, args.wait)?;
+    report(args, &from, &wanted, &paid, end)?;
     Ok(0)
 }
 
-fn report(args: &PayArgs, from: &ChannelId, wanted: &Wanted, paid: &PaidLock, acknowledged: bool) -> Result<(), Error> {
+fn report(args: &PayArgs, from: &ChannelId, wanted: &Wanted, paid: &PaidLock, end: LockStatus) -> Result<(), Error> {
     let amount = wanted.amount;
     let fee = paid.total.to_sat().saturating_sub(amount.to_sat());
-    let status = if acknowledged { "acknowledged" } else { "delivered" };
+    let (status, text) = match end {
+        LockStatus::Proved => ("acknowledged", "the payee has acknowledged it"),
+        LockStatus::Fulfilled(_) => ("fulfilled", "the payee has shown the preimage, which is your proof"),
+        LockStatus::Pending | LockStatus::Sent => (
+            "pending",
+            "the payee has been offered it, and has not shown the preimage yet",
+        ),
+        LockStatus::Failed(_) => ("failed", "the payee has given it up; the amount is yours again"),
+        LockStatus::Delivered => (
+            "delivered",
+            "the hub has credited the payee; it is final once the payee acknowledges it",
+        ),
+    };
+    let preimage = match end {
+        LockStatus::Fulfilled(preimage) => Some(hex::encode(preimage)),
+        _ => None,
+    };
     let value = json!({
         "payment_id": paid.payment_id.to_string(),
         "lock": paid.lock.to_string(),
@@ -245,15 +284,11 @@ fn report(args: &PayArgs, from: &ChannelId, wanted: &Wanted, paid: &PaidLock, ac
         "to": wanted.to.to_string(),
         "amount_sat": amount.to_sat(),
         "fee_sat": fee,
+        "preimage": preimage,
     });
     args.json.emit(&value, || {
-        let end = if acknowledged {
-            "the payee has acknowledged it"
-        } else {
-            "the hub has credited the payee; it is final once the payee acknowledges it"
-        };
         format!(
-            "{}\n{status}: {} sat, fee {fee} sat; {end}\n",
+            "{}\n{status}: {} sat, fee {fee} sat; {text}\n",
             paid.payment_id,
             grouped(amount.to_sat().into())
         )

@@ -148,6 +148,7 @@ fn times(config: &Config) -> Option<Breach> {
         let key = match error {
             tidegate_batch::PolicyError::LocksTooShort { .. } => "payments.max_lock_blocks",
             tidegate_batch::PolicyError::Credits(_) => "payments.max_unfirm_credits",
+            tidegate_batch::PolicyError::InLocks { .. } => "payments.max_in_locks",
         };
         return breach(key, format!("cannot be kept: {error}"));
     }

@@ -14,7 +14,7 @@ const fn key(path: &'static str, about: &'static str) -> Key {
 }
 
 /// All keys, section by section.
-pub const KEYS: [Key; 31] = [
+pub const KEYS: [Key; 33] = [
     key("listen.clients", "Address for clients, IP:PORT."),
     key(
         "listen.admin",
@@ -38,6 +38,14 @@ pub const KEYS: [Key; 31] = [
     key(
         "payments.max_unfirm_credits",
         "Unacknowledged credits that one payee may have; further payments to it fail.",
+    ),
+    key(
+        "payments.max_in_locks",
+        "Hash locks that may wait for one payee's preimages, at most 64; 0: the hub carries no hash locks.",
+    ),
+    key(
+        "payments.max_in_locks_per_payer",
+        "Those of one payer among them: nobody fills a payee's slots alone.",
     ),
     key(
         "channels.max_capacity_sat",

@@ -119,6 +119,8 @@ codes! {
     WhichChannel = 506,
     /// The hub's answer is wrong, or did not become final in time.
     HubAnswer = 507,
+    /// No payment waits for that preimage, or under that name.
+    NoInLock = 508,
     /// The hub of a benchmark did not start, or ended early.
     BenchmarkHub = 601,
     /// The load generator of a benchmark failed.
@@ -195,6 +197,7 @@ impl Code {
             Self::Wallet => "check --wallet; a wallet belongs to one key and one process at a time",
             Self::PaymentFailed => "the amount is back in your channel; see the reason",
             Self::Funds => "fund the key in the genesis (`tidegate format --fund KEY=AMOUNT`) or by a transaction",
+            Self::NoInLock => "`tidegate channel show` lists what waits for your preimages",
             Self::WhichChannel => "name it; `tidegate channel list` shows them all",
             Self::HubAnswer => "the same verb may be tried again; the wallet keeps what it has signed",
             Self::BenchmarkHub => "see the hub's last lines above",

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crossbeam::channel::{Sender, TrySendError};
 use hashbrown::HashMap;
-use tidegate_batch::{AckInput, CloseInput, PayInput};
-use tidegate_channel::Ack;
+use tidegate_batch::{AckInput, CloseInput, FulfilInput, PayInput, ReleaseInput};
+use tidegate_channel::{Ack, Release};
 use tidegate_crypto::keys::PublicKey;
 use tidegate_reactor::{CloseReason, ConnId, Handler, Outbox};
 use tidegate_types::{Fixed, KeyBytes};
@@ -134,6 +134,18 @@ fn request_of(message: &ToHub<'_>) -> Result<Option<Request>, ErrorCode> {
         ToHub::CloseRequest(close) => Request::Close(CloseInput {
             channel: close.channel,
             fee: close.fee,
+        }),
+        ToHub::Fulfill(shown) => Request::Fulfil(FulfilInput {
+            channel: shown.channel,
+            lock: shown.lock,
+            preimage: shown.preimage,
+        }),
+        ToHub::Release(message) => Request::Release(ReleaseInput {
+            release: Release {
+                channel: message.channel,
+                lock: message.lock,
+            },
+            signature: message.signature,
         }),
         ToHub::Refresh(refresh) => Request::Refresh(refresh.channel),
         ToHub::Sync(sync) => Request::Sync {

@@ -56,6 +56,8 @@ impl LedgerWork {
             | ToHub::Pay(_)
             | ToHub::Ack(_)
             | ToHub::AckProof(_)
+            | ToHub::Fulfill(_)
+            | ToHub::Release(_)
             | ToHub::Sync(_)
             | ToHub::Refresh(_)
             | ToHub::CloseRequest(_)
@@ -303,5 +305,6 @@ pub(crate) fn block_input(block: &Block, hub: KeyBytes, policy: &ChannelPolicy) 
         hash: block.hash(),
         opened,
         closed,
+        revealed: Vec::new(),
     }
 }

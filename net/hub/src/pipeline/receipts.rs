@@ -6,7 +6,8 @@ use tidegate_reactor::ConnId;
 use tidegate_types::Fixed;
 use tidegate_wire::Items;
 use tidegate_wire::lengths::{
-    ADD_LEN, CREDIT_LEN, FINAL_TERMS_LEN, LEAF_PRIVATE_LEN, LEAF_PUBLIC_LEN, OUTCOME_LEN, SIGNED_HEADER_LEN, STATE_LEN,
+    ADD_LEN, CREDIT_LEN, FINAL_TERMS_LEN, IN_CHANGE_LEN, LEAF_PRIVATE_LEN, LEAF_PUBLIC_LEN, OUTCOME_LEN,
+    SIGNED_HEADER_LEN, STATE_LEN,
 };
 use tidegate_wire::messages::{
     Answer, Body, ChannelStatus, EntryShape, FreshReceipt, HeldLock, HeldState, ReceiptEntry, ReceiptWriter,
@@ -17,9 +18,10 @@ use super::work::{Job, SyncReply};
 
 // The wire carries the engine's objects as they are encoded there.
 const _: () = {
-    use tidegate_channel::{ClientState, Credit, FinalTerms, LeafPrivate, LeafPublic, Outcome};
+    use tidegate_channel::{ClientState, Credit, FinalTerms, InChange, LeafPrivate, LeafPublic, Outcome};
     assert!(STATE_LEN == ClientState::LEN && SIGNED_HEADER_LEN == SignedHeader::LEN);
     assert!(LEAF_PRIVATE_LEN == LeafPrivate::LEN && LEAF_PUBLIC_LEN == LeafPublic::LEN);
+    assert!(IN_CHANGE_LEN == InChange::LEN);
     assert!(CREDIT_LEN == Credit::LEN && OUTCOME_LEN == Outcome::LEN && FINAL_TERMS_LEN == FinalTerms::LEN);
 };
 
@@ -51,6 +53,7 @@ fn shape(leaf: &LeafOut, index: u32, path: usize) -> EntryShape {
         credits: leaf.credits.len(),
         outcomes: leaf.outcomes.len(),
         answers: leaf.answers.len(),
+        in_changes: leaf.in_changes.len(),
         final_terms: leaf.terms.is_some(),
     }
 }
@@ -78,6 +81,7 @@ fn write_content(out: &mut Vec<u8>, executed: &Executed, index: u32, requests: &
         }
         .append_to(out);
     }
+    leaf.in_changes.iter().for_each(|change| change.append_to(out));
     if let Some(terms) = &leaf.terms {
         terms.append_to(out);
     }
@@ -102,6 +106,7 @@ pub(crate) fn sync_answer(
     let parts: Vec<LeafParts> = reply.leaves.iter().map(LeafParts::of).collect();
     let final_terms: Option<[u8; FINAL_TERMS_LEN]> = reply.final_terms.as_ref().map(array);
     let leaves: Vec<SyncLeaf<'_>> = parts.iter().map(|part| part.view(final_terms.as_ref())).collect();
+    let in_locks: Vec<[u8; IN_CHANGE_LEN]> = view.in_locks.iter().map(|open| array(&open.offered())).collect();
     let fresh = reply
         .fresh
         .zip(header)
@@ -111,6 +116,7 @@ pub(crate) fn sync_answer(
         status: match view.status {
             "ACTIVE" => ChannelStatus::Active,
             "CLOSING" => ChannelStatus::Closing,
+            "DISPUTED" => ChannelStatus::Disputed,
             _ => ChannelStatus::Closed,
         },
         funding: view.funding,
@@ -124,6 +130,7 @@ pub(crate) fn sync_answer(
         leaves: Items::from(leaves.as_slice()),
         answers: Items::from(reply.answers.as_slice()),
         fresh: fresh.as_ref().map(Fresh::view),
+        in_locks: &in_locks,
     };
     let mut out = Vec::new();
     if answer.append(reply.origin.request, &mut out).is_err() {
@@ -160,6 +167,7 @@ struct LeafParts {
     private: [u8; LEAF_PRIVATE_LEN],
     public: [u8; LEAF_PUBLIC_LEN],
     credits: Vec<[u8; CREDIT_LEN]>,
+    in_changes: Vec<[u8; IN_CHANGE_LEN]>,
     is_final: bool,
 }
 
@@ -169,6 +177,7 @@ impl LeafParts {
             private: array(&leaf.private),
             public: array(&leaf.public),
             credits: leaf.credits.iter().map(array).collect(),
+            in_changes: leaf.in_changes.iter().map(array).collect(),
             is_final: leaf.private.kind == tidegate_channel::LeafKind::Final,
         }
     }
@@ -179,6 +188,7 @@ impl LeafParts {
             public: &self.public,
             credits: Some(&self.credits),
             outcomes: None,
+            in_changes: &self.in_changes,
             final_terms: terms.filter(|_| self.is_final),
         }
     }
@@ -194,6 +204,7 @@ struct Fresh {
     credits: Vec<[u8; CREDIT_LEN]>,
     outcomes: Vec<[u8; OUTCOME_LEN]>,
     answers: Vec<Answer>,
+    in_changes: Vec<[u8; IN_CHANGE_LEN]>,
     terms: Option<[u8; FINAL_TERMS_LEN]>,
 }
 
@@ -213,6 +224,7 @@ impl Fresh {
             credits: leaf.credits.iter().map(array).collect(),
             outcomes: leaf.outcomes.iter().map(array).collect(),
             answers: leaf.answers.iter().map(answer).collect(),
+            in_changes: leaf.in_changes.iter().map(array).collect(),
             terms: leaf.terms.as_ref().map(array),
         }
     }
@@ -228,6 +240,7 @@ impl Fresh {
                 credits: &self.credits,
                 outcomes: &self.outcomes,
                 answers: Items::from(self.answers.as_slice()),
+                in_changes: &self.in_changes,
                 final_terms: self.terms.as_ref(),
             },
         }

@@ -179,7 +179,7 @@ impl Sequencer {
             || self
                 .block
                 .as_ref()
-                .is_some_and(|b| !b.opened.is_empty() || !b.closed.is_empty())
+                .is_some_and(|b| !b.opened.is_empty() || !b.closed.is_empty() || !b.revealed.is_empty())
     }
 
     /// True if the pending work should be sealed now: the log is idle, the batch is full, or its time has come.
@@ -277,6 +277,7 @@ impl Sequencer {
         if let Some(earlier) = self.block.take() {
             block.opened.splice(0..0, earlier.opened);
             block.closed.splice(0..0, earlier.closed);
+            block.revealed.splice(0..0, earlier.revealed);
         }
         self.stats.height.store(block.height.get().into(), Ordering::Relaxed);
         self.hello.height = block.height;

@@ -1,7 +1,7 @@
 //! What the threads hand each other.
 
 use crossbeam::channel::Sender;
-use tidegate_batch::{AckInput, BlockInput, ChannelView, CloseInput, Executed, PayInput};
+use tidegate_batch::{AckInput, BlockInput, ChannelView, CloseInput, Executed, FulfilInput, PayInput, ReleaseInput};
 use tidegate_channel::ChannelEntry;
 use tidegate_reactor::ConnId;
 use tidegate_types::{ChannelId, HubCounter, KeyBytes, LockId};
@@ -22,6 +22,8 @@ pub(crate) enum Request {
     Pay(PayInput),
     Ack(AckInput),
     Close(CloseInput),
+    Fulfil(FulfilInput),
+    Release(ReleaseInput),
     Refresh(ChannelId),
     Sync { channel: ChannelId, leaf: HubCounter },
     Proof { channel: ChannelId, lock: LockId },
@@ -33,6 +35,8 @@ impl Request {
             Self::Pay(pay) => pay.state.channel,
             Self::Ack(ack) => ack.ack.channel,
             Self::Close(close) => close.channel,
+            Self::Fulfil(fulfil) => fulfil.channel,
+            Self::Release(message) => message.release.channel,
             Self::Refresh(channel) | Self::Sync { channel, .. } | Self::Proof { channel, .. } => *channel,
         }
     }

@@ -250,6 +250,7 @@ pub fn genesis(
             hash: block,
             opened,
             closed: Vec::new(),
+            revealed: Vec::new(),
         });
         engine.execute(time, &[input], &mut executed)?;
         if last {

@@ -107,6 +107,9 @@ const RECORDS_MAX: [usize; TABLES.len()] = [
     1 << 27,
     1 << 28,
     1 << 26,
+    1 << 24,
+    1 << 28,
+    1 << 28,
 ];
 
 /// The regions of a checkpoint, in the order of [`TABLES`].

@@ -24,6 +24,8 @@ const VERBS: &[&[&str]] = &[
     &["inspect", "signatures"],
     &["channel", "open"],
     &["channel", "pay"],
+    &["channel", "fulfil"],
+    &["channel", "release"],
     &["channel", "receive"],
     &["channel", "close"],
     &["channel", "show"],

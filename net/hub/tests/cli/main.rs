@@ -6,6 +6,7 @@ mod codes;
 mod config;
 mod errors;
 mod format;
+mod hash_lock;
 mod help;
 mod inspect;
 mod ledger;

@@ -67,6 +67,7 @@ impl World {
                     amount: sat(amount),
                     fee: None,
                     payment_id: None,
+                    hash: None,
                 };
                 a.pay(&from, &[payment]).expect("paid");
                 while b.poll(Duration::from_millis(1)).expect("news").is_empty() {}

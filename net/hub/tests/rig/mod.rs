@@ -35,6 +35,8 @@ pub(crate) fn settings() -> Settings {
             fee_base: sat(1),
             fee_ppm: 100,
             max_unfirm_credits: 4096,
+            max_in_locks: 64,
+            max_in_locks_per_payer: 16,
         },
         channels: ChannelPolicy {
             dispute_window: Age::new(144),

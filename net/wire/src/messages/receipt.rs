@@ -2,9 +2,9 @@
 //!
 //! ```text
 //! message  signed header 248 | entries u32 | 0 × 4 | entry*                                     at most 1 MiB
-//! entry    leaf index u32 | path u32 | credits u32 | outcomes u32 | answers u32 | flags u32      24 bytes
+//! entry    leaf index u32 | path u32 | credits u32 | outcomes u32 | answers u32 | flags u16 | in-lock changes u16   24 bytes
 //!          private part 216 | public part 96 | path × 32 | credits × 80 | outcomes × 96 | answers × 16
-//!          final terms 96, if flag bit 0
+//!          in-lock changes × 104 | final terms 96, if flag bit 0
 //! answer   request u64 | c u64
 //! ```
 //!
@@ -16,8 +16,8 @@ use super::Body;
 use crate::cursor::{Put, Take};
 use crate::frame::{HEADER_LEN, Header, VERSION};
 use crate::lengths::{
-    CREDIT_LEN, FINAL_TERMS_LEN, LEAF_PRIVATE_LEN, LEAF_PUBLIC_LEN, MAX_ANSWERS, MAX_CREDITS, MAX_OUTCOMES, MAX_PATH,
-    MAX_RECEIPT_BODY, OUTCOME_LEN, RECEIPT_HEAD_LEN, SIGNED_HEADER_LEN,
+    CREDIT_LEN, FINAL_TERMS_LEN, IN_CHANGE_LEN, LEAF_PRIVATE_LEN, LEAF_PUBLIC_LEN, MAX_ANSWERS, MAX_CREDITS,
+    MAX_IN_CHANGES, MAX_OUTCOMES, MAX_PATH, MAX_RECEIPT_BODY, OUTCOME_LEN, RECEIPT_HEAD_LEN, SIGNED_HEADER_LEN,
 };
 use crate::{Item, Items, Kind, Reader, WireError};
 
@@ -51,6 +51,8 @@ pub struct ReceiptEntry<'a> {
     pub outcomes: &'a [[u8; OUTCOME_LEN]],
     /// The requests that this leaf answers.
     pub answers: Items<'a, Answer>,
+    /// What it does to in-locks, in order.
+    pub in_changes: &'a [[u8; IN_CHANGE_LEN]],
     /// What a final leaf promises.
     pub final_terms: Option<&'a [u8; FINAL_TERMS_LEN]>,
 }
@@ -68,6 +70,8 @@ pub struct EntryShape {
     pub outcomes: usize,
     /// Answers.
     pub answers: usize,
+    /// Changes to in-locks.
+    pub in_changes: usize,
     /// Whether final terms follow.
     pub final_terms: bool,
 }
@@ -89,6 +93,7 @@ impl EntryShape {
             + self.credits * CREDIT_LEN
             + self.outcomes * OUTCOME_LEN
             + self.answers * Answer::LEN
+            + self.in_changes * IN_CHANGE_LEN
             + if self.final_terms { FINAL_TERMS_LEN } else { 0 }
     }
 
@@ -98,7 +103,9 @@ impl EntryShape {
         out.count(self.credits, "credits", MAX_CREDITS);
         out.count(self.outcomes, "outcomes", MAX_OUTCOMES);
         out.count(self.answers, "answers", MAX_ANSWERS);
-        out.put(&u32::from(self.final_terms));
+        assert!(self.in_changes <= MAX_IN_CHANGES, "more changes than slots allow");
+        let changes = u32::try_from(self.in_changes).expect("the cap is far below 2¹⁶");
+        out.put(&(changes << 16 | u32::from(self.final_terms)));
     }
 }
 
@@ -112,6 +119,7 @@ impl ReceiptEntry<'_> {
             credits: self.credits.len(),
             outcomes: self.outcomes.len(),
             answers: self.answers.len(),
+            in_changes: self.in_changes.len(),
             final_terms: self.final_terms.is_some(),
         }
     }
@@ -123,6 +131,7 @@ impl ReceiptEntry<'_> {
         out.list(self.credits);
         out.list(self.outcomes);
         self.answers.put(out);
+        out.list(self.in_changes);
         if let Some(terms) = self.final_terms {
             out.list(terms);
         }
@@ -135,7 +144,8 @@ impl<'a> Item<'a> for ReceiptEntry<'a> {
     fn read_item(r: &mut Reader<'a>) -> Result<Self, WireError> {
         let index = u32::read(r)?;
         let (path, credits, outcomes, answers) = (u32::read(r)?, u32::read(r)?, u32::read(r)?, u32::read(r)?);
-        let has_terms = r.flags(1)? == 1;
+        let flags = r.flags(0xffff_0001)?;
+        let (has_terms, in_changes) = (flags & 1 == 1, flags >> 16);
         Ok(Self {
             index,
             private: r.view()?,
@@ -144,6 +154,7 @@ impl<'a> Item<'a> for ReceiptEntry<'a> {
             credits: r.list(credits, "credits", MAX_CREDITS)?,
             outcomes: r.list(outcomes, "outcomes", MAX_OUTCOMES)?,
             answers: Items::read(r, answers, "answers", MAX_ANSWERS)?,
+            in_changes: r.list(in_changes, "in-lock changes", MAX_IN_CHANGES)?,
             final_terms: has_terms.then(|| r.view()).transpose()?,
         })
     }
@@ -225,7 +236,7 @@ impl<'o> ReceiptWriter<'o> {
     }
 
     /// Appends a leaf whose parts `write` appends in the order of the layout: private, public, path, credits, outcomes,
-    /// answers, final terms.
+    /// answers, in-lock changes, final terms.
     ///
     /// # Panics
     /// If a count is above its cap, or `write` appends another width than `shape` says.

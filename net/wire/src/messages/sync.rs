@@ -1,13 +1,14 @@
 //! `Sync`, `SyncAnswer`, `Refresh`: how a client that was away, or has lost its data, finds its channel again.
 //!
 //! ```text
-//! answer   channel 32 | status 1 | 0 × 3 | flags u32 | terms u32 | operations u32 | locks u32 | leaves u32 | answers u32
+//! answer   channel 32 | status 1 | 0 × 3 | flags u16 | in-locks u16 | terms u32 | operations u32 | locks u32 | leaves u32 | answers u32
 //!          funding outpoint 36
 //!          terms | state 160, signature 64 if flag bit 0 | operations | locks × 144 | leaf* | answers × 64
 //!          signed header 248, receipt entry, if flag bit 1
+//!          in-locks × 104, each as the change that offers it
 //! lock     c of the adding state 8 | the adding operation 136
-//! leaf     credits u32 | outcomes u32 | flags u32 | 0 × 4 | private 216 | public 96 | credits × 80 | outcomes × 96
-//!          final terms 96 if flag bit 2                            flag bits 0, 1: credits, outcomes are still held
+//! leaf     credits u32 | outcomes u32 | flags u32 | in-lock changes u32 | private 216 | public 96 | credits × 80
+//!          outcomes × 96 | in-lock changes × 104 | final terms 96 if flag bit 2                            flag bits 0, 1: credits, outcomes are still held
 //! ```
 
 use tidegate_types::{
@@ -18,8 +19,9 @@ use super::ledger::small_enum;
 use super::{Body, ReceiptEntry, StoredAnswer};
 use crate::cursor::{Put, Take};
 use crate::lengths::{
-    ADD_LEN, CREDIT_LEN, FINAL_TERMS_LEN, LEAF_PRIVATE_LEN, LEAF_PUBLIC_LEN, MAX_CREDITS, MAX_LEAVES, MAX_OPEN_LOCKS,
-    MAX_OPERATIONS_LEN, MAX_OUTCOMES, MAX_STORED_ANSWERS, MAX_TERMS_LEN, OUTCOME_LEN, SIGNED_HEADER_LEN, STATE_LEN,
+    ADD_LEN, CREDIT_LEN, FINAL_TERMS_LEN, IN_CHANGE_LEN, LEAF_PRIVATE_LEN, LEAF_PUBLIC_LEN, MAX_CREDITS,
+    MAX_IN_CHANGES, MAX_LEAVES, MAX_OPEN_LOCKS, MAX_OPERATIONS_LEN, MAX_OUTCOMES, MAX_STORED_ANSWERS, MAX_TERMS_LEN,
+    OUTCOME_LEN, SIGNED_HEADER_LEN, STATE_LEN,
 };
 use crate::{Item, Items, Kind, Reader, WireError};
 
@@ -114,6 +116,8 @@ pub struct SyncLeaf<'a> {
     pub credits: Option<&'a [[u8; CREDIT_LEN]]>,
     /// Under the outcomes root in order, if the hub still holds them.
     pub outcomes: Option<&'a [[u8; OUTCOME_LEN]]>,
+    /// What it did to in-locks, in order; held as long as the credits are.
+    pub in_changes: &'a [[u8; IN_CHANGE_LEN]],
     /// What a final leaf promises.
     pub final_terms: Option<&'a [u8; FINAL_TERMS_LEN]>,
 }
@@ -124,7 +128,7 @@ impl<'a> Item<'a> for SyncLeaf<'a> {
     fn read_item(r: &mut Reader<'a>) -> Result<Self, WireError> {
         let (credits, outcomes) = (u32::read(r)?, u32::read(r)?);
         let flags = r.flags(0b111)?;
-        r.pad(4)?;
+        let in_changes = u32::read(r)?;
         let held = |bit| flags & bit != 0;
         if (!held(1) && credits != 0) || (!held(2) && outcomes != 0) {
             return Err(DecodeError::NonZeroPadding.into());
@@ -137,6 +141,7 @@ impl<'a> Item<'a> for SyncLeaf<'a> {
             public,
             credits: held(1).then_some(credits),
             outcomes: held(2).then_some(outcomes),
+            in_changes: r.list(in_changes, "in-lock changes", MAX_IN_CHANGES)?,
             final_terms: held(4).then(|| r.view()).transpose()?,
         })
     }
@@ -155,11 +160,12 @@ impl<'a> Item<'a> for SyncLeaf<'a> {
                 .zip(bits)
                 .fold(0_u32, |flags, (at, bit)| flags | u32::from(bit) << at),
         );
-        out.pad(4);
+        out.count(self.in_changes.len(), "in-lock changes", MAX_IN_CHANGES);
         out.list(self.private);
         out.list(self.public);
         out.list(credits);
         out.list(outcomes);
+        out.list(self.in_changes);
         if let Some(terms) = self.final_terms {
             out.list(terms);
         }
@@ -198,6 +204,8 @@ pub struct SyncAnswer<'a> {
     pub answers: Items<'a, StoredAnswer>,
     /// The newest leaf; `None` if the channel can have no new one.
     pub fresh: Option<FreshReceipt<'a>>,
+    /// The open in-locks of the newest leaf, by slot, each as the change that offers it.
+    pub in_locks: &'a [[u8; IN_CHANGE_LEN]],
 }
 
 impl<'a> Body<'a> for SyncAnswer<'a> {
@@ -207,7 +215,7 @@ impl<'a> Body<'a> for SyncAnswer<'a> {
         let channel = ChannelId::read(r)?;
         let status = ChannelStatus::read(r)?;
         r.pad(3)?;
-        let flags = r.flags(0b11)?;
+        let flags = r.flags(0xffff_0003)?;
         let (terms, operations, locks) = (u32::read(r)?, u32::read(r)?, u32::read(r)?);
         let (leaves, answers) = (u32::read(r)?, u32::read(r)?);
         Ok(Self {
@@ -221,6 +229,7 @@ impl<'a> Body<'a> for SyncAnswer<'a> {
             leaves: Items::read(r, leaves, "leaves", MAX_LEAVES)?,
             answers: Items::read(r, answers, "answers", MAX_STORED_ANSWERS)?,
             fresh: (flags & 2 != 0).then(|| FreshReceipt::read(r)).transpose()?,
+            in_locks: r.list(flags >> 16, "in-locks", MAX_OPEN_LOCKS)?,
         })
     }
 
@@ -228,7 +237,10 @@ impl<'a> Body<'a> for SyncAnswer<'a> {
         out.put(&self.channel);
         out.put(&self.status);
         out.pad(3);
-        out.put(&(u32::from(self.state.is_some()) | u32::from(self.fresh.is_some()) << 1));
+        assert!(self.in_locks.len() <= MAX_OPEN_LOCKS, "a page has 64 slots");
+        let in_locks = u32::try_from(self.in_locks.len()).expect("at most 64");
+        let flags = u32::from(self.state.is_some()) | u32::from(self.fresh.is_some()) << 1;
+        out.put(&(flags | in_locks << 16));
         out.count(self.terms.len(), "bytes of terms", MAX_TERMS_LEN);
         out.count(self.operations.len(), "bytes of operations", MAX_OPERATIONS_LEN);
         out.count(self.locks.len(), "locks", MAX_OPEN_LOCKS);
@@ -248,6 +260,7 @@ impl<'a> Body<'a> for SyncAnswer<'a> {
             out.list(fresh.header);
             fresh.entry.put_item(out);
         }
+        out.list(self.in_locks);
     }
 }
 

@@ -17,6 +17,7 @@ struct Leaf {
     credits: Vec<[u8; 80]>,
     outcomes: Vec<[u8; 96]>,
     answers: Vec<Answer>,
+    in_changes: Vec<[u8; 104]>,
     terms: Option<[u8; 96]>,
 }
 
@@ -30,6 +31,7 @@ impl Leaf {
             credits: &self.credits,
             outcomes: &self.outcomes,
             answers: self.answers[..].into(),
+            in_changes: &self.in_changes,
             final_terms: self.terms.as_ref(),
         }
     }
@@ -40,6 +42,7 @@ impl Leaf {
             public: &self.public,
             credits: (self.index & 1 == 0).then_some(&self.credits),
             outcomes: (self.index & 2 == 0).then_some(&self.outcomes),
+            in_changes: &self.in_changes,
             final_terms: self.terms.as_ref(),
         }
     }
@@ -62,10 +65,11 @@ fn leaf() -> impl Strategy<Value = Leaf> {
         proptest::collection::vec(bytes(), 0..5),
         proptest::collection::vec(bytes(), 0..5),
         proptest::collection::vec(answer, 0..5),
+        proptest::collection::vec(bytes(), 0..5),
         proptest::option::of(bytes()),
     )
         .prop_map(
-            |(index, private, public, path, credits, outcomes, answers, terms)| Leaf {
+            |(index, private, public, path, credits, outcomes, answers, in_changes, terms)| Leaf {
                 index,
                 private,
                 public,
@@ -73,6 +77,7 @@ fn leaf() -> impl Strategy<Value = Leaf> {
                 credits,
                 outcomes,
                 answers,
+                in_changes,
                 terms,
             },
         )
@@ -130,6 +135,7 @@ proptest! {
             leaves: sync[..].into(),
             answers: stored[..].into(),
             fresh: leaves.first().map(|leaf| FreshReceipt { header: &header, entry: leaf.entry() }),
+            in_locks: leaves.first().map_or(&[], |leaf| &leaf.in_changes),
         };
         let body = body_of(&answer);
         prop_assert_eq!(SyncAnswer::decode(&body).unwrap(), answer);

@@ -77,6 +77,7 @@ const PUBLIC: [u8; 96] = fill(0x71);
 const PATH: [Digest; 2] = [Digest::from_bytes(fill(0x81)), Digest::from_bytes(fill(0x82))];
 const CREDITS: [[u8; 80]; 2] = [fill(0x91), fill(0x92)];
 const OUTCOMES: [[u8; 96]; 1] = [fill(0xa1)];
+const IN_CHANGES: [[u8; 104]; 2] = [fill(0xe1), fill(0xe2)];
 const TERMS: [u8; 96] = fill(0xb1);
 const ACK: [u8; 72] = fill(0xc1);
 const STORED: StoredAnswer = StoredAnswer {
@@ -106,6 +107,7 @@ pub(crate) fn entry() -> ReceiptEntry<'static> {
         credits: &CREDITS,
         outcomes: &OUTCOMES,
         answers: (&ANSWERS[..]).into(),
+        in_changes: &[],
         final_terms: Some(&TERMS),
     }
 }
@@ -134,6 +136,7 @@ pub(crate) fn all() -> Vec<Sample> {
     ledger(&mut samples);
     control(&mut samples);
     following(&mut samples);
+    hash_locks(&mut samples);
     samples
 }
 
@@ -295,6 +298,7 @@ fn syncs(samples: &mut Vec<Sample>) {
         public: &PUBLIC,
         credits: Some(&CREDITS),
         outcomes: Some(&OUTCOMES),
+        in_changes: &[],
         final_terms: Some(&TERMS),
     };
     let bare = SyncLeaf {
@@ -325,6 +329,7 @@ fn syncs(samples: &mut Vec<Sample>) {
             header: &HEADER,
             entry: entry(),
         }),
+        in_locks: &[],
     };
     to_client(samples, "sync-answer", &answer);
     let nothing = SyncAnswer {
@@ -487,6 +492,63 @@ fn control(samples: &mut Vec<Sample>) {
         &Error {
             code: ErrorCode::NotAttached,
             text: "größer als erlaubt",
+        },
+    );
+}
+
+/// Added later, so they stand at the end: golden lines are only ever added.
+fn hash_locks(samples: &mut Vec<Sample>) {
+    let fulfill = Fulfill {
+        channel: CHANNEL,
+        lock: LOCK,
+        preimage: fill(0x2a),
+    };
+    to_hub(samples, "fulfill", &fulfill);
+    to_client(samples, "preimage", &fulfill);
+    to_hub(
+        samples,
+        "release",
+        &Release {
+            channel: CHANNEL,
+            lock: LOCK,
+            signature: SIGNATURE,
+        },
+    );
+    let entries = [ReceiptEntry {
+        in_changes: &IN_CHANGES,
+        ..entry()
+    }];
+    to_client(
+        samples,
+        "receipt-with-in-locks",
+        &Receipt {
+            header: &HEADER,
+            entries: (&entries[..]).into(),
+        },
+    );
+    let leaves = [SyncLeaf {
+        private: &PRIVATE,
+        public: &PUBLIC,
+        credits: Some(&[]),
+        outcomes: None,
+        in_changes: &IN_CHANGES,
+        final_terms: None,
+    }];
+    to_client(
+        samples,
+        "sync-answer-with-in-locks",
+        &SyncAnswer {
+            channel: CHANNEL,
+            status: ChannelStatus::Active,
+            funding: outpoint(0x18, 0),
+            terms: &TERMS,
+            state: None,
+            operations: &[],
+            locks: (&[][..]).into(),
+            leaves: (&leaves[..]).into(),
+            answers: (&[][..]).into(),
+            fresh: None,
+            in_locks: &IN_CHANGES,
         },
     );
 }

@@ -1,32 +1,32 @@
-//! An added lock is delivered, or fails (rules 9 and 10).
+//! An added lock is delivered, waits for its preimage, or fails (rules 9 and 10).
 
 use tidegate_channel::{ClientState, Condition, Credit, FailReason, Lock, OpOutcome};
-use tidegate_types::{Fixed, Height};
+use tidegate_types::{Fixed, Height, LockSlot};
 
-use super::{Engine, JudgedLock, UNACKED_MAX, content_of};
+use super::{ACK, Engine, HASH, JudgedLock, UNACKED_MAX, content_of};
 use crate::record::{ACTIVE, LockRecord, NamedRecord};
 use crate::slots::{Link, Slots};
 
 impl<S: Slots> Engine<S> {
-    /// Opens a lock and credits its payee, or fails it.
+    /// Opens a lock, and credits its payee or offers the lock to it; or fails it.
     pub(super) fn add_lock(
         &mut self,
-        slot: u32,
+        (slot, at): (u32, LockSlot),
         state: &ClientState,
         lock: &Lock,
         judged: JudgedLock,
     ) -> (OpOutcome, Link) {
-        let (outcome, payee) = match self.deliver(slot, lock, judged) {
-            Ok(payee) => (OpOutcome::Delivered, payee + 1),
+        let (condition, hash, good) = match lock.condition {
+            Condition::Ack => (ACK, [0; 32], OpOutcome::Delivered),
+            Condition::Hash(hash) => (HASH, hash, OpOutcome::Pending),
+        };
+        let (outcome, payee) = match self.take_room(slot, lock, judged) {
+            Ok(payee) => (good, payee + 1),
             Err(reason) => (OpOutcome::Failed(reason), 0),
         };
         let mut encoded = [0; 2];
         outcome.encode_into(&mut encoded);
-        let (condition, hash) = match lock.condition {
-            Condition::Ack => (1, [0; 32]),
-            Condition::Hash(hash) => (2, hash),
-        };
-        let named = if payee == 0 || condition != 1 {
+        let named = if payee == 0 || condition != ACK {
             self.name(lock, hash)
         } else {
             0
@@ -38,7 +38,11 @@ impl<S: Slots> Engine<S> {
             fee: lock.fee.to_sat(),
             c: state.counter.get(),
             batch: self.store.meta().batch + 1,
-            credited_h: if payee == 0 { 0 } else { self.record(payee - 1).h + 1 },
+            credited_h: if payee == 0 || condition == HASH {
+                0
+            } else {
+                self.record(payee - 1).h + 1
+            },
             payee_link: payee,
             expiry: lock.expiry.get(),
             outcome: encoded,
@@ -54,7 +58,7 @@ impl<S: Slots> Engine<S> {
         let link = self.store.locks.take(&mut allocation, record);
         self.store.meta_mut().locks = allocation;
         if payee != 0 {
-            self.touched(payee - 1).credit_locks.push(link);
+            self.deliver((slot, at, link), payee - 1, lock, judged);
         }
         (outcome, link)
     }
@@ -74,8 +78,27 @@ impl<S: Slots> Engine<S> {
         link
     }
 
-    /// Credits the payee of a lock; its channel's number, or why not.
-    fn deliver(&mut self, payer: u32, lock: &Lock, judged: JudgedLock) -> Result<u32, FailReason> {
+    /// Credits the payee of a lock that has its room, or offers it the lock.
+    fn deliver(&mut self, payer: (u32, LockSlot, Link), payee: u32, lock: &Lock, judged: JudgedLock) {
+        if lock.condition != Condition::Ack {
+            let in_lock = self.offer(payer, payee, lock, &judged);
+            self.store.locks.at_mut(payer.2).credited_h = in_lock.into();
+            return;
+        }
+        let touch = self.touched(payee);
+        touch.leaf = true;
+        touch.credit_locks.push(payer.2);
+        touch.credits.push(Credit {
+            lock: judged.id,
+            salt: judged.salt,
+            payment_id: lock.payment_id,
+            amount: lock.amount,
+            expiry: lock.expiry,
+        });
+    }
+
+    /// Takes the room for a lock's amount in its payee's channel; that channel's number, or why the lock fails.
+    fn take_room(&mut self, payer: u32, lock: &Lock, judged: JudgedLock) -> Result<u32, FailReason> {
         // A block of this batch may have opened it.
         let payee = judged.payee.or_else(|| self.channel(&lock.payee_channel));
         let payee = payee.ok_or(FailReason::UnknownPayee)?;
@@ -101,37 +124,31 @@ impl<S: Slots> Engine<S> {
         }
         let unfirm_count = record.unfirm_count as usize;
         let limit = self.policy.max_unfirm_credits as usize;
+        if lock.condition != Condition::Ack {
+            self.check_in_slots(payer, payee)?;
+        }
         let touch = self.touched(payee);
-        if unfirm_count + touch.credits.len() >= limit {
+        if lock.condition == Condition::Ack && unfirm_count + touch.credits.len() >= limit {
             return Err(FailReason::PayeeLimit);
         }
         touch.room = touch.room.sub(lock.amount).map_err(|_| FailReason::NoInboundCapacity)?;
-        touch.leaf = true;
-        touch.credits.push(Credit {
-            lock: judged.id,
-            salt: judged.salt,
-            payment_id: lock.payment_id,
-            amount: lock.amount,
-            expiry: lock.expiry,
-        });
         Ok(payee)
     }
 
     fn check_limits(&self, payer: u32, lock: &Lock, payee: u32) -> Result<(), FailReason> {
         let (policy, height) = (&self.policy, self.store.meta().height());
-        if lock.condition != Condition::Ack {
-            return Err(FailReason::ConditionNotOffered);
-        }
+        let shortest = match lock.condition {
+            Condition::Ack => policy.shortest_lock(),
+            Condition::Hash(_) if policy.max_in_locks == 0 => return Err(FailReason::ConditionNotOffered),
+            Condition::Hash(_) => policy.shortest_hash_lock(),
+        };
         if lock.amount < policy.min_amount || lock.amount.is_zero() {
             return Err(FailReason::AmountTooSmall);
         }
         if lock.fee < policy.fee(lock.amount) {
             return Err(FailReason::FeeTooLow);
         }
-        if height
-            .plus(policy.shortest_lock())
-            .is_none_or(|first| lock.expiry < first)
-        {
+        if height.plus(shortest).is_none_or(|first| lock.expiry < first) {
             return Err(FailReason::ExpiryTooNear);
         }
         let last = height.plus(policy.max_lock).unwrap_or(Height::MAX);

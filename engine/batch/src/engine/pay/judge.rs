@@ -60,7 +60,7 @@ impl<S: Slots> Engine<S> {
         let mut half = before;
         judged.locks.clear();
         let mut adds = 0;
-        for operation in &pay.operations {
+        for (place, operation) in pay.operations.iter().enumerate() {
             let lock = match operation {
                 Operation::Add { slot: at, lock } => {
                     self.judge_add(record, page, *at, lock, &mut half)?;
@@ -71,8 +71,9 @@ impl<S: Slots> Engine<S> {
                 Operation::Drop { slot: at } => {
                     JudgedLock::held(self.judge_drop(page, *at, named.height, &mut half)?.id())
                 }
-                // The hub offers no in-locks yet, so there is none to give up.
-                Operation::Release { .. } => return Err(RefuseReason::NotOffered),
+                Operation::Release { lock } => {
+                    JudgedLock::held(self.judge_release(slot, lock, &pay.operations[..place])?)
+                }
             };
             judged.locks.push(lock);
         }

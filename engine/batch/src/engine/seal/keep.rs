@@ -12,6 +12,7 @@ impl<S: Slots> Engine<S> {
     /// Keeps a leaf as its channel's newest.
     pub(super) fn keep_leaf(&mut self, leaf: &LeafOut, private_digest: Digest, digest: Digest) {
         let credits = self.keep_credits(leaf);
+        let in_changes = self.keep_in_changes(&leaf.in_changes);
         let mut bodies = self.store.meta().bodies;
         let waiting = leaf.credits.iter().map(|c| c.amount.to_sat()).sum();
         let body = BodyRecord {
@@ -41,7 +42,8 @@ impl<S: Slots> Engine<S> {
             next: 0,
             ack_by: leaf.private.ack_by.get(),
             height: leaf.private.height.get(),
-            reserved: [0; 7],
+            in_changes,
+            reserved: [0; 6],
         };
         let link = self.store.leaves.take(&mut leaves, record);
         let meta = self.store.meta_mut();
@@ -127,6 +129,7 @@ impl<S: Slots> Engine<S> {
             if leaf.body != 0 {
                 self.store.bodies.give(&mut bodies, leaf.body);
             }
+            self.free_in_changes(leaf.in_changes);
             self.store.leaves.give(&mut leaves, link);
             link = leaf.next;
         }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use tidegate_channel::RefuseReason;
-use tidegate_channel::wallet::SettleOn;
+use tidegate_channel::wallet::{LockStatus, SettleOn};
 use tidegate_client::{Client, ClientError, ConnectOptions, ConnectionError, FileStore, HubAddress};
 use tidegate_disk::RealDisk;
 use tidegate_types::{ChannelId, LedgerId, LockId};
@@ -166,28 +166,38 @@ impl Session {
         Ok(())
     }
 
-    /// Waits until a lock is settled against its payee's ack; false if that did not come in time.
-    pub(super) fn wait_settled(&mut self, channel: &ChannelId, lock: &LockId, seconds: u64) -> Result<bool, Error> {
+    /// Waits until a lock ends: settled against its payee's ack or its preimage, or taken back. What is known of it then, or
+    /// after so many seconds.
+    pub(super) fn wait_settled(
+        &mut self,
+        channel: &ChannelId,
+        lock: &LockId,
+        seconds: u64,
+    ) -> Result<LockStatus, Error> {
         let deadline = Instant::now() + Duration::from_secs(seconds);
+        let mut known = LockStatus::Sent;
         loop {
-            let is_open = |session: &Self| {
-                session
-                    .client
-                    .channels()
-                    .get(channel)
-                    .is_some_and(|own| own.lock(lock).is_some())
-            };
             if seconds > 0 {
+                self.client.fetch_proofs(channel)?;
+            }
+            known = self.status(channel, lock).unwrap_or(known);
+            let waits = matches!(known, LockStatus::Sent | LockStatus::Pending | LockStatus::Delivered);
+            if seconds > 0 && !waits {
                 self.client.settle(channel)?;
             }
-            if !is_open(self) {
-                return Ok(true);
-            }
-            if Instant::now() >= deadline {
-                return Ok(false);
+            if !waits || Instant::now() >= deadline {
+                return Ok(known);
             }
             sleep(Duration::from_millis(100));
         }
+    }
+
+    fn status(&self, channel: &ChannelId, lock: &LockId) -> Option<LockStatus> {
+        let wallet = self.client.channels().get(channel)?.wallet();
+        wallet
+            .locks()
+            .find(|(open, _)| open.id == *lock)
+            .map(|(_, status)| status)
     }
 
     /// What the key has on the ledger, in satoshi.

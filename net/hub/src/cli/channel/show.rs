@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use tidegate_channel::wallet::{InMark, OpenInLock};
 use tidegate_client::ClientChannel;
 use tidegate_types::ChannelId;
 
@@ -97,6 +98,8 @@ fn current(session: &mut Session, id: &ChannelId) -> Result<Value, Error> {
         "unfirm_credit_sat": sums.unfirm_credit.to_sat(),
         "debit_sat": sums.debit.to_sat(),
         "out_locks_sat": sums.out_locks.to_sat(),
+        "in_locks_sat": sums.in_locks.to_sat(),
+        "in_locks": wallet.hub().in_locks().iter().map(in_lock).collect::<Vec<_>>(),
         "open_locks": wallet.client().locks().len(),
         "state_counter": wallet.client().state().counter.get(),
         "leaf_counter": wallet.hub().leaf().counter.get(),
@@ -104,6 +107,18 @@ fn current(session: &mut Session, id: &ChannelId) -> Result<Value, Error> {
         "expiry": opened.terms.expiry.get(),
         "closed_by": channel.closed().map(|txid| txid.to_string()),
     }))
+}
+
+/// A payment that waits for this wallet's preimage.
+fn in_lock(open: &OpenInLock) -> Value {
+    json!({
+        "lock": open.lock.lock.to_string(),
+        "payment_id": open.lock.payment_id.to_string(),
+        "amount_sat": open.lock.amount.to_sat(),
+        "hash": hex::encode(open.lock.hash),
+        "expiry": open.lock.expiry.get(),
+        "released": open.mark == InMark::Released,
+    })
 }
 
 fn lines(value: &Value) -> String {
@@ -124,5 +139,19 @@ fn lines(value: &Value) -> String {
         value["open_locks"],
         value["state_counter"],
         value["leaf_counter"],
-    )
+    ) + &in_lock_lines(value)
+}
+
+fn in_lock_lines(value: &Value) -> String {
+    let locks = value["in_locks"].as_array().map_or(&[][..], Vec::as_slice);
+    let line = |lock: &Value| {
+        format!(
+            "  waits        {} sat for the preimage of {}, until block {}\n               lock {}\n",
+            grouped(lock["amount_sat"].as_u64().unwrap_or_default().into()),
+            lock["hash"].as_str().unwrap_or_default(),
+            lock["expiry"],
+            lock["lock"].as_str().unwrap_or_default(),
+        )
+    };
+    locks.iter().map(line).collect()
 }

@@ -5,7 +5,7 @@ use tidegate_channel::{OpKind, OpOutcome, RefuseReason};
 use tidegate_types::{ChannelId, ClientCounter, Fixed, HubCounter, LockId, PaymentId};
 use tidegate_wire::ErrorCode;
 use tidegate_wire::lengths::{ACK_LEN, LEAF_PUBLIC_LEN, MAX_STORED_ANSWERS};
-use tidegate_wire::messages::{AckProof, Body, Link, Proof, StoredAnswer};
+use tidegate_wire::messages::{AckProof, Body, Fulfill, Link, Proof, StoredAnswer};
 
 use super::Sequencer;
 use super::gather::{Gathered, Question, Source};
@@ -86,8 +86,13 @@ impl Sequencer {
                 // A channel that can have no fresh leaf still answers a `Sync`.
                 Input::Refresh(_) if quiet => {}
                 Input::Ack(_) => self.refuse(origin, ErrorCode::AckRefused, reason, job),
-                Input::Close(_) | Input::Refresh(_) => self.refuse(origin, ErrorCode::Refused, reason, job),
-                Input::Block(_) | Input::Policy(_) => {}
+                Input::Fulfil(_) | Input::Release(_) if reason == RefuseReason::UnknownLock => {
+                    self.refuse(origin, ErrorCode::NotFound, reason, job);
+                }
+                Input::Close(_) | Input::Refresh(_) | Input::Fulfil(_) | Input::Release(_) => {
+                    self.refuse(origin, ErrorCode::Refused, reason, job);
+                }
+                Input::Block(_) | Input::Policy(_) | Input::Freeze(_) => {}
             }
         }
         job.executed.refusals = refusals;
@@ -132,8 +137,18 @@ impl Sequencer {
     }
 
     fn proof(&self, origin: Origin, slot: u32, channel: ChannelId, lock: LockId) -> Vec<u8> {
-        let proof = self.engine.payment_proof(slot, &lock);
         let mut bytes = Vec::new();
+        // A hash lock's proof is its preimage.
+        if let Some(preimage) = self.engine.preimage(slot, &lock) {
+            let shown = Fulfill {
+                channel,
+                lock,
+                preimage,
+            };
+            shown.append(origin.request, &mut bytes).expect("a preimage is short");
+            return bytes;
+        }
+        let proof = self.engine.payment_proof(slot, &lock);
         let parts = proof.as_ref().map(ProofParts::of);
         let answer = AckProof {
             channel,

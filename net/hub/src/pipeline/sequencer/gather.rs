@@ -152,6 +152,9 @@ impl Sequencer {
             }
             Request::Ack(ack) => gathered.push(Input::Ack(ack), source),
             Request::Close(close) => gathered.push(Input::Close(close), source),
+            // A preimage speaks for itself, and a release is signed: a delegate may carry both.
+            Request::Fulfil(fulfil) => gathered.push(Input::Fulfil(fulfil), source),
+            Request::Release(release) => gathered.push(Input::Release(release), source),
             Request::Refresh(channel) => gathered.push(Input::Refresh(channel), source),
             Request::Sync { channel, leaf } => {
                 // A fresh leaf first; the answer is of the state after the batch.

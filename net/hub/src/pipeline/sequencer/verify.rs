@@ -57,7 +57,13 @@ impl Sequencer {
         let signature = match &gathered.inputs[at] {
             Input::Pay(pay) => &pay.signature,
             Input::Ack(ack) => &ack.signature,
-            Input::Block(_) | Input::Close(_) | Input::Refresh(_) | Input::Policy(_) => {
+            Input::Release(message) => &message.signature,
+            Input::Block(_)
+            | Input::Close(_)
+            | Input::Refresh(_)
+            | Input::Policy(_)
+            | Input::Fulfil(_)
+            | Input::Freeze(_) => {
                 unreachable!("these are not signed")
             }
         };
@@ -75,8 +81,12 @@ impl Sequencer {
         } else {
             add(&self.stats.refused, 1);
             let text = RefuseReason::BadSignature.to_string();
-            job.replies
-                .push((origin.conn, error_message(origin, ErrorCode::AckRefused, &text)));
+            let code = if matches!(input, Input::Ack(_)) {
+                ErrorCode::AckRefused
+            } else {
+                ErrorCode::Refused
+            };
+            job.replies.push((origin.conn, error_message(origin, code, &text)));
         }
     }
 }
@@ -85,6 +95,12 @@ fn message_of(input: &Input, ledger: &LedgerId) -> Option<SignedMessage> {
     match input {
         Input::Pay(pay) => Some(pay.state.message(ledger)),
         Input::Ack(ack) => Some(ack.ack.message(ledger)),
-        Input::Block(_) | Input::Close(_) | Input::Refresh(_) | Input::Policy(_) => None,
+        Input::Release(message) => Some(message.release.message(ledger)),
+        Input::Block(_)
+        | Input::Close(_)
+        | Input::Refresh(_)
+        | Input::Policy(_)
+        | Input::Fulfil(_)
+        | Input::Freeze(_) => None,
     }
 }
