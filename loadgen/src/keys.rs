@@ -10,6 +10,7 @@ use std::sync::OnceLock;
 
 use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
+use tidegate_crypto::hash::payment_hash;
 use tidegate_crypto::keys::SecretKey;
 use tidegate_session::NoiseSecret;
 
@@ -125,6 +126,14 @@ impl ClientKeys {
     pub fn get(&self, index: u32) -> &SecretKey {
         self.keys[index as usize].get_or_init(|| Box::new(client_key(self.seed, index)))
     }
+}
+
+/// What meets the hash lock of a payment: whoever knows a run's seed and the payment's id can make it.
+pub(crate) fn preimage(seed: u64, payment_id: &[u8; 16]) -> [u8; 32] {
+    let mut bytes = *b"preimage--------................";
+    bytes[8..16].copy_from_slice(&seed.to_le_bytes());
+    bytes[16..].copy_from_slice(payment_id);
+    payment_hash(&bytes)
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@
 //! [merchant]     (may be absent)   percent of all payments that go to the last channel, and capacity_sat of that channel
 //! [amounts]      quantiles_sat     what payers would pay, and the fee of each payment; capped by the plan
 //! [capacities]   quantiles_sat     client_share_percent and reserve_sat of each side at the opening
-//! [settlement]                     on = "delivered" | "ack", distance: payment i is settled in the state of i + distance
+//! [settlement]                     on = "delivered" | "preimage" | "ack", distance: payment i is settled in the state of i + distance
 //! [ledger]                         block interval, margin, ack interval, longest lock, dispute window
 //! [run]                            seed, seconds, seconds_max, payments_per_s_planned, windows, payments_per_s (by schedule
 //!                                  unless the command line says otherwise; absent: as fast as answers come)
@@ -45,7 +45,7 @@ macro_rules! built_in {
 }
 
 /// The profiles built into the program, by name.
-pub const BUILT_IN: [(&str, &str); 12] = built_in![
+pub const BUILT_IN: [(&str, &str); 13] = built_in![
     "quick",
     "lightning-2020",
     "uniform",
@@ -57,6 +57,7 @@ pub const BUILT_IN: [(&str, &str); 12] = built_in![
     "lone-32",
     "many-connections",
     "batch-pay",
+    "hash-locks",
     "ten-million",
 ];
 
@@ -168,6 +169,8 @@ pub enum SettleWhen {
     Delivered,
     /// The payee's ack of the crediting leaf.
     Ack,
+    /// The payee's preimage: every payment is a hash lock, which its payee's connection fulfils.
+    Preimage,
 }
 
 /// When a payment leaves its lock.

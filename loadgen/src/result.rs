@@ -60,7 +60,7 @@ pub struct RunResult {
     pub hub: HubFigures,
     /// What signature checks alone cost.
     pub limit: Limit,
-    /// What lets a client settle: `delivered` or `ack`.
+    /// What lets a client settle: `delivered`, `ack` or `preimage`.
     pub settle: String,
     /// Acknowledgements.
     pub acks: AckFigures,

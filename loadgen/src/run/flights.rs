@@ -12,6 +12,8 @@ pub(crate) struct Flight {
     /// Where in its section it stands.
     pub(crate) position: u32,
     pub(crate) times: Times,
+    /// Payments of it that wait for their preimages.
+    pub(crate) pending: u32,
 }
 
 /// See the [module](self).
@@ -62,6 +64,12 @@ impl Flights {
         Some(flight)
     }
 
+    /// The flight of a request; `None` if there is none of that id.
+    pub(crate) fn get_mut(&mut self, request: u64) -> Option<&mut Flight> {
+        let (current, slot) = self.slots.get_mut(place(request) as usize)?;
+        slot.as_mut().filter(|_| u64::from(*current) == request >> 32)
+    }
+
     /// Payment `index` of the flight that was taken last under this id.
     pub(crate) fn part(&self, request: u64, index: usize) -> Part {
         self.parts[place(request) as usize * self.width + index]
@@ -100,6 +108,7 @@ mod tests {
             ordinal,
             position: 0,
             times: Times::default(),
+            pending: 0,
         };
         let parts = |print| {
             (0..2).map(move |n| Part {

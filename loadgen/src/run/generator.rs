@@ -28,6 +28,7 @@ use tidegate_wire::messages::{Body as _, Hello, HelloAnswer, PROTOCOL_VERSION};
 
 use super::channel::Channels;
 use super::flights::Flights;
+use super::hash_locks::HashLocks;
 use super::meter::Meter;
 use super::pace::Pace;
 use super::schedule::{Clock, Plan, SECOND, Schedule};
@@ -35,11 +36,13 @@ use super::steps::{Director, Measured, Step};
 use super::usage;
 use crate::cli::{Arrivals, Rate};
 use crate::keys::ClientKeys;
-use crate::profile::Profile;
+use crate::profile::{Profile, SettleWhen};
 use crate::workload::{Section, Workload};
 
 /// Request ids of acks have this bit: their low half is a channel's number.
 pub(super) const ACK_BIT: u64 = 1 << 63;
+/// Those of preimages have this bit too.
+pub(super) const FULFIL_BIT: u64 = 1 << 62;
 /// Complaints that are kept in words.
 const COMPLAINTS_MAX: usize = 8;
 
@@ -134,6 +137,8 @@ pub(super) struct Generator {
     pub(super) meter: Meter,
     pub(super) channels: Channels,
     pub(super) flights: Flights,
+    /// What waits for preimages, in a run of hash locks.
+    pub(super) hash_locks: Option<HashLocks>,
     pub(super) receipts: ReceiptCounts,
     pub(super) distance: u32,
     pub(super) margin: Age,
@@ -208,6 +213,8 @@ impl Generator {
             meter: Meter::default(),
             channels,
             flights: Flights::new(workload.head.per_state as usize),
+            hash_locks: (profile.settlement.on == SettleWhen::Preimage)
+                .then(|| HashLocks::new(workload.channels.len())),
             receipts: ReceiptCounts::default(),
             distance: workload.head.distance,
             margin: Age::ZERO,
@@ -398,6 +405,7 @@ impl Handler for Generator {
                     self.ack(channel, out);
                 }
                 self.acks_due = acks;
+                self.fulfil_all(out);
             }
             Some(Kind::PayAnswer) => self.take_refusal(header.request, body),
             Some(Kind::Busy) => self.refuse(header.request, "Busy"),

@@ -11,6 +11,7 @@ mod audit;
 mod channel;
 mod flights;
 mod generator;
+mod hash_locks;
 mod limit;
 mod meter;
 mod pace;
@@ -124,7 +125,9 @@ pub enum RunError {
         source: io::Error,
     },
     /// The profile asks for something that this generator does not do yet.
-    #[error("profile {profile} settles on the payee's ack; prepared workloads settle on `delivered` only")]
+    #[error(
+        "profile {profile} settles on the payee's ack; prepared workloads settle on `delivered` or `preimage` only"
+    )]
     SettleOnAck {
         /// The profile.
         profile: String,
@@ -188,7 +191,7 @@ fn write_distribution(path: &Path, generator: &Generator) -> Result<(), RunError
 /// Gives the load, step by step, and returns all that was counted.
 fn drive(options: &RunOptions, director: Box<dyn Director>) -> Result<(Generator, Figures), RunError> {
     let profile = &options.profile;
-    if profile.settlement.on != SettleWhen::Delivered {
+    if profile.settlement.on == SettleWhen::Ack {
         return Err(RunError::SettleOnAck {
             profile: profile.name.clone(),
         });

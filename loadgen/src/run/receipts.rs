@@ -70,13 +70,20 @@ impl Generator {
             channel.shown.add(credit.amount, print(credit.payment_id.as_bytes()));
             channel.credits_waiting += 1;
         }
-        Ok(())
+        if entry.in_changes.is_empty() {
+            return Ok(());
+        }
+        self.note_in_changes(place, entry.in_changes)
     }
 
     /// The answers of a leaf stand in the order of its states, and so do the outcomes of what these added.
     fn take_answers(&mut self, now: u64, entry: &ReceiptEntry<'_>) {
+        if self.hash_locks.is_some() {
+            self.take_preimages(now, entry);
+        }
         let mut added = entry.outcomes.iter().filter_map(|bytes| match Outcome::decode(bytes) {
-            Ok(outcome) if outcome.kind == OpKind::Add => Some(outcome),
+            // What has a preimage was added by an earlier state.
+            Ok(outcome) if outcome.kind == OpKind::Add && outcome.preimage == [0; 32] => Some(outcome),
             _ => None,
         });
         for answer in entry.answers {
@@ -88,6 +95,9 @@ impl Generator {
 
     fn take_answer(&mut self, now: u64, answer: &Answer, added: &mut impl Iterator<Item = Outcome>) {
         let request = answer.request;
+        if self.hash_locks.is_some() {
+            return self.take_pending(answer, added);
+        }
         let Some(flight) = self.flights.remove(request) else {
             return self.note_error(format_args!("an answer to request {request}, which nobody made"));
         };
@@ -110,7 +120,7 @@ impl Generator {
     }
 
     /// Notes what became of payment `index` of a state; true if it was delivered.
-    fn take_outcome(&mut self, flight: &Flight, request: u64, index: usize, outcome: OpOutcome) -> bool {
+    pub(super) fn take_outcome(&mut self, flight: &Flight, request: u64, index: usize, outcome: OpOutcome) -> bool {
         let part = self.flights.part(request, index);
         match outcome {
             OpOutcome::Delivered => {

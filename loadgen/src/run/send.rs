@@ -103,14 +103,14 @@ impl Generator {
                 ordinal: channel.sent,
                 position,
                 times,
+                pending: 0,
             };
             let request = self.flights.insert(flight, record.parts());
-            if out
-                .message(conn.id, Kind::Pay.code(), request, |bytes| {
-                    bytes.extend_from_slice(record.body)
-                })
-                .is_err()
-            {
+            if let Some(locks) = &mut self.hash_locks {
+                locks.note_sent(&flight, request, record.body, width);
+            }
+            let put = |bytes: &mut Vec<u8>| bytes.extend_from_slice(record.body);
+            if out.message(conn.id, Kind::Pay.code(), request, put).is_err() {
                 // The connection is gone; its closing says why.
                 self.flights.remove(request);
                 conn.blocked = true;

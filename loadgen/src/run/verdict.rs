@@ -11,6 +11,7 @@ use super::watch::{Figures, StepReadings};
 use super::{RunError, RunOptions, limit};
 use crate::cli::Rate;
 use crate::environment::{Environment, mimalloc_name};
+use crate::profile::SettleWhen;
 use crate::result::{
     AckFigures, Audit, CURVE_SCHEMA, GeneratorFigures, HubFigures, Limit, Point, RunResult, SCHEMA, SEARCH_SCHEMA,
     SloFigures, SweepResult,
@@ -79,7 +80,12 @@ pub(super) fn judge(
         generator: generator_figures(done),
         hub: hub.figures,
         limit: hub.limit,
-        settle: "delivered".to_owned(),
+        settle: match generator.profile.settlement.on {
+            SettleWhen::Delivered => "delivered",
+            SettleWhen::Ack => "ack",
+            SettleWhen::Preimage => "preimage",
+        }
+        .to_owned(),
         acks: hub.acks,
         audit: whole.audit,
         environment: whole.environment,

@@ -4,13 +4,14 @@ use rand::Rng as _;
 use tidegate_channel::ClientState;
 use tidegate_channel::wallet::{ClientHalf, HubHalf};
 use tidegate_channel::{Condition, LeafRef, Lock, Operation, encode_operations, opening_state};
+use tidegate_crypto::hash::payment_hash;
 use tidegate_crypto::signed::SignedMessage;
 use tidegate_types::{Age, Amount, ChannelId, Fixed, Height, KeyBytes, LedgerId, LockSlot, PaymentId, SignatureBytes};
 use tidegate_wire::messages::{Body as _, Pay};
 
 use super::quick_sign::QuickSigner;
 use super::{Part, RecordHead};
-use crate::keys::{Purpose, stream};
+use crate::keys::{Purpose, preimage, stream};
 use crate::plan::Payment;
 
 /// A channel that takes part.
@@ -32,6 +33,8 @@ pub(super) struct Context<'a> {
     pub(super) distance: u32,
     pub(super) expiry: Height,
     pub(super) fee: Amount,
+    /// Whether payments wait for their payee's preimages.
+    pub(super) hash_locks: bool,
     /// The channels that take part; payments name them by their places here.
     pub(super) parties: &'a [Party],
     pub(super) key_count: u32,
@@ -140,7 +143,11 @@ impl<'a> Chain<'a> {
                 payee: payee.client,
                 payee_channel: payee.id,
                 expiry: self.cx.expiry,
-                condition: Condition::Ack,
+                condition: if self.cx.hash_locks {
+                    Condition::Hash(payment_hash(&preimage(self.cx.seed, &id)))
+                } else {
+                    Condition::Ack
+                },
             };
             self.operations.push(Operation::Add {
                 slot: slot(self.next, index),

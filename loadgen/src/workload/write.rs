@@ -13,7 +13,7 @@ use super::sign::{Chain, Context, Party};
 use super::{ChannelRow, Head, Layout, MAGIC, SectionRow, WorkloadError, profile_crc, record_len};
 use crate::keys::{client_key, connection_key};
 use crate::plan::{Payment, Purse, plan};
-use crate::profile::Profile;
+use crate::profile::{Profile, SettleWhen};
 use crate::progress::Progress;
 
 /// What was written.
@@ -242,6 +242,7 @@ fn write(profile: &Profile, head: &Head, parties: &[Party], plan: &[Payment], pa
         distance: head.distance,
         expiry: head.expiry,
         fee: head.fee,
+        hash_locks: profile.settlement.on == SettleWhen::Preimage,
         parties,
         key_count: profile.population.keys,
     };
