@@ -139,6 +139,10 @@ domains! {
     Mandate => "mandate",
     /// A fault report that is to come, with the key that is to be rewarded.
     FaultCommitment => "fault commitment",
+    /// What a hub under load sends a stranger away with.
+    Cookie => "cookie",
+    /// The channels that a client lends to a session.
+    Attach => "attach",
 }
 
 /// A domain's key, as `keyed_hash` takes it and as the vector code does.

@@ -2,6 +2,7 @@
 
 use tidegate_types::KeyBytes;
 
+use crate::cookie::Retry;
 use crate::frame::FrameLength;
 use crate::identity::IdentityError;
 
@@ -21,6 +22,13 @@ pub enum SessionError {
     /// The peer did not prove who it is.
     #[error(transparent)]
     Identity(#[from] IdentityError),
+    /// Nobody's fault: the hub is under load and asks to come again, on a new connection
+    /// ([`crate::Session::client_again`]).
+    #[error("the hub is under load and asks to come again in {} ms", .0.after_millis)]
+    Retry(Retry),
+    /// A hub asks to come again in a frame that is not well made.
+    #[error("the hub asks to come again in bytes that are no such message")]
+    MalformedRetry,
     /// The peer is not known in time.
     #[error("the handshake took longer than {millis} ms")]
     HandshakeTimeout {

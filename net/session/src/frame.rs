@@ -10,7 +10,7 @@
 //! Little endian. Every state of the session knows which lengths may come, so a wrong one ends the session at its second
 //! byte, before anything is buffered or computed.
 
-use core::ops::RangeInclusive;
+use crate::cookie::COOKIE_LEN;
 
 /// Bytes of the length prefix.
 pub const PREFIX_LEN: usize = 2;
@@ -31,15 +31,18 @@ pub(crate) const IK_FIRST_LEN: usize = 32 + (32 + TAG_LEN) + TAG_LEN;
 /// The second handshake message of IK: `e`, empty payload.
 pub(crate) const IK_SECOND_LEN: usize = 32 + TAG_LEN;
 
-/// All that a stranger may send before it is known: two prefixes, a handshake message and the proof of its identity.
-pub const UNKNOWN_PEER_BYTES_MAX: usize = 2 * PREFIX_LEN + IK_FIRST_LEN + crate::identity::PROOF_LEN + TAG_LEN;
+/// The first handshake message behind a cookie.
+pub(crate) const COOKIE_FIRST_LEN: usize = COOKIE_LEN + IK_FIRST_LEN;
+
+/// All that a stranger may send before it is known: two prefixes, a cookie, a handshake message and the proof of its identity.
+pub const UNKNOWN_PEER_BYTES_MAX: usize = 2 * PREFIX_LEN + COOKIE_FIRST_LEN + crate::identity::PROOF_LEN + TAG_LEN;
 
 const _: () = assert!(UNKNOWN_PEER_BYTES_MAX <= 4096);
 const _: () = assert!(SEALED_MAX <= u16::MAX as usize);
 
 /// A frame's length outside what may come now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a frame of {len} bytes where {min} to {max} are allowed")]
+#[error("a frame of {len} bytes; the least allowed here is {min}, the most {max}")]
 pub struct FrameLength {
     /// Bytes announced.
     pub len: usize,
@@ -49,19 +52,36 @@ pub struct FrameLength {
     pub max: usize,
 }
 
+/// The lengths that may come next.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Lengths {
+    /// One of these two.
+    Either(usize, usize),
+    /// Any between these, both included.
+    Between(usize, usize),
+}
+
+impl Lengths {
+    fn check(self, len: usize) -> Result<(), FrameLength> {
+        let (good, min, max) = match self {
+            Self::Either(min, max) => (len == min || len == max, min, max),
+            Self::Between(min, max) => ((min..=max).contains(&len), min, max),
+        };
+        if good {
+            Ok(())
+        } else {
+            Err(FrameLength { len, min, max })
+        }
+    }
+}
+
 /// The frame at the front of `input`, without its prefix, if it lies there whole.
-pub(crate) fn first_frame(input: &[u8], allowed: RangeInclusive<usize>) -> Result<Option<&[u8]>, FrameLength> {
+pub(crate) fn first_frame(input: &[u8], allowed: Lengths) -> Result<Option<&[u8]>, FrameLength> {
     let Some((prefix, rest)) = input.split_first_chunk::<PREFIX_LEN>() else {
         return Ok(None);
     };
     let len = usize::from(u16::from_le_bytes(*prefix));
-    if !allowed.contains(&len) {
-        return Err(FrameLength {
-            len,
-            min: *allowed.start(),
-            max: *allowed.end(),
-        });
-    }
+    allowed.check(len)?;
     Ok(rest.get(..len))
 }
 

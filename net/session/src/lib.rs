@@ -10,6 +10,7 @@
 
 pub mod buffer;
 pub mod config;
+pub mod cookie;
 pub mod credits;
 pub mod error;
 pub mod frame;
@@ -21,6 +22,7 @@ mod transport;
 
 pub use buffer::Buffer;
 pub use config::{ClientConfig, Limits, Millis, ServerConfig};
+pub use cookie::{Challenge, Cookie, Cookies, Retry};
 pub use credits::{Credits, NoCredit};
 pub use error::{SendError, SessionError};
 pub use frame::{FrameLength, PLAIN_MAX, SEALED_MAX};

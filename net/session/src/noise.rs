@@ -62,6 +62,10 @@ impl NoiseSecret {
         secret
     }
 
+    pub(crate) fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
     /// The public half.
     #[must_use]
     pub fn public(&self) -> NoiseKey {

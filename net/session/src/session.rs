@@ -2,17 +2,17 @@
 //!
 //! ```text
 //!            client                                   hub
-//!  e, es, s, ss            ------------------------>            96 bytes
+//!  e, es, s, ss            ------------------------>            96 bytes, behind a cookie of 32 if one was asked for
 //!                          <------------------------  e, ee, se 48 bytes
 //!                          <------------------------  proof of the hub's identity, the first frame
 //!  proof of the client's   ------------------------>            the first frame
 //!  (ready)                                            (ready)
 //! ```
 //!
-//! A client is ready as soon as it has seen the hub's proof, and may send messages right behind its own; the hub delivers
+//! A hub keeps nothing for a stranger before the first message is there, and under load answers it with a cookie instead
+//! (`cookie`). A client is ready as soon as it has seen the hub's proof, and may send messages right behind its own; the hub delivers
 //! none of them before it has checked that proof.
 
-use core::ops::RangeInclusive;
 use std::sync::Arc;
 
 use snow::HandshakeState;
@@ -20,22 +20,34 @@ use tidegate_crypto::keys::{PublicKey, SecretKey};
 
 use crate::buffer::Buffer;
 use crate::config::{ClientConfig, Limits, Millis, ServerConfig};
+use crate::cookie::{COOKIE_LEN, Challenge, Cookie, Retry};
 use crate::credits::Credits;
 use crate::error::{SendError, SessionError};
-use crate::frame::{IK_FIRST_LEN, IK_SECOND_LEN, PREFIX_LEN, SEALED_MAX, TAG_LEN, first_frame, prefix};
+use crate::frame::{
+    COOKIE_FIRST_LEN, IK_FIRST_LEN, IK_SECOND_LEN, Lengths, PREFIX_LEN, SEALED_MAX, TAG_LEN, first_frame, prefix,
+};
 use crate::identity::{Binding, PROOF_LEN, Role};
 use crate::noise;
 use crate::transport::Transport;
 
 /// What [`Session::poll_event`] reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one is made for each session, and looked at where it is made"
+)]
 pub enum Event {
     /// The peer is known; plaintext may be sent, and what is delivered comes from it.
     Ready {
         /// The peer's identity, proved for this session.
         peer: PublicKey,
     },
+    /// The peer was asked to come again with a cookie. Once that is sent there is nothing more to do with this session.
+    SentAway,
 }
+
+/// Milliseconds that a stranger is asked to wait before it comes again.
+const RETRY_MILLIS: u32 = 250;
 
 /// How many frames each direction has carried.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -59,7 +71,11 @@ pub struct Session {
 
 #[derive(Debug)]
 enum Phase {
-    /// A handshake message is to come. A second pattern adds its messages here.
+    /// A hub's end: the first message is to come, and nothing was computed yet. With a challenge it must bear a cookie.
+    Greeting(Option<Challenge>),
+    /// A hub's end: the peer was asked to come again.
+    SentAway,
+    /// A client's end: the hub's handshake message is to come.
     Handshake(Box<HandshakeState>),
     /// The peer's proof is to come.
     Identify(Transport, Binding),
@@ -122,25 +138,49 @@ impl Session {
     /// # Errors
     /// [`SessionError::Local`] if the configuration's keys make no handshake (a hub key of small order).
     pub fn client(config: Arc<ClientConfig>, now: Millis, out: &mut Buffer) -> Result<Self, SessionError> {
-        let mut handshake =
-            noise::initiator(&config.ledger, &config.noise, &config.hub_noise).map_err(SessionError::Local)?;
-        write_handshake(&mut handshake, IK_FIRST_LEN, out).map_err(SessionError::Local)?;
-        Ok(Self::new(handshake, Config::Client(config), now))
+        Self::connecting(config, None, now, out)
     }
 
-    /// The end that was connected to.
+    /// As [`Session::client`], on a new connection after [`SessionError::Retry`].
     ///
     /// # Errors
-    /// [`SessionError::Local`] if the configuration's keys make no handshake.
-    pub fn server(config: Arc<ServerConfig>, now: Millis) -> Result<Self, SessionError> {
-        let handshake = noise::responder(&config.ledger, &config.noise).map_err(SessionError::Local)?;
-        Ok(Self::new(handshake, Config::Hub(config), now))
+    /// As [`Session::client`].
+    pub fn client_again(
+        config: Arc<ClientConfig>,
+        cookie: &Cookie,
+        now: Millis,
+        out: &mut Buffer,
+    ) -> Result<Self, SessionError> {
+        Self::connecting(config, Some(cookie), now, out)
     }
 
-    fn new(handshake: HandshakeState, config: Config, now: Millis) -> Self {
+    fn connecting(
+        config: Arc<ClientConfig>,
+        cookie: Option<&Cookie>,
+        now: Millis,
+        out: &mut Buffer,
+    ) -> Result<Self, SessionError> {
+        let mut handshake =
+            noise::initiator(&config.ledger, &config.noise, &config.hub_noise).map_err(SessionError::Local)?;
+        let cookie = cookie.map_or(&[][..], |cookie| cookie.as_bytes());
+        write_handshake(&mut handshake, cookie, IK_FIRST_LEN, out).map_err(SessionError::Local)?;
+        Ok(Self::new(
+            Phase::Handshake(Box::new(handshake)),
+            Config::Client(config),
+            now,
+        ))
+    }
+
+    /// The end that was connected to. With a challenge, a stranger without one of its cookies is sent away.
+    #[must_use]
+    pub fn server(config: Arc<ServerConfig>, challenge: Option<Challenge>, now: Millis) -> Self {
+        Self::new(Phase::Greeting(challenge), Config::Hub(config), now)
+    }
+
+    fn new(phase: Phase, config: Config, now: Millis) -> Self {
         let limits = *config.limits();
         Self {
-            phase: Phase::Handshake(Box::new(handshake)),
+            phase,
             config,
             deadline: now.after(limits.handshake_millis),
             peer: None,
@@ -180,7 +220,9 @@ impl Session {
     ) -> Result<usize, SessionError> {
         self.check_deadline(now)?;
         let mut rest = input;
-        while let Some(frame) = first_frame(rest, self.allowed_len()?)? {
+        while !matches!(self.phase, Phase::SentAway)
+            && let Some(frame) = first_frame(rest, self.allowed_len()?)?
+        {
             if !self.receive_frame(frame, plain, out)? {
                 break;
             }
@@ -190,20 +232,21 @@ impl Session {
     }
 
     /// The lengths of the frame that may come next.
-    fn allowed_len(&self) -> Result<RangeInclusive<usize>, SessionError> {
-        match (&self.phase, self.config.role()) {
-            (Phase::Handshake(_), Role::Hub) => Ok(IK_FIRST_LEN..=IK_FIRST_LEN),
-            (Phase::Handshake(_), Role::Client) => Ok(IK_SECOND_LEN..=IK_SECOND_LEN),
-            (Phase::Identify(..), _) => Ok(PROOF_LEN + TAG_LEN..=PROOF_LEN + TAG_LEN),
+    const fn allowed_len(&self) -> Result<Lengths, SessionError> {
+        match &self.phase {
+            Phase::Greeting(_) => Ok(Lengths::Either(IK_FIRST_LEN, COOKIE_FIRST_LEN)),
+            Phase::Handshake(_) => Ok(Lengths::Either(Retry::LEN, IK_SECOND_LEN)),
+            Phase::Identify(..) => Ok(Lengths::Between(PROOF_LEN + TAG_LEN, PROOF_LEN + TAG_LEN)),
             // A frame of no plaintext would be work for nothing.
-            (Phase::Ready(_), _) => Ok(TAG_LEN + 1..=SEALED_MAX),
-            (Phase::Failed, _) => Err(SessionError::Failed),
+            Phase::Ready(_) => Ok(Lengths::Between(TAG_LEN + 1, SEALED_MAX)),
+            Phase::SentAway | Phase::Failed => Err(SessionError::Failed),
         }
     }
 
     /// False if the frame must wait for credit.
     fn receive_frame(&mut self, frame: &[u8], plain: &mut Buffer, out: &mut Buffer) -> Result<bool, SessionError> {
         match core::mem::replace(&mut self.phase, Phase::Failed) {
+            Phase::Greeting(challenge) => self.phase = self.receive_greeting(challenge, frame, out)?,
             Phase::Handshake(handshake) => self.phase = self.receive_handshake(handshake, frame, out)?,
             Phase::Identify(transport, binding) => self.phase = self.receive_proof(transport, &binding, frame)?,
             Phase::Ready(mut transport) => {
@@ -214,9 +257,39 @@ impl Session {
                 self.phase = Phase::Ready(transport);
                 return Ok(opened);
             }
-            Phase::Failed => return Err(SessionError::Failed),
+            Phase::SentAway | Phase::Failed => return Err(SessionError::Failed),
         }
         Ok(true)
+    }
+
+    /// Reads a stranger's first message, or sends the stranger away before anything is computed for it.
+    fn receive_greeting(
+        &mut self,
+        challenge: Option<Challenge>,
+        frame: &[u8],
+        out: &mut Buffer,
+    ) -> Result<Phase, SessionError> {
+        let (shown, message) = match frame.split_first_chunk::<COOKIE_LEN>() {
+            Some((cookie, message)) if frame.len() == COOKIE_FIRST_LEN => (Some(Cookie::from_bytes(*cookie)), message),
+            _ => (None, frame),
+        };
+        if let Some(challenge) = challenge
+            && !shown.is_some_and(|cookie| challenge.admits(&cookie))
+        {
+            let retry = Retry {
+                after_millis: RETRY_MILLIS,
+                cookie: *challenge.fresh(),
+            };
+            out.extend(&prefix(Retry::LEN));
+            out.extend(&retry.encode());
+            self.event = Some(Event::SentAway);
+            return Ok(Phase::SentAway);
+        }
+        let Config::Hub(config) = &self.config else {
+            return Err(SessionError::Failed);
+        };
+        let handshake = noise::responder(&config.ledger, &config.noise).map_err(SessionError::Local)?;
+        self.receive_handshake(Box::new(handshake), message, out)
     }
 
     /// Reads the one handshake message that this end waits for; whichever end, the keys are there after it, and this
@@ -227,13 +300,17 @@ impl Session {
         frame: &[u8],
         out: &mut Buffer,
     ) -> Result<Phase, SessionError> {
+        let role = self.config.role();
+        if role == Role::Client && frame.len() == Retry::LEN {
+            let retry = Retry::decode(frame).ok_or(SessionError::MalformedRetry)?;
+            return Err(SessionError::Retry(retry));
+        }
         // The lengths leave no room for a payload.
         handshake
             .read_message(frame, &mut [])
             .map_err(SessionError::Handshake)?;
-        let role = self.config.role();
         if role == Role::Hub {
-            write_handshake(&mut handshake, IK_SECOND_LEN, out).map_err(SessionError::Handshake)?;
+            write_handshake(&mut handshake, &[], IK_SECOND_LEN, out).map_err(SessionError::Handshake)?;
         }
         let binding = self.config.binding(&handshake);
         let noise = handshake.into_transport_mode().map_err(SessionError::Handshake)?;
@@ -268,7 +345,7 @@ impl Session {
     pub fn send(&mut self, plaintext: &[u8], out: &mut Buffer) -> Result<(), SendError> {
         match &mut self.phase {
             Phase::Ready(transport) => transport.seal(plaintext, out),
-            Phase::Handshake(_) | Phase::Identify(..) | Phase::Failed => Err(SendError::NotReady),
+            _ => Err(SendError::NotReady),
         }
     }
 
@@ -281,7 +358,7 @@ impl Session {
     #[must_use]
     pub const fn deadline(&self) -> Option<Millis> {
         match self.phase {
-            Phase::Handshake(_) | Phase::Identify(..) => Some(self.deadline),
+            Phase::Greeting(_) | Phase::SentAway | Phase::Handshake(_) | Phase::Identify(..) => Some(self.deadline),
             Phase::Ready(_) | Phase::Failed => None,
         }
     }
@@ -318,12 +395,18 @@ impl Session {
         matches!(self.phase, Phase::Ready(_))
     }
 
+    /// True while a hub's end has neither got a whole message nor computed anything.
+    #[must_use]
+    pub const fn is_untouched(&self) -> bool {
+        matches!(self.phase, Phase::Greeting(_))
+    }
+
     /// Frames opened and frames sealed since the handshake, the proofs included.
     #[must_use]
     pub fn frames(&self) -> Frames {
         match &self.phase {
             Phase::Identify(transport, _) | Phase::Ready(transport) => transport.frames(),
-            Phase::Handshake(_) | Phase::Failed => Frames::default(),
+            _ => Frames::default(),
         }
     }
 
@@ -342,14 +425,22 @@ impl Session {
     }
 }
 
-/// Appends the handshake message that is due, with an empty payload.
-fn write_handshake(handshake: &mut HandshakeState, len: usize, out: &mut Buffer) -> Result<(), snow::Error> {
-    let space = out.space(PREFIX_LEN + len);
+/// Appends the handshake message that is due, with an empty payload, behind `front`.
+fn write_handshake(
+    handshake: &mut HandshakeState,
+    front: &[u8],
+    len: usize,
+    out: &mut Buffer,
+) -> Result<(), snow::Error> {
+    let whole = front.len() + len;
+    let space = out.space(PREFIX_LEN + whole);
     let (head, body) = space.split_at_mut(PREFIX_LEN);
-    let written = handshake.write_message(&[], &mut body[..len])?;
+    let (before, message) = body.split_at_mut(front.len());
+    before.copy_from_slice(front);
+    let written = handshake.write_message(&[], &mut message[..len])?;
     assert_eq!(written, len, "the pattern fixes the length");
-    head.copy_from_slice(&prefix(len));
-    out.advance(PREFIX_LEN + len);
+    head.copy_from_slice(&prefix(whole));
+    out.advance(PREFIX_LEN + whole);
     Ok(())
 }
 

@@ -3,6 +3,7 @@
 use tidegate_types::LedgerId;
 
 use super::*;
+use crate::cookie::Cookies;
 use crate::frame::{FrameLength, PLAIN_MAX};
 use crate::identity::IdentityError;
 use crate::noise::{NoiseKey, NoiseSecret};
@@ -47,7 +48,7 @@ impl End {
     }
 
     fn hub(config: ServerConfig) -> Self {
-        Self::new(Session::server(Arc::new(config), START).unwrap(), Buffer::new())
+        Self::new(Session::server(Arc::new(config), None, START), Buffer::new())
     }
 
     fn new(session: Session, out: Buffer) -> Self {
@@ -273,7 +274,7 @@ fn with_proof(proof: impl FnOnce(&Binding) -> Vec<u8>) -> (Result<(), SessionErr
     let mut hub = End::hub(server_config(Limits::default()));
     let mut handshake = noise::initiator(&LEDGER, &config.noise, &config.hub_noise).unwrap();
     let mut out = Buffer::new();
-    write_handshake(&mut handshake, IK_FIRST_LEN, &mut out).unwrap();
+    write_handshake(&mut handshake, &[], IK_FIRST_LEN, &mut out).unwrap();
     hub.feed(out.bytes()).unwrap();
     let answer = hub.take_out();
     handshake.read_message(&answer[2..2 + IK_SECOND_LEN], &mut []).unwrap();
@@ -371,7 +372,8 @@ fn a_handshake_of_another_session_opens_nothing() {
 
 #[test]
 fn wrong_lengths_are_refused_at_the_second_byte() {
-    for len in (0..=u16::MAX).filter(|&len| usize::from(len) != IK_FIRST_LEN) {
+    let good = [IK_FIRST_LEN, COOKIE_FIRST_LEN];
+    for len in (0..=u16::MAX).filter(|&len| !good.contains(&usize::from(len))) {
         let mut hub = End::hub(server_config(Limits::default()));
         let refused = hub.feed(&len.to_le_bytes());
         assert!(matches!(refused, Err(SessionError::Length(_))), "{len}");
@@ -458,4 +460,55 @@ fn without_credit_frames_stay_outside() {
     hub.feed(&[]).unwrap();
     assert_eq!((hub.plain.len(), hub.inbox.len()), (2 * PLAIN_MAX, 0));
     assert_eq!(hub.session.credits().outstanding(), PLAIN_MAX as u64);
+}
+
+/// A hub that asks for cookies, and what it asks of the stranger at `address`.
+fn challenged(address: u8) -> (End, Challenge) {
+    let challenge = Cookies::new(&NoiseSecret::from_bytes([21; 32])).challenge([address; 16], START);
+    let session = Session::server(Arc::new(server_config(Limits::default())), Some(challenge), START);
+    (End::new(session, Buffer::new()), challenge)
+}
+
+#[test]
+fn a_stranger_comes_again_with_the_cookie_and_is_let_in() {
+    let mut client = End::client(client_config(Limits::default()));
+    let (mut hub, challenge) = challenged(1);
+    let first = client.take_out();
+    hub.feed(&first).unwrap();
+    assert_eq!(hub.session.poll_event(), Some(Event::SentAway));
+    hub.feed(&first).unwrap();
+    assert!(
+        !hub.session.is_ready() && hub.session.poll_event().is_none(),
+        "it computes nothing more"
+    );
+    let answer = hub.take_out();
+    assert_eq!(answer.len(), 42);
+    let Err(SessionError::Retry(retry)) = client.feed(&answer) else {
+        panic!("the client is asked to come again");
+    };
+    assert!(challenge.admits(&retry.cookie));
+
+    for (address, let_in) in [(1, true), (2, false)] {
+        let (mut hub, _) = challenged(address);
+        let mut out = Buffer::new();
+        let config = Arc::new(client_config(Limits::default()));
+        let session = Session::client_again(config, &retry.cookie, START, &mut out).unwrap();
+        let mut client = End::new(session, out);
+        let pumped = pump(&mut client, &mut hub);
+        assert_eq!(
+            (pumped.is_ok(), hub.session.is_ready()),
+            (let_in, let_in),
+            "address {address}"
+        );
+    }
+}
+
+#[test]
+fn a_cookie_is_taken_where_none_is_asked_for() {
+    let mut out = Buffer::new();
+    let config = Arc::new(client_config(Limits::default()));
+    let session = Session::client_again(config, &Cookie::from_bytes([9; 32]), START, &mut out).unwrap();
+    let (mut client, mut hub) = (End::new(session, out), End::hub(server_config(Limits::default())));
+    pump(&mut client, &mut hub).unwrap();
+    assert!(hub.session.is_ready());
 }

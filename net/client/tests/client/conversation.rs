@@ -68,7 +68,7 @@ fn start(mood: Mood) -> (ConnectOptions, JoinHandle<()>) {
         };
         let server = Server {
             stream: listener.accept().unwrap().0,
-            session: Session::server(Arc::new(config), Millis::new(0)).unwrap(),
+            session: Session::server(Arc::new(config), None, Millis::new(0)),
             out: Buffer::new(),
             hub: PlayedHub::new(),
             mood,
