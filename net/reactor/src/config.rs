@@ -1,5 +1,7 @@
 //! Bounds of a reactor.
 
+use crate::gate::Admission;
+
 /// What a reactor may use. The defaults are those of a hub; a client lowers the numbers of connections.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
@@ -7,8 +9,15 @@ pub struct Config {
     pub connections_max: usize,
     /// Incoming connections whose peer is not known yet. More wait in the kernel until one of these is known or gone.
     pub half_open_max: usize,
-    /// Plaintext bytes that may wait to be sent to one peer; one more closes it.
+    /// Bounds on strangers.
+    pub admission: Admission,
+    /// Plaintext bytes that may wait to be sent to one peer; one more closes it. What is handed over in one piece is taken
+    /// whole if nothing else waits.
     pub send_bytes_max: usize,
+    /// Plaintext bytes that may wait to be sent to all peers together; from there on a peer with more than its share of them
+    /// (the pool divided by [`Config::connections_max`]) is closed when more is to be sent to it. So there are never more than
+    /// twice as many.
+    pub send_pool_bytes: usize,
     /// Bytes of the longest message body that is taken.
     pub body_bytes_max: u32,
     /// Bytes read from one peer before it is the next one's turn.
@@ -38,7 +47,9 @@ impl Default for Config {
         Self {
             connections_max: 12_000,
             half_open_max: 512,
-            send_bytes_max: 4 << 20,
+            admission: Admission::default(),
+            send_bytes_max: 512 << 10,
+            send_pool_bytes: 512 << 20,
             body_bytes_max: 256 * 1024,
             turn_bytes: 64 * 1024,
             turn_messages: 256,

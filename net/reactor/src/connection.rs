@@ -18,6 +18,7 @@ use tidegate_wire::frame::MessageReader;
 
 use crate::config::Config;
 use crate::directory::Directory;
+use crate::gate::Prefix;
 use crate::handler::{CloseReason, Handler};
 use crate::id::ConnId;
 use crate::outbox::Outbox;
@@ -39,6 +40,8 @@ pub(crate) struct Context<'a> {
     pub(crate) stats: &'a Stats,
     pub(crate) directory: &'a mut Directory,
     pub(crate) scratch: &'a mut Scratch,
+    /// The places that are left are kept for peers with something at stake.
+    pub(crate) crowded: bool,
 }
 
 /// Buffers that all connections use in turn.
@@ -94,8 +97,8 @@ pub(crate) struct Connection {
     sealed_in: Buffer,
     plain_in: Buffer,
     sealed_out: Buffer,
-    /// Accepted, not connected by this side.
-    pub(crate) incoming: bool,
+    /// Accepted, from this prefix; `None` if this side has connected.
+    pub(crate) incoming: Option<Prefix>,
     /// The handler knows of it.
     pub(crate) was_ready: bool,
     /// The three-way handshake of TCP is not over.
@@ -118,7 +121,7 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    pub(crate) fn new(id: ConnId, socket: TcpStream, session: Session, cx: &Context<'_>) -> Self {
+    fn new(id: ConnId, socket: TcpStream, session: Session, cx: &Context<'_>) -> Self {
         Self {
             id,
             socket,
@@ -127,7 +130,7 @@ impl Connection {
             sealed_in: Buffer::new(),
             plain_in: Buffer::new(),
             sealed_out: Buffer::new(),
-            incoming: true,
+            incoming: None,
             was_ready: false,
             connecting: false,
             readable: false,
@@ -142,10 +145,17 @@ impl Connection {
         }
     }
 
-    /// As [`Connection::new`] for a connection that this side has begun; `first` is what the session says first.
+    /// A connection that was accepted.
+    pub(crate) fn incoming(id: ConnId, socket: TcpStream, session: Session, prefix: Prefix, cx: &Context<'_>) -> Self {
+        Self {
+            incoming: Some(prefix),
+            ..Self::new(id, socket, session, cx)
+        }
+    }
+
+    /// A connection that this side has begun; `first` is what the session says first.
     pub(crate) fn outgoing(id: ConnId, socket: TcpStream, session: Session, first: Buffer, cx: &Context<'_>) -> Self {
         Self {
-            incoming: false,
             connecting: true,
             sealed_out: first,
             ..Self::new(id, socket, session, cx)
@@ -284,6 +294,10 @@ impl Connection {
 
     /// Opens the frames that are whole.
     fn open(&mut self, sealed: &mut Buffer, plain: &mut Buffer, cx: &mut Context<'_>) -> Result<(), CloseReason> {
+        if self.end_announced && self.session.is_untouched() {
+            // Whoever is gone before its handshake begins will not finish it, so nothing is computed for it.
+            return Err(CloseReason::EndedInHandshake);
+        }
         let before = self.session.frames().received;
         let taken = self
             .session
@@ -298,10 +312,20 @@ impl Connection {
     }
 
     fn greet(&mut self, cx: &mut Context<'_>, handler: &mut impl Handler) -> Result<(), CloseReason> {
-        if let Some(Event::Ready { peer }) = self.session.poll_event() {
-            // What the handler queued before, and the handshake's last frame, can go out now.
-            cx.directory.touch(self.id);
-            handler.on_ready(self.id, &peer, &mut cx.outbox());
+        match self.session.poll_event() {
+            None => {}
+            Some(Event::Ready { peer }) => {
+                if cx.crowded && !handler.has_place(&peer) {
+                    return Err(CloseReason::NoPlace);
+                }
+                // What the handler queued before, and the handshake's last frame, can go out now.
+                cx.directory.touch(self.id);
+                handler.on_ready(self.id, &peer, &mut cx.outbox());
+            }
+            Some(Event::SentAway) => {
+                cx.stats.sent_away.add(1);
+                cx.directory.close(self.id);
+            }
         }
         Ok(())
     }

@@ -45,6 +45,9 @@ pub(crate) struct Directory {
     free: Vec<u32>,
     connections_max: usize,
     send_bytes_max: usize,
+    send_pool_bytes: usize,
+    /// Plaintext that waits, of all connections.
+    waiting_bytes: usize,
     pool: Vec<Vec<u8>>,
     touched: Vec<ConnId>,
     pub(crate) paused_all: bool,
@@ -55,12 +58,14 @@ pub(crate) struct Directory {
 }
 
 impl Directory {
-    pub(crate) const fn new(connections_max: usize, send_bytes_max: usize) -> Self {
+    pub(crate) const fn new(connections_max: usize, send_bytes_max: usize, send_pool_bytes: usize) -> Self {
         Self {
             entries: Vec::new(),
             free: Vec::new(),
             connections_max,
             send_bytes_max,
+            send_pool_bytes,
+            waiting_bytes: 0,
             pool: Vec::new(),
             touched: Vec::new(),
             paused_all: false,
@@ -92,10 +97,12 @@ impl Directory {
     pub(crate) fn release(&mut self, conn: ConnId) {
         let Some(entry) = self.entry(conn) else { return };
         let plain = core::mem::take(&mut entry.plain);
+        let waited = plain.len() - entry.head;
         *entry = Entry {
             generation: conn.generation().wrapping_add(1),
             ..Entry::default()
         };
+        self.waiting_bytes -= waited;
         self.recycle(plain);
         self.free
             .push(u32::try_from(conn.slot()).expect("ids hold slots in 32 bits"));
@@ -193,7 +200,15 @@ impl Directory {
         if entry.plain.capacity() == 0 {
             entry.plain = self.pool.pop().unwrap_or_default();
         }
-        let result = entry.append(self.send_bytes_max, write);
+        let max = if self.waiting_bytes < self.send_pool_bytes {
+            self.send_bytes_max
+        } else {
+            self.send_bytes_max
+                .min(self.send_pool_bytes / self.connections_max.max(1))
+        };
+        let before = entry.plain.len();
+        let result = entry.append(max, write);
+        self.waiting_bytes += entry.plain.len() - before;
         if !core::mem::replace(&mut entry.touched, true) {
             self.touched.push(conn);
         }
@@ -202,10 +217,11 @@ impl Directory {
 
     /// As [`Directory::append`] of a whole vector, which is taken as it is if nothing waits.
     pub(crate) fn append_vec(&mut self, conn: ConnId, plaintext: Vec<u8>) -> Result<(), OutboxError> {
-        let max = self.send_bytes_max;
+        let count = plaintext.len();
         match self.entry(conn) {
-            Some(entry) if !entry.closing && entry.plain.capacity() == 0 && plaintext.len() <= max => {
+            Some(entry) if !entry.closing && entry.plain.capacity() == 0 => {
                 entry.plain = plaintext;
+                self.waiting_bytes += count;
                 self.touch(conn);
                 Ok(())
             }
@@ -233,6 +249,10 @@ impl Directory {
     pub(crate) fn sealed(&mut self, conn: ConnId, count: usize) {
         let Some(entry) = self.entry(conn) else { return };
         entry.head += count;
+        self.waiting_bytes -= count;
+        let Some(entry) = live(&mut self.entries, conn) else {
+            return;
+        };
         if entry.head == entry.plain.len() {
             entry.head = 0;
             let plain = core::mem::take(&mut entry.plain);
@@ -278,7 +298,8 @@ impl Entry {
         }
         let before = self.plain.len();
         write(&mut self.plain)?;
-        if self.plain.len() - self.head > max {
+        // One piece is taken whole: a receipt is as long as what it answers, and the wire bounds both.
+        if before > self.head && self.plain.len() - self.head > max {
             self.plain.truncate(before);
             self.overflow = true;
             return Err(OutboxError::Full);
@@ -296,7 +317,7 @@ mod tests {
 
     #[test]
     fn a_stale_id_reaches_nobody() {
-        let mut directory = Directory::new(1, 100);
+        let mut directory = Directory::new(1, 100, 1_000);
         let old = directory.allocate().unwrap();
         assert_eq!(directory.allocate(), None);
         directory.release(old);
@@ -319,7 +340,7 @@ mod tests {
 
     #[test]
     fn the_bound_holds_to_the_byte_and_stays_reached() {
-        let mut directory = Directory::new(4, 100);
+        let mut directory = Directory::new(4, 100, 1_000);
         let conn = directory.allocate().unwrap();
         assert_eq!(directory.append_vec(conn, vec![1; 60]), Ok(()));
         assert_eq!(directory.append_vec(conn, vec![2; 40]), Ok(()));
@@ -335,7 +356,7 @@ mod tests {
 
     #[test]
     fn bytes_leave_in_the_order_in_which_they_came() {
-        let mut directory = Directory::new(4, 1000);
+        let mut directory = Directory::new(4, 1000, 10_000);
         let conn = directory.allocate().unwrap();
         let (mut written, mut read) = (0u8, 0u8);
         for round in 0..200usize {
@@ -356,5 +377,42 @@ mod tests {
             directory.sealed(conn, part.len());
             assert_eq!(directory.queued(conn), usize::from(written.wrapping_sub(read)));
         }
+    }
+
+    #[test]
+    fn one_piece_is_taken_whole_if_nothing_waits() {
+        let mut directory = Directory::new(4, 100, 1_000);
+        let (a, b) = (directory.allocate().unwrap(), directory.allocate().unwrap());
+        assert_eq!(directory.append_vec(a, vec![1; 300]), Ok(()));
+        let piece = |out: &mut Vec<u8>| {
+            out.extend_from_slice(&[2; 300]);
+            Ok(())
+        };
+        assert_eq!(directory.append(b, piece), Ok(()));
+        assert_eq!(directory.append_vec(a, vec![1; 1]), Err(OutboxError::Full));
+        assert_eq!(directory.append(b, piece), Err(OutboxError::Full));
+    }
+
+    /// Four peers share 400 bytes: what is over that is asked of those with more than 100.
+    #[test]
+    fn when_the_pool_is_used_up_only_who_has_more_than_its_share_is_closed() {
+        let mut directory = Directory::new(4, 300, 400);
+        let peers: Vec<ConnId> = (0..4).map(|_| directory.allocate().unwrap()).collect();
+        for (&peer, count) in peers.iter().zip([250, 150, 60, 0]) {
+            assert_eq!(directory.append_vec(peer, vec![7; count]), Ok(()));
+        }
+        assert_eq!(directory.append_vec(peers[2], vec![7; 30]), Ok(()), "within its share");
+        assert_eq!(directory.append_vec(peers[1], vec![7; 30]), Err(OutboxError::Full));
+        assert_eq!(directory.waiting_bytes, 250 + 150 + 60 + 30);
+        directory.release(peers[0]);
+        directory.sealed(peers[1], 150);
+        assert_eq!(directory.waiting_bytes, 90);
+        assert_eq!(
+            directory.append_vec(peers[2], vec![7; 200]),
+            Ok(()),
+            "there is room again"
+        );
+        directory.release(peers[2]);
+        assert_eq!(directory.waiting_bytes, 0);
     }
 }

@@ -14,6 +14,13 @@ pub trait Handler {
     /// The peer has proved its identity. Nothing of it was delivered before.
     fn on_ready(&mut self, conn: ConnId, peer: &PublicKey, out: &mut Outbox<'_>);
 
+    /// True if this peer may take one of the places that are kept for peers with something at stake here. Asked when the
+    /// others are taken.
+    fn has_place(&mut self, peer: &PublicKey) -> bool {
+        let _ = peer;
+        false
+    }
+
     /// A message came. `body` is lent until the call ends.
     fn on_message(&mut self, conn: ConnId, header: Header, body: &[u8], out: &mut Outbox<'_>);
 
@@ -65,6 +72,10 @@ pub enum CloseReason {
     SendQueueFull,
     /// Nothing came or went for too long.
     Idle,
+    /// What places are left are kept for others.
+    NoPlace,
+    /// A stranger was asked to come again with a cookie.
+    SentAway,
     /// The connection could not be made.
     Connect(io::Error),
     /// The socket failed.
@@ -83,6 +94,8 @@ impl std::fmt::Display for CloseReason {
             Self::Message(error) => write!(f, "{error}"),
             Self::SendQueueFull => write!(f, "the peer does not read what is sent to it"),
             Self::Idle => write!(f, "nothing came or went for too long"),
+            Self::NoPlace => write!(f, "the places that are left are kept for peers with channels"),
+            Self::SentAway => write!(f, "a stranger was asked to come again"),
             Self::Connect(error) => write!(f, "no connection: {error}"),
             Self::Socket(error) => write!(f, "the socket failed: {error}"),
         }

@@ -8,6 +8,8 @@
 //!  threads ─ Sender┘ (bounded queue, shared wakes)     sleep ◄─ expire ◄─ settle: seal, write ◄───┘
 //! ```
 //!
+//! - Strangers are let in by prefix, wait for each other's handshakes and not the peers for theirs, and show a cookie when there
+//!   are many of them.
 //! - A peer gets 64 KiB or 256 messages a turn, then stands behind the others; at most 64 connections are accepted a turn.
 //! - What a turn produced for a peer is sealed together, in frames of up to 16 KiB, and written at once.
 //! - What waits for a peer is bounded, and a peer that reaches the bound is closed. What waits for the program behind the
@@ -22,6 +24,7 @@
 mod config;
 mod connection;
 mod directory;
+mod gate;
 mod handler;
 mod id;
 mod listener;
@@ -32,6 +35,7 @@ mod stats;
 mod wheel;
 
 pub use config::Config;
+pub use gate::Admission;
 pub use handler::{CloseReason, Handler};
 pub use id::ConnId;
 pub use outbox::{Outbox, OutboxError};

@@ -2,12 +2,12 @@
 
 use std::fs::File;
 use std::io::{self, ErrorKind};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use mio::net::{TcpListener, TcpStream};
 use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, Type};
-use tidegate_session::ServerConfig;
+use tidegate_session::{Cookies, ServerConfig};
 
 use crate::config::Config;
 
@@ -16,14 +16,15 @@ use crate::config::Config;
 pub(crate) struct Listener {
     pub(crate) socket: TcpListener,
     pub(crate) session: Arc<ServerConfig>,
+    pub(crate) cookies: Cookies,
     /// Connections may wait: edge-triggered, so it stays so until an accept finds none.
     pub(crate) pending: bool,
 }
 
 /// What one accept came to.
 pub(crate) enum Accepted {
-    /// A connection.
-    Stream(TcpStream),
+    /// A connection, and from where.
+    Stream(TcpStream, IpAddr),
     /// A connection that was closed at once because the process is out of descriptors.
     Refused,
     /// None waits.
@@ -57,6 +58,7 @@ impl Listener {
         socket.listen(config.backlog)?;
         Ok(Self {
             socket: TcpListener::from_std(socket.into()),
+            cookies: Cookies::new(&session.noise),
             session,
             pending: true,
         })
@@ -65,7 +67,7 @@ impl Listener {
     /// Accepts one connection. Buffer sizes are inherited from the listening socket.
     pub(crate) fn accept(&mut self, spare: &mut SpareDescriptor) -> Accepted {
         match self.socket.accept() {
-            Ok((stream, _)) if stream.set_nodelay(true).is_ok() => Accepted::Stream(stream),
+            Ok((stream, from)) if stream.set_nodelay(true).is_ok() => Accepted::Stream(stream, from.ip()),
             // The peer gave up meanwhile, or while it waited, or a signal came: the next may be good.
             Ok(_) => Accepted::Refused,
             Err(error) => match error.kind() {

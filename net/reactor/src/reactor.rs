@@ -14,6 +14,7 @@ use tidegate_session::{ClientConfig, Millis, ServerConfig};
 use crate::config::Config;
 use crate::connection::{Connection, Context, Next, Scratch};
 use crate::directory::Directory;
+use crate::gate::Gate;
 use crate::handler::{CloseReason, Handler};
 use crate::id::ConnId;
 use crate::listener::{Listener, SpareDescriptor};
@@ -24,6 +25,10 @@ use crate::wheel::Wheel;
 
 /// Events taken from the kernel at once.
 const EVENTS_MAX: usize = 1024;
+/// How long a stranger may say nothing while others wait for its place.
+const STRANGER_MILLIS_MIN: u64 = 500;
+/// How long strangers wait at least when there is no processor time for them.
+const DEFER_MILLIS: u64 = 1;
 const WAKE: Token = Token(usize::MAX);
 /// Listeners count down from here. Connections use their id, whose slot is far below.
 const FIRST_LISTENER: usize = usize::MAX - 1;
@@ -65,14 +70,19 @@ pub struct Reactor {
     listeners: Vec<Listener>,
     spare: SpareDescriptor,
     accept_after: Option<Millis>,
+    gate: Gate,
     /// Connections that have something to do without another event, in the order of their turns.
     ready: VecDeque<ConnId>,
+    /// Strangers with something to do when there is processor time for them.
+    deferred: VecDeque<ConnId>,
     wheel: Wheel,
     fired: Vec<usize>,
     next_tick: Option<Millis>,
     sender: Sender,
     commands: Commands,
     half_open: usize,
+    /// Incoming connections since when, in the order in which they came; those that are known or gone are forgotten late.
+    strangers: VecDeque<(ConnId, Millis)>,
     open: usize,
     /// Set by a stop: when it ends at the latest.
     stop_at: Option<Millis>,
@@ -89,7 +99,8 @@ impl Reactor {
         let (sender, commands) = command_queue(config.commands_max, waker);
         let now = Millis::new(0);
         Ok(Self {
-            directory: Directory::new(config.connections_max, config.send_bytes_max),
+            directory: Directory::new(config.connections_max, config.send_bytes_max, config.send_pool_bytes),
+            gate: Gate::new(config.admission, now),
             next_tick: config.tick_millis.map(|millis| now.after(millis)),
             config,
             poll,
@@ -103,11 +114,13 @@ impl Reactor {
             spare: SpareDescriptor::new().map_err(ReactorError::Setup)?,
             accept_after: None,
             ready: VecDeque::new(),
+            deferred: VecDeque::new(),
             wheel: Wheel::new(now),
             fired: Vec::new(),
             sender,
             commands,
             half_open: 0,
+            strangers: VecDeque::new(),
             open: 0,
             stop_at: None,
         })
@@ -194,13 +207,15 @@ impl Reactor {
     }
 
     fn timeout_millis(&self) -> Option<u64> {
-        let accepting = self.accept_after.is_none()
-            && self.half_open < self.config.half_open_max
-            && self.listeners.iter().any(|listener| listener.pending);
-        if accepting || !self.ready.is_empty() || !self.commands.is_empty() || self.directory.has_work() {
+        let wanted = self.accept_after.is_none() && self.listeners.iter().any(|listener| listener.pending);
+        let full = self.half_open >= self.config.half_open_max;
+        if (wanted && !full) || !self.ready.is_empty() || !self.commands.is_empty() || self.directory.has_work() {
             return Some(0);
         }
-        let deadlines = [self.next_tick, self.accept_after, self.stop_at];
+        let deferred = (!self.deferred.is_empty()).then(|| self.now.after(DEFER_MILLIS));
+        let oldest = self.strangers.front().filter(|_| wanted && full);
+        let evict = oldest.map(|(_, since)| since.after(STRANGER_MILLIS_MIN));
+        let deadlines = [self.next_tick, self.accept_after, self.stop_at, deferred, evict];
         let waits = deadlines.into_iter().flatten().map(|deadline| deadline.since(self.now));
         // One more, since the clock is cut to whole milliseconds: else the last part of one is spent in empty turns.
         waits.chain(self.wheel.wait(self.now)).min().map(|millis| millis + 1)
@@ -262,6 +277,9 @@ impl Reactor {
         if core::mem::take(&mut self.directory.resumed_all) {
             self.enlist_all();
         }
+        if !self.deferred.is_empty() && self.gate.has_time(self.now) {
+            self.ready.append(&mut self.deferred);
+        }
         for _ in 0..self.ready.len() {
             let Some(id) = self.ready.pop_front() else { break };
             self.take_turn(id, handler);
@@ -272,22 +290,44 @@ impl Reactor {
         let Some(conn) = find(&mut self.connections, id) else {
             return;
         };
+        let stranger = conn.incoming.filter(|_| !conn.is_ready());
+        if let Some(prefix) = stranger {
+            if !self.gate.may_work(prefix, self.now) {
+                self.stats.handshakes_deferred.add(1);
+                // It stays listed, so that no event lists it twice.
+                self.deferred.push_back(id);
+                return;
+            }
+            let begin = Instant::now();
+            self.take_turn_now(id, handler);
+            self.gate.spend(prefix, begin.elapsed());
+        } else {
+            self.take_turn_now(id, handler);
+        }
+    }
+
+    fn take_turn_now(&mut self, id: ConnId, handler: &mut impl Handler) {
+        let Some(conn) = find(&mut self.connections, id) else {
+            return;
+        };
         conn.listed = false;
         let was_ready = conn.is_ready();
         let closing = self.directory.is_closing(id);
+        let free = self.config.connections_max.saturating_sub(self.open);
         let mut cx = Context {
             now: self.now,
             config: &self.config,
             stats: &self.stats,
             directory: &mut self.directory,
             scratch: &mut self.scratch,
+            crowded: conn.incoming.is_some() && free < self.config.admission.reserved,
         };
         let next = if closing {
             Ok(Next::Wait)
         } else {
             conn.read_turn(&mut cx, handler)
         };
-        let became_ready = !was_ready && conn.is_ready();
+        let became_ready = !was_ready && conn.is_ready() && next.is_ok();
         if closing || (conn.writable && conn.has_output(&self.directory)) {
             self.directory.touch(id);
         }
@@ -302,10 +342,8 @@ impl Reactor {
             return;
         };
         conn.was_ready = true;
-        if conn.incoming {
-            self.half_open -= 1;
-            self.stats.half_open.set(self.half_open as u64);
-        }
+        let incoming = conn.incoming;
+        self.end_half_open(incoming);
         match self.config.idle_millis {
             Some(idle) => self.wheel.arm(id.slot(), self.now.after(idle)),
             None => self.wheel.disarm(id.slot()),
@@ -343,6 +381,7 @@ impl Reactor {
             stats: &self.stats,
             directory: &mut self.directory,
             scratch: &mut self.scratch,
+            crowded: false,
         };
         let written = conn.write_turn(&mut cx)?;
         if asked.closing && !conn.has_output(cx.directory) {

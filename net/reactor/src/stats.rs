@@ -44,6 +44,12 @@ pub struct Stats {
     pub accepted: Counter,
     /// Connections closed as they came, for want of room or descriptors.
     pub refused: Counter,
+    /// Connections closed as they came, since their prefix has too many or begins too many.
+    pub refused_by_prefix: Counter,
+    /// Strangers that were asked to come again with a cookie.
+    pub sent_away: Counter,
+    /// Strangers' turns that waited for processor time.
+    pub handshakes_deferred: Counter,
     /// Connections that are gone.
     pub closed: Counter,
     /// Connections now, in and out.

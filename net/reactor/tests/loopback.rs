@@ -167,7 +167,11 @@ fn a_peer_that_has_said_all_still_gets_its_answers() {
 
 #[test]
 fn a_peer_that_is_closed_while_it_sends_still_gets_what_was_meant_for_it() {
-    let hub = Hub::start(Config::default(), 5_000);
+    let config = Config {
+        send_bytes_max: 4 << 20,
+        ..Config::default()
+    };
+    let hub = Hub::start(config, 5_000);
     let mut client = Blocking::connect(hub.address, 1);
     client.send(FLOOD, &[b"more".as_slice(); 32]);
     client.send(CLOSE, &[b"enough"]);

@@ -1,13 +1,15 @@
 //! How connections come, and how they go.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use mio::net::TcpStream;
 use mio::{Interest, Token};
 use tidegate_session::{Buffer, Session};
 
-use super::Reactor;
+use super::{Reactor, STRANGER_MILLIS_MIN, find};
 use crate::connection::{Connection, Context};
+use crate::gate::{Prefix, address_bytes};
 use crate::handler::{CloseReason, Handler};
 use crate::id::ConnId;
 use crate::listener::{self, Accepted};
@@ -23,13 +25,14 @@ impl Reactor {
             return;
         }
         self.accept_after = None;
+        self.evict_strangers(handler);
         let mut left = self.config.turn_accepts;
         for index in 0..self.listeners.len() {
             while left > 0 && self.listeners[index].pending && self.half_open < self.config.half_open_max {
                 left -= 1;
                 self.stats.syscalls.add(1);
                 match self.listeners[index].accept(&mut self.spare) {
-                    Accepted::Stream(stream) => self.take_in(index, stream, handler),
+                    Accepted::Stream(stream, from) => self.take_in(index, stream, from, handler),
                     Accepted::Refused => self.stats.refused.add(1),
                     Accepted::Empty => {}
                     Accepted::Exhausted => {
@@ -41,27 +44,61 @@ impl Reactor {
         }
     }
 
+    /// Closes the oldest strangers that have not said a whole word yet while others wait for their places: silence keeps no
+    /// place for the whole of the deadline.
+    fn evict_strangers(&mut self, handler: &mut impl Handler) {
+        if !self.listeners.iter().any(|listener| listener.pending) {
+            return;
+        }
+        for _ in 0..self.config.turn_accepts {
+            let (Some(&(id, since)), true) = (self.strangers.front(), self.half_open >= self.config.half_open_max)
+            else {
+                return;
+            };
+            let silent = find(&mut self.connections, id).is_some_and(|conn| conn.session_mut().is_untouched());
+            if silent && self.now.since(since) < STRANGER_MILLIS_MIN {
+                return;
+            }
+            self.strangers.pop_front();
+            if silent {
+                self.kill(id, CloseReason::NoPlace, handler);
+            }
+        }
+    }
+
+    /// Keeps the list of strangers as short as those that came within one deadline.
+    fn forget_known_strangers(&mut self) {
+        while let Some(&(id, _)) = self.strangers.front()
+            && !find(&mut self.connections, id).is_some_and(|conn| !conn.was_ready)
+        {
+            self.strangers.pop_front();
+        }
+    }
+
     /// Keeps a connection that was accepted, if there is room; else it is closed by being dropped.
-    fn take_in(&mut self, index: usize, stream: TcpStream, handler: &mut impl Handler) {
-        let Some((session, id)) = self.make_room(index) else {
+    fn take_in(&mut self, index: usize, stream: TcpStream, from: IpAddr, handler: &mut impl Handler) {
+        let Ok(prefix) = self.gate.admit(from, self.now) else {
+            self.stats.refused_by_prefix.add(1);
+            return;
+        };
+        let Some(id) = self.directory.allocate() else {
+            self.gate.leave(prefix);
             self.stats.refused.add(1);
             return;
         };
+        let listener = &self.listeners[index];
+        let now = self.now;
+        let challenged = self.gate.asks_for_cookies(self.half_open) || !self.gate.may_work(prefix, now);
+        let challenge = challenged.then(|| listener.cookies.challenge(address_bytes(from), now));
+        let session = Session::server(Arc::clone(&listener.session), challenge, now);
         self.stats.accepted.add(1);
         self.half_open += 1;
         self.stats.half_open.set(self.half_open as u64);
+        self.forget_known_strangers();
+        self.strangers.push_back((id, now));
         let cx = self.context();
-        let conn = Connection::new(id, stream, session, &cx);
+        let conn = Connection::incoming(id, stream, session, prefix, &cx);
         self.insert(conn, handler);
-    }
-
-    /// A session and an id for a connection that came to a listener, if there is room.
-    fn make_room(&mut self, index: usize) -> Option<(Session, ConnId)> {
-        let config = Arc::clone(&self.listeners[index].session);
-        let session = Session::server(config, self.now).ok()?;
-        // The id last: one that is allocated and not used would be lost.
-        let id = self.directory.allocate()?;
-        Some((session, id))
     }
 
     /// Begins the connections that were asked for.
@@ -184,9 +221,8 @@ impl Reactor {
         };
         // Closing the descriptor would do; this reports nothing, and keeps mio's own bookkeeping right.
         let _ = self.poll.registry().deregister(conn.socket_mut());
-        if conn.incoming && !conn.was_ready {
-            self.half_open -= 1;
-            self.stats.half_open.set(self.half_open as u64);
+        if !conn.was_ready {
+            self.end_half_open(conn.incoming);
         }
         self.open -= 1;
         self.stats.connections.set(self.open as u64);
@@ -194,6 +230,15 @@ impl Reactor {
         let stopped = self.stop_at.is_some() && matches!(reason, CloseReason::Closed);
         let reason = if stopped { CloseReason::Stopped } else { reason };
         self.report_closed(id, &reason, handler);
+    }
+
+    /// An incoming connection is known now, or gone.
+    pub(super) fn end_half_open(&mut self, incoming: Option<Prefix>) {
+        if let Some(prefix) = incoming {
+            self.gate.leave(prefix);
+            self.half_open -= 1;
+            self.stats.half_open.set(self.half_open as u64);
+        }
     }
 
     fn report_closed(&mut self, id: ConnId, reason: &CloseReason, handler: &mut impl Handler) {
@@ -211,6 +256,7 @@ impl Reactor {
             stats: &self.stats,
             directory: &mut self.directory,
             scratch: &mut self.scratch,
+            crowded: false,
         }
     }
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use tidegate_reactor::{CloseReason, Config, ConnId, Handler, Outbox, Reactor, Sender, Stats};
 use tidegate_session::{
-    Buffer, ClientConfig, Limits, Millis, NoiseSecret, PublicKey, SecretKey, ServerConfig, Session,
+    Buffer, ClientConfig, Limits, Millis, NoiseSecret, PublicKey, SecretKey, ServerConfig, Session, SessionError,
 };
 use tidegate_types::LedgerId;
 use tidegate_wire::frame::{Header, MessageReader, write_message};
@@ -69,6 +69,9 @@ pub(crate) enum Seen {
     Closed(ConnId, CloseReason),
 }
 
+/// The number of the client for which places are kept.
+pub(crate) const PLACED: u8 = 99;
+
 /// Echoes, and reports who comes and goes.
 struct EchoHandler {
     seen: mpsc::Sender<Seen>,
@@ -77,6 +80,10 @@ struct EchoHandler {
 impl Handler for EchoHandler {
     fn on_ready(&mut self, conn: ConnId, peer: &PublicKey, _: &mut Outbox<'_>) {
         let _ = self.seen.send(Seen::Ready(conn, *peer));
+    }
+
+    fn has_place(&mut self, peer: &PublicKey) -> bool {
+        *peer == SecretKey::from_seed([PLACED; 32]).public()
     }
 
     fn on_message(&mut self, conn: ConnId, header: Header, body: &[u8], out: &mut Outbox<'_>) {
@@ -101,6 +108,7 @@ impl Handler for EchoHandler {
             CloseReason::EndedInHandshake => CloseReason::EndedInHandshake,
             CloseReason::SendQueueFull => CloseReason::SendQueueFull,
             CloseReason::Idle => CloseReason::Idle,
+            CloseReason::NoPlace => CloseReason::NoPlace,
             CloseReason::Message(error) => CloseReason::Message(*error),
             other => CloseReason::Socket(std::io::Error::other(other.to_string())),
         };
@@ -175,8 +183,15 @@ impl Blocking {
 
     /// A client that is ready; `None` if the hub has ended the handshake.
     pub(crate) fn try_connect(address: SocketAddr, number: u8) -> Option<Self> {
+        Self::connect_with(address, |out| {
+            Session::client(client_config(number), Millis::new(0), out).unwrap()
+        })
+    }
+
+    /// As [`Blocking::try_connect`], with a session that is begun otherwise.
+    pub(crate) fn connect_with(address: SocketAddr, begin: impl FnOnce(&mut Buffer) -> Session) -> Option<Self> {
         let mut out = Buffer::new();
-        let session = Session::client(client_config(number), Millis::new(0), &mut out).unwrap();
+        let session = begin(&mut out);
         let stream = TcpStream::connect(address).unwrap();
         stream.set_nodelay(true).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -231,10 +246,14 @@ impl Blocking {
         };
         self.inbox.extend_from_slice(&bytes[..count]);
         let mut out = Buffer::new();
-        let taken = self
+        let received = self
             .session
-            .receive(Millis::new(0), &self.inbox, &mut self.plain, &mut out)
-            .unwrap();
+            .receive(Millis::new(0), &self.inbox, &mut self.plain, &mut out);
+        let taken = match received {
+            // The hub says no more than that.
+            Err(SessionError::Retry(_)) => return false,
+            other => other.unwrap(),
+        };
         self.inbox.drain(..taken);
         self.stream.write_all(out.bytes()).unwrap();
         let mut rest = self.plain.bytes();
