@@ -16,6 +16,7 @@
 mod ack;
 mod balance;
 pub mod codec;
+mod delegation;
 mod entry;
 pub mod evidence;
 mod header;
@@ -32,6 +33,7 @@ pub mod wallet;
 
 pub use ack::{Ack, LeafRef, StateRef};
 pub use balance::{BalanceError, HalfSums, client_balance, client_balance_from, hub_balance, hub_balance_from};
+pub use delegation::Delegation;
 pub use entry::{ChannelEntry, EntryProof, EntryProofError};
 pub use header::{BatchHeader, HeaderError, SignedHeader};
 pub use in_lock::{InChange, InChangeKind, InLock};

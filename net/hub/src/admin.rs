@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crossbeam::channel::{Sender, bounded};
 use tidegate_batch::{ChannelView, EntryReader};
@@ -156,9 +156,11 @@ fn serve(listener: &TcpListener, source: &Source, stopping: &AtomicBool) {
     }
 }
 
-fn answer(mut stream: TcpStream, source: &Source) -> std::io::Result<()> {
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.set_write_timeout(Some(PATIENCE))?;
+fn answer(stream: TcpStream, source: &Source) -> std::io::Result<()> {
+    let mut stream = Timed {
+        stream,
+        deadline: Instant::now() + PATIENCE,
+    };
     let mut request = Vec::new();
     let mut buffer = [0; 1024];
     while !request.windows(4).any(|end| end == b"\r\n\r\n") {
@@ -178,8 +180,44 @@ fn answer(mut stream: TcpStream, source: &Source) -> std::io::Result<()> {
         "HTTP/1.1 {code}\r\nContent-Type: {kind}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
         body.len()
     );
+    // Making the answer may have taken its time; what is left of it is for whoever asked.
+    stream.deadline = Instant::now() + PATIENCE;
     stream.write_all(head.as_bytes())?;
     stream.write_all(body.as_bytes())
+}
+
+/// A stream with one deadline for all of its calls: a byte now and then does not hold up the others.
+struct Timed {
+    stream: TcpStream,
+    deadline: Instant,
+}
+
+impl Timed {
+    fn left(&self) -> std::io::Result<Option<Duration>> {
+        let left = self.deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(std::io::ErrorKind::TimedOut.into());
+        }
+        Ok(Some(left))
+    }
+}
+
+impl Read for Timed {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        self.stream.set_read_timeout(self.left()?)?;
+        self.stream.read(buffer)
+    }
+}
+
+impl Write for Timed {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.stream.set_write_timeout(self.left()?)?;
+        self.stream.write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.stream.flush()
+    }
 }
 
 fn respond(path: &str, source: &Source) -> (&'static str, &'static str, String) {
@@ -399,6 +437,30 @@ fn metrics(source: &Source) -> String {
             "gauge",
             "connections now",
             source.reactor.connections.get(),
+        ),
+        (
+            "tidegate_connections_half_open",
+            "gauge",
+            "connections whose peer is not known yet",
+            source.reactor.half_open.get(),
+        ),
+        (
+            "tidegate_connections_refused_total",
+            "counter",
+            "connections closed as they came, for want of room or descriptors",
+            source.reactor.refused.get(),
+        ),
+        (
+            "tidegate_connections_refused_by_prefix_total",
+            "counter",
+            "connections closed as they came, since their network has or begins too many",
+            source.reactor.refused_by_prefix.get(),
+        ),
+        (
+            "tidegate_strangers_sent_away_total",
+            "counter",
+            "strangers asked to come again with a cookie",
+            source.reactor.sent_away.get(),
         ),
         ("tidegate_resident_bytes", "gauge", "resident memory", usage.rss_bytes),
     ];

@@ -169,6 +169,20 @@ pub struct Storage {
 pub struct Limits {
     /// Connections at one time.
     pub connections: u32,
+    /// Of these, in percent, those that only identities with channels take.
+    pub reserved_percent: u32,
+    /// Handshakes under way from one network.
+    pub half_open_per_prefix: u32,
+    /// Handshakes that one network may begin at once.
+    pub handshakes_burst_per_prefix: u32,
+    /// More that it may begin each second.
+    pub handshakes_per_s_per_prefix: u32,
+    /// What handshakes may take of one processor, in percent.
+    pub handshake_cpu_percent: u32,
+    /// Loopback is not held to the bounds on networks.
+    pub exempt_loopback: bool,
+    /// Requests of one peer that wait for a batch.
+    pub requests_waiting_per_peer: u32,
 }
 
 /// What the processor is used for.
@@ -258,7 +272,17 @@ impl Default for Storage {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { connections: 12_000 }
+        let admission = tidegate_reactor::Admission::default();
+        Self {
+            connections: 12_000,
+            reserved_percent: 10,
+            half_open_per_prefix: admission.half_open_per_prefix_max,
+            handshakes_burst_per_prefix: admission.prefix_burst,
+            handshakes_per_s_per_prefix: admission.prefix_per_second,
+            handshake_cpu_percent: admission.handshake_cpu_percent,
+            exempt_loopback: admission.exempt_loopback,
+            requests_waiting_per_peer: 4_096,
+        }
     }
 }
 
@@ -342,6 +366,8 @@ impl Config {
             queue_groups_max: size(self.queues.groups),
             checkpoint_log_bytes: self.storage.checkpoint_bytes,
             connections_max: size(self.limits.connections),
+            admission: self.admission(),
+            requests_waiting_per_peer: self.limits.requests_waiting_per_peer,
             backend: self.cpu.backend.parse()?,
             verifier_memory_bytes: usize::try_from(self.cpu.verifier_memory_bytes).unwrap_or(usize::MAX),
             verify_threads: match self.cpu.threads {
@@ -349,6 +375,19 @@ impl Config {
                 threads => size(threads),
             },
         })
+    }
+
+    fn admission(&self) -> tidegate_reactor::Admission {
+        let limits = &self.limits;
+        tidegate_reactor::Admission {
+            half_open_per_prefix_max: limits.half_open_per_prefix,
+            prefix_burst: limits.handshakes_burst_per_prefix,
+            prefix_per_second: limits.handshakes_per_s_per_prefix,
+            handshake_cpu_percent: limits.handshake_cpu_percent,
+            reserved: size(limits.connections) * size(limits.reserved_percent) / 100,
+            exempt_loopback: limits.exempt_loopback,
+            ..tidegate_reactor::Admission::default()
+        }
     }
 
     fn channel_policy(&self) -> ChannelPolicy {

@@ -48,7 +48,7 @@ codes! {
     Kind {
         /// First message of either side: what it is and what it offers.
         Hello = 1,
-        /// Reserved: delegates channels to a session of another key.
+        /// Lends channels to a session of another key.
         Attach = 2,
         /// A client proposes a channel.
         OpenPropose = 3,

@@ -39,6 +39,8 @@ pub const MAX_TERMS_LEN: usize = 1024;
 pub const MAX_TRANSACTION_LEN: usize = 64 << 10;
 /// The most inputs that an opening takes from the client.
 pub const MAX_OPEN_INPUTS: usize = 64;
+/// The most channels that one `Attach` lends.
+pub const MAX_ATTACHED: usize = 1024;
 /// The longest Merkle path: one digest for each level of 2³² leaves.
 pub const MAX_PATH: usize = 32;
 /// The most credits of one leaf.

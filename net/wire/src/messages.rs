@@ -1,6 +1,7 @@
 //! Every message, by what it is about. `net/README.md` has the layouts as tables and the order in which messages come.
 
 mod ack;
+mod attach;
 mod blocks;
 mod close;
 mod control;
@@ -13,6 +14,7 @@ mod receipt;
 mod sync;
 
 pub use ack::{Ack, AckProof, AckProofQuery, Link, Proof};
+pub use attach::{Attach, Attached};
 pub use blocks::{BlockBytes, BlockPage};
 pub use close::{CloseDone, CloseFinal, CloseRequest};
 pub use control::{Busy, Error, Ping};
@@ -116,6 +118,8 @@ direction! {
     ToHub {
         /// The session's first message.
         Hello(Hello),
+        /// Channels of another key are lent to this session.
+        Attach(Attach<'a>),
         /// A channel is proposed.
         OpenPropose(OpenPropose<'a>),
         /// One client state.
@@ -150,6 +154,8 @@ direction! {
     ToClient {
         /// The answer to the first message.
         Hello(HelloAnswer),
+        /// The session carries what was lent to it.
+        Attach(Attached),
         /// The funding transaction with the hub's part.
         OpenAccept(OpenAccept<'a>),
         /// A state was refused.

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::json;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -68,6 +69,7 @@ pub(super) fn run(args: &StartArgs) -> Outcome {
     let keys = load_keys(&RealDisk, &args.data)?;
     let config = args.config.load(Some(&args.data), &flags)?;
     check_genesis(&args.data, &config)?;
+    allow_descriptors(config.limits.connections);
     let options = ServeOptions {
         data: args.data.clone(),
         listen: config.listen.clients,
@@ -188,6 +190,29 @@ pub(super) fn parse_address(text: &str) -> Result<tidegate_client::HubAddress, E
         text: text.to_owned(),
         source,
     })
+}
+
+/// Descriptors beside those of connections: files, the admin endpoint, what the standard library holds.
+const OTHER_DESCRIPTORS: u64 = 256;
+
+/// Raises the limit of open files as far as the system lets it. A hub with too few refuses connections and says so in its
+/// metrics; it does not fail.
+fn allow_descriptors(connections: u32) {
+    let wanted = u64::from(connections) + OTHER_DESCRIPTORS;
+    let limit = getrlimit(Resource::Nofile);
+    if limit.current.is_none_or(|current| current >= wanted) {
+        return;
+    }
+    let most = limit.maximum.map_or(wanted, |most| most.min(wanted));
+    let current = Some(most);
+    let raised = setrlimit(Resource::Nofile, Rlimit { current, ..limit });
+    if raised.is_err() || most < wanted {
+        tracing::warn!(
+            limit = most,
+            wanted,
+            "fewer open files are allowed than `limits.connections` needs; raise the hard limit (ulimit -Hn)"
+        );
+    }
 }
 
 /// The host of a place, as addresses spell it.

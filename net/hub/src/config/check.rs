@@ -68,7 +68,7 @@ fn amounts(config: &Config) -> [Rule; 8] {
     ]
 }
 
-fn counts(config: &Config) -> [Rule; 12] {
+fn counts(config: &Config) -> [Rule; 18] {
     let Config {
         ledger,
         batch,
@@ -126,6 +126,36 @@ fn counts(config: &Config) -> [Rule; 12] {
             "must be at least `storage.segment_bytes`",
         ),
         (limits.connections > 0, "limits.connections", least_one),
+        (
+            limits.reserved_percent <= 90,
+            "limits.reserved_percent",
+            "must be at most 90",
+        ),
+        (
+            limits.half_open_per_prefix > 0,
+            "limits.half_open_per_prefix",
+            least_one,
+        ),
+        (
+            limits.handshakes_burst_per_prefix > 0,
+            "limits.handshakes_burst_per_prefix",
+            least_one,
+        ),
+        (
+            limits.handshakes_per_s_per_prefix > 0,
+            "limits.handshakes_per_s_per_prefix",
+            least_one,
+        ),
+        (
+            (1..=100).contains(&limits.handshake_cpu_percent),
+            "limits.handshake_cpu_percent",
+            "must be between 1 and 100",
+        ),
+        (
+            limits.requests_waiting_per_peer > 0,
+            "limits.requests_waiting_per_peer",
+            least_one,
+        ),
         (
             cpu.backend.parse::<Backend>().is_ok(),
             "cpu.backend",

@@ -14,7 +14,7 @@ const fn key(path: &'static str, about: &'static str) -> Key {
 }
 
 /// All keys, section by section.
-pub const KEYS: [Key; 33] = [
+pub const KEYS: [Key; 40] = [
     key("listen.clients", "Address for clients, IP:PORT."),
     key(
         "listen.admin",
@@ -116,6 +116,34 @@ pub const KEYS: [Key; 33] = [
     key(
         "limits.connections",
         "Connections at one time; more are closed as they come.",
+    ),
+    key(
+        "limits.reserved_percent",
+        "Percent of the connections that only identities with channels take.",
+    ),
+    key(
+        "limits.half_open_per_prefix",
+        "Handshakes under way from one network (/24 of IPv4, /48 of IPv6).",
+    ),
+    key(
+        "limits.handshakes_burst_per_prefix",
+        "Handshakes that one network may begin at once.",
+    ),
+    key(
+        "limits.handshakes_per_s_per_prefix",
+        "Handshakes that one network may begin each second beyond the burst.",
+    ),
+    key(
+        "limits.handshake_cpu_percent",
+        "Percent of one processor that handshakes may take; peers that are known do not wait for them.",
+    ),
+    key(
+        "limits.exempt_loopback",
+        "true: connections from this machine (benchmarks, proxies) are not held to the bounds on networks.",
+    ),
+    key(
+        "limits.requests_waiting_per_peer",
+        "Requests of one peer that may wait for a batch before it is not read any further.",
     ),
     key(
         "cpu.backend",

@@ -11,23 +11,33 @@ use tidegate_crypto::keys::PublicKey;
 use tidegate_reactor::{CloseReason, ConnId, Handler, Outbox};
 use tidegate_types::{Fixed, KeyBytes};
 use tidegate_wire::frame::Header;
-use tidegate_wire::messages::{Body, Error, Ping, ToHub};
+use tidegate_wire::messages::{Body, Busy, Error, PROTOCOL_VERSION, Ping, ToHub};
 use tidegate_wire::{ErrorCode, WireError};
 
+use super::credits::Credits;
+use super::flow::Flow;
+use super::known::Known;
 use super::ledger::LedgerWork;
 use super::probes;
 use super::work::{Group, Origin, Request, Work};
+use super::work::{AttachRequest, Group, Origin, Request, Work};
 
 /// Messages that one group holds at most.
 const GROUP_MAX: usize = 1024;
+/// When a request may come again for which the ledger has no room, in milliseconds.
+const LEDGER_RETRY_MS: u32 = 250;
 
 pub(crate) struct Front {
     groups: Sender<Group>,
     ledger: Sender<LedgerWork>,
-    /// True while reading is paused because the sequencer's queue is full; the sequencer wakes the reactor then.
+    /// True while something is paused; the sequencer wakes the reactor then.
     waiting: Arc<AtomicBool>,
     gathered: Group,
+    /// All reading is paused because the sequencer's queue is full.
+    stuck: bool,
     sessions: HashMap<ConnId, Session>,
+    credits: Credits,
+    known: Known,
 }
 
 struct Session {
@@ -36,34 +46,42 @@ struct Session {
 }
 
 impl Front {
-    pub(crate) fn new(groups: Sender<Group>, ledger: Sender<LedgerWork>, waiting: Arc<AtomicBool>) -> Self {
+    pub(crate) fn new(groups: Sender<Group>, ledger: Sender<LedgerWork>, waiting: Arc<AtomicBool>, flow: Flow) -> Self {
         Self {
             groups,
             ledger,
             waiting,
             gathered: Vec::new(),
+            stuck: false,
             sessions: HashMap::new(),
+            credits: Credits::new(flow.messages_max, flow.processed),
+            known: flow.known,
         }
     }
 
-    /// Hands on what was gathered; pauses all reading if there is no room.
+    /// Hands on what was gathered, pauses all reading if there is no room, and gives credit back for what was processed.
     fn hand_on(&mut self, out: &mut Outbox<'_>) {
-        if self.gathered.is_empty() {
-            return;
+        self.push_on(out);
+        self.credits.regain(out);
+        let waits = self.stuck || self.credits.holds_anyone();
+        if self.waiting.swap(waits, Ordering::SeqCst) || waits {
+            // The sequencer may have gone on before it could see that someone waits; then nobody would wake us.
+            self.push_on(out);
+            self.credits.regain(out);
         }
-        if self.try_hand_on() {
-            self.resume(out);
-            return;
-        }
-        self.waiting.store(true, Ordering::SeqCst);
-        out.pause_all();
-        // The queue may have been emptied before the sequencer could see that someone waits; then nobody would wake us.
-        if self.try_hand_on() {
-            self.resume(out);
+    }
+
+    fn push_on(&mut self, out: &mut Outbox<'_>) {
+        let handed = self.gathered.is_empty() || self.try_hand_on();
+        if handed && std::mem::take(&mut self.stuck) {
+            out.resume_all();
+        } else if !handed && !std::mem::replace(&mut self.stuck, true) {
+            out.pause_all();
         }
     }
 
     fn try_hand_on(&mut self) -> bool {
+        self.gathered.extend(self.credits.mark().map(Work::Processed));
         match self.groups.try_send(std::mem::take(&mut self.gathered)) {
             Ok(()) => true,
             Err(TrySendError::Full(group)) => {
@@ -75,15 +93,18 @@ impl Front {
         }
     }
 
-    fn resume(&self, out: &mut Outbox<'_>) {
-        if self.waiting.swap(false, Ordering::SeqCst) {
-            out.resume_all();
-        }
-    }
-
-    fn take(&mut self, origin: Origin, message: &ToHub<'_>, out: &mut Outbox<'_>) -> Result<(), ErrorCode> {
+    fn take(
+        &mut self,
+        origin: Origin,
+        message: &ToHub<'_>,
+        bytes: usize,
+        out: &mut Outbox<'_>,
+    ) -> Result<(), ErrorCode> {
         let session = self.sessions.get_mut(&origin.conn).ok_or(ErrorCode::HelloFirst)?;
-        if let ToHub::Hello(_) = message {
+        if let ToHub::Hello(hello) = message {
+            if hello.version != PROTOCOL_VERSION {
+                return Err(ErrorCode::UnsupportedVersion);
+            }
             if session.greeted {
                 return Err(ErrorCode::Malformed);
             }
@@ -97,8 +118,24 @@ impl Front {
         if !session.greeted {
             return Err(ErrorCode::HelloFirst);
         }
+        if let ToHub::Attach(attach) = message {
+            self.gathered.push(Work::Attach {
+                origin,
+                identity: session.identity,
+                request: Box::new(AttachRequest {
+                    client: attach.client,
+                    identity: attach.identity,
+                    expiry: attach.expiry,
+                    channels: attach.channels.to_vec(),
+                    signature: *attach.signature,
+                }),
+            });
+            self.credits.take(origin.conn, bytes, out);
+            return Ok(());
+        }
         if let Some(request) = request_of(message)? {
             self.gathered.push(Work::Request(origin, request));
+            self.credits.take(origin.conn, bytes, out);
             if self.gathered.len() >= GROUP_MAX {
                 self.hand_on(out);
             }
@@ -112,7 +149,17 @@ impl Front {
             return Ok(());
         }
         let work = LedgerWork::of(origin, session.identity, message)?;
-        self.ledger.try_send(work).map_err(|_| ErrorCode::Internal)
+        match self.ledger.try_send(work) {
+            Ok(()) => Ok(()),
+            Err(TrySendError::Full(_)) => {
+                let busy = Busy {
+                    retry_after_ms: LEDGER_RETRY_MS,
+                };
+                reply(&busy, origin, out);
+                Ok(())
+            }
+            Err(TrySendError::Disconnected(_)) => Err(ErrorCode::ShuttingDown),
+        }
     }
 }
 
@@ -157,6 +204,7 @@ fn request_of(message: &ToHub<'_>) -> Result<Option<Request>, ErrorCode> {
             lock: query.lock,
         },
         ToHub::Hello(_)
+        | ToHub::Attach(_)
         | ToHub::OpenPropose(_)
         | ToHub::CloseFinal(_)
         | ToHub::LedgerQuery(_)
@@ -192,6 +240,10 @@ impl Handler for Front {
         );
     }
 
+    fn has_place(&mut self, peer: &PublicKey) -> bool {
+        self.known.contains(&peer.bytes())
+    }
+
     fn on_message(&mut self, conn: ConnId, header: Header, body: &[u8], out: &mut Outbox<'_>) {
         let origin = Origin {
             conn,
@@ -199,19 +251,22 @@ impl Handler for Front {
         };
         probes::frame_in(conn, header.kind, body.len());
         let taken = match ToHub::decode(&header, body) {
-            Ok(message) => self.take(origin, &message, out).map_err(|code| (code, String::new())),
+            Ok(message) => self
+                .take(origin, &message, body.len(), out)
+                .map_err(|code| (code, String::new())),
             Err(error) => Err((WireError::code(&error), error.to_string())),
         };
         if let Err((code, text)) = taken {
             let _gone = out.send(conn, &error_message(origin, code, &text));
             // Whoever does not speak the protocol is not listened to any longer.
-            if !matches!(code, ErrorCode::Internal | ErrorCode::Unsupported) {
+            if !matches!(code, ErrorCode::ShuttingDown | ErrorCode::Unsupported) {
                 out.close(conn);
             }
         }
     }
 
     fn on_closed(&mut self, conn: ConnId, _reason: &CloseReason, _out: &mut Outbox<'_>) {
+        self.credits.forget(conn);
         if self.sessions.remove(&conn).is_some() {
             self.gathered.push(Work::Gone(conn));
         }

@@ -53,6 +53,7 @@ impl LedgerWork {
             ToHub::LedgerQuery(query) => Ok(Self::Query(origin, *query)),
             ToHub::SubmitTx(submit) => Ok(Self::Submit(origin, submit.transaction.to_vec())),
             ToHub::Hello(_)
+            | ToHub::Attach(_)
             | ToHub::Pay(_)
             | ToHub::Ack(_)
             | ToHub::AckProof(_)

@@ -18,7 +18,10 @@
 //! Any failed write or sync of the log ends the process: nothing is answered after it, and nothing is retried (R3).
 
 pub mod checkpoints;
+mod credits;
+mod flow;
 mod front;
+mod known;
 mod ledger;
 mod log;
 mod options;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tidegate_batch::Policy;
 use tidegate_client::HubAddress;
 use tidegate_crypto::verify::Backend;
+use tidegate_reactor::Admission;
 use tidegate_types::{Age, Amount};
 
 use crate::keys::HubKeys;
@@ -49,6 +50,10 @@ pub struct Settings {
     pub checkpoint_log_bytes: u64,
     /// Connections at one time.
     pub connections_max: usize,
+    /// Bounds on strangers.
+    pub admission: Admission,
+    /// Requests of one peer that may wait for a batch; from there on it is not read.
+    pub requests_waiting_per_peer: u32,
     /// Which code verifies signatures.
     pub backend: Backend,
     /// Memory that the verifier may use for tables of keys.

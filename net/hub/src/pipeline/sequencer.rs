@@ -16,6 +16,8 @@ use tidegate_types::UnixMillis;
 use tidegate_wire::messages::{Body, HelloAnswer};
 
 use super::checkpoints::Checkpoints;
+use super::credits::Processed;
+use super::flow::Flow;
 use super::options::Settings;
 use super::probes;
 use super::stats::{Stats, add, note};
@@ -25,6 +27,7 @@ use tidegate_table::Lsn;
 use tidegate_wal::{HEADER_BYTES, PAGE_BYTES};
 
 mod answer;
+mod attach;
 mod gather;
 mod sessions;
 mod verify;
@@ -59,6 +62,8 @@ pub(crate) struct Sequencer {
     free: Vec<Job>,
     reactor: ReactorSender,
     waiting: Arc<AtomicBool>,
+    /// Up to which mark the reactor's groups were taken.
+    processed: Processed,
     /// True while the disk has no room for another log segment.
     no_room: Arc<AtomicBool>,
     stats: Arc<Stats>,
@@ -91,6 +96,7 @@ pub(crate) struct Parts {
     pub(crate) done: Receiver<Job>,
     pub(crate) reactor: ReactorSender,
     pub(crate) waiting: Arc<AtomicBool>,
+    pub(crate) flow: Flow,
     pub(crate) no_room: Arc<AtomicBool>,
     pub(crate) stats: Arc<Stats>,
 }
@@ -124,10 +130,11 @@ impl Sequencer {
             done,
             reactor,
             waiting,
+            flow,
             no_room,
             stats,
         } = parts;
-        let sessions = Sessions::new(&engine, &verifier);
+        let sessions = Sessions::new(&engine, &verifier, flow.known);
         Self {
             engine,
             checkpoints,
@@ -143,6 +150,7 @@ impl Sequencer {
             free: Vec::new(),
             reactor,
             waiting,
+            processed: flow.processed,
             no_room,
             stats,
             pending: Vec::new(),
@@ -247,6 +255,11 @@ impl Sequencer {
             let Ok(group) = self.groups.try_recv() else { break };
             self.take_group(group);
         }
+        self.wake_the_waiting();
+    }
+
+    /// Tells the reactor's thread that there is room, if someone waits for it.
+    fn wake_the_waiting(&self) {
         if self.waiting.load(Ordering::SeqCst) {
             // If the reactor has ended, so will we.
             let _ended = self.reactor.wake();
@@ -281,6 +294,7 @@ impl Sequencer {
         }
         self.stats.height.store(block.height.get().into(), Ordering::Relaxed);
         self.hello.height = block.height;
+        self.sessions.expire(block.height, &self.engine);
         self.block = Some(block);
     }
 
@@ -356,7 +370,7 @@ impl Sequencer {
     }
 
     fn hello(&mut self, origin: Origin, identity: tidegate_types::KeyBytes) -> Vec<u8> {
-        let channels = self.sessions.add(origin.conn, identity);
+        let channels = self.sessions.add(origin.conn, identity, &self.engine);
         let answer = HelloAnswer {
             channel_count: channels,
             ..self.hello

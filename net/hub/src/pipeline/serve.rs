@@ -19,6 +19,7 @@ use tidegate_wal::{LogError, Segments};
 use tidegate_wire::messages::HelloAnswer;
 
 use super::checkpoints::{CheckpointThread, checkpoints};
+use super::flow::Flow;
 use super::front::Front;
 use super::ledger::{LedgerFailure, LedgerThread, LedgerWork, block_input, link};
 use super::log::LogThread;
@@ -244,6 +245,7 @@ fn open_commitment(
 fn open_reactor(options: &ServeOptions, ledger: LedgerId) -> Result<(Reactor, SocketAddr), ReactorError> {
     let mut reactor = Reactor::new(Config {
         connections_max: options.settings.connections_max,
+        admission: options.settings.admission,
         ..Config::default()
     })?;
     let session = ServerConfig {
@@ -281,6 +283,7 @@ struct Pipes {
     done: (Sender<super::work::Job>, Receiver<super::work::Job>),
     ledger: (Sender<LedgerWork>, Receiver<LedgerWork>),
     waiting: Arc<AtomicBool>,
+    flow: Flow,
     reactor: ReactorSender,
 }
 
@@ -297,6 +300,7 @@ impl Pipes {
             done: bounded(settings.batches_in_flight_max),
             ledger: bounded(LEDGER_QUEUE),
             waiting: Arc::new(AtomicBool::new(false)),
+            flow: Flow::new(settings.requests_waiting_per_peer),
             reactor,
         }
     }
@@ -334,6 +338,7 @@ fn start(
         done,
         ledger: ledger_queue,
         waiting,
+        flow,
         reactor: sender,
     } = pipes;
     let (segments, lsn) = (state.log.segments(), state.log.synced_lsn());
@@ -358,6 +363,7 @@ fn start(
         done: done.1,
         reactor: sender.clone(),
         waiting: Arc::clone(&waiting),
+        flow: flow.clone(),
         no_room: Arc::clone(&no_room),
         stats: Arc::clone(&stats),
     };
@@ -376,7 +382,7 @@ fn start(
     let ledger = ledger_thread(&options, node, told, ledger_queue, &ends, &stats)?;
     let (ledger_end, prepare_end, reactor_end) = (ends.clone(), ends.clone(), groups.0.clone());
     let (log_end, sequencer_end) = (sender.clone(), sender);
-    let mut front = Front::new(groups.0, to_ledger, waiting);
+    let mut front = Front::new(groups.0, to_ledger, waiting, flow);
     Ok(Threads {
         reactor: spawn("reactor", move || run_reactor(reactor, &mut front, &reactor_end))?,
         sequencer: spawn("sequencer", move || run_sequencer(parts, &sequencer_end))?,

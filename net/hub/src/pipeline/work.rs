@@ -4,7 +4,7 @@ use crossbeam::channel::Sender;
 use tidegate_batch::{AckInput, BlockInput, ChannelView, CloseInput, Executed, FulfilInput, PayInput, ReleaseInput};
 use tidegate_channel::ChannelEntry;
 use tidegate_reactor::ConnId;
-use tidegate_types::{ChannelId, HubCounter, KeyBytes, LockId};
+use tidegate_types::{ChannelId, Height, HubCounter, KeyBytes, LockId, SignatureBytes};
 
 use crate::commitment::{CommitWork, ProofAnswer};
 use crate::inside::TableRows;
@@ -42,15 +42,33 @@ impl Request {
     }
 }
 
+/// Channels that a client lends to the session that asks.
+#[derive(Debug)]
+pub(crate) struct AttachRequest {
+    pub(crate) client: KeyBytes,
+    pub(crate) identity: KeyBytes,
+    pub(crate) expiry: Height,
+    pub(crate) channels: Vec<ChannelId>,
+    pub(crate) signature: SignatureBytes,
+}
+
 /// One piece of work for the sequencer.
 #[derive(Debug)]
 pub(crate) enum Work {
     /// A session has said Hello.
     Hello { origin: Origin, identity: KeyBytes },
+    /// A session of `identity` asks to carry channels of another key.
+    Attach {
+        origin: Origin,
+        identity: KeyBytes,
+        request: Box<AttachRequest>,
+    },
     /// A connection is gone.
     Gone(ConnId),
     /// A request.
     Request(Origin, Request),
+    /// Everything before it, up to the mark before, belongs to this mark: see `credits`.
+    Processed(u64),
     /// A block is final.
     Block(BlockInput),
     /// The terms of business have changed since the last start.

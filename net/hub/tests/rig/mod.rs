@@ -54,6 +54,8 @@ pub(crate) fn settings() -> Settings {
         queue_groups_max: 64,
         checkpoint_log_bytes: 64 << 20,
         connections_max: 64,
+        admission: Default::default(),
+        requests_waiting_per_peer: 4_096,
         backend: std::env::var("TIDEGATE_CPU").map_or(Backend::Auto, |word| word.parse().expect("a back end")),
         verifier_memory_bytes: 1 << 20,
         verify_threads: 2,

@@ -137,6 +137,7 @@ pub(crate) fn all() -> Vec<Sample> {
     control(&mut samples);
     following(&mut samples);
     hash_locks(&mut samples);
+    attaches(&mut samples);
     samples
 }
 
@@ -551,4 +552,17 @@ fn hash_locks(samples: &mut Vec<Sample>) {
             in_locks: &IN_CHANGES,
         },
     );
+}
+
+fn attaches(samples: &mut Vec<Sample>) {
+    let channels = [CHANNEL, ChannelId::from_bytes(fill(0xc1))];
+    let attach = Attach {
+        client: KeyBytes::from_bytes(fill(0xc2)),
+        identity: KeyBytes::from_bytes(fill(0xc3)),
+        expiry: Height::new(0x0c04),
+        signature: &SIGNATURE,
+        channels: &channels,
+    };
+    to_hub(samples, "attach", &attach);
+    to_client(samples, "attached", &Attached { channels: 2 });
 }

@@ -79,7 +79,12 @@ impl Gathered {
 
 impl Sequencer {
     pub(super) fn gather(&mut self, gathered: &mut Gathered, job: &mut Job) {
-        let count = self.pending.len().min(self.settings.batch_inputs_max);
+        let most = self.pending.len().min(self.settings.batch_inputs_max);
+        // A mark behind the last request is taken with it: left behind alone it would make a batch of nothing.
+        let marks = self.pending[most..]
+            .iter()
+            .take_while(|work| matches!(work, Work::Processed(_)));
+        let count = most + marks.count();
         let pending: Vec<Work> = self.pending.drain(..count).collect();
         let mut taken = hashbrown::HashMap::<u32, u32>::new();
         for work in pending {
@@ -88,16 +93,23 @@ impl Sequencer {
                     let bytes = self.hello(origin, identity);
                     job.replies.push((origin.conn, bytes));
                 }
+                Work::Attach {
+                    origin,
+                    identity,
+                    request,
+                } => job.replies.push((origin.conn, self.attach(origin, identity, &request))),
                 Work::Request(origin, request) => self.take_request(origin, request, gathered, job, &mut taken),
                 Work::Policy(policy) => gathered.push(Input::Policy(policy), None),
                 Work::Prove(channel, asker) => gathered.questions.push(Question::Prove(channel, asker)),
                 Work::View(channel, asker) => gathered.questions.push(Question::View(channel, asker)),
                 // Nothing of a payment is in it, so it need not wait for the batch. Whoever asked may have gone.
                 Work::Tables(asker) => drop(asker.send(TableRows::of(&self.engine))),
-                Work::Gone(conn) => self.sessions.remove(conn),
+                Work::Gone(conn) => self.sessions.remove(conn, &self.engine),
+                Work::Processed(mark) => self.processed.set(mark),
                 Work::Block(_) | Work::Stop => unreachable!("taken when their group came"),
             }
         }
+        self.wake_the_waiting();
     }
 
     /// True while payments wait: for room on the disk, or for the ledger, without whose blocks no deadline passes.

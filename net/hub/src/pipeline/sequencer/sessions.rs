@@ -4,9 +4,13 @@ use hashbrown::HashMap;
 use tidegate_crypto::keys::PublicKey;
 use tidegate_crypto::verify::{KeyHandle, Verifier};
 use tidegate_reactor::ConnId;
-use tidegate_types::KeyBytes;
+use tidegate_types::{Height, KeyBytes};
 
+use crate::pipeline::known::Known;
 use crate::state::HubEngine;
+
+/// Channels that may be lent to one session.
+const LENT_MAX: usize = 1 << 16;
 
 /// Routing and keys, by the engine's channel numbers.
 pub(crate) struct Sessions {
@@ -16,15 +20,20 @@ pub(crate) struct Sessions {
     /// The channels that an identity may carry: as its client, or as its delegate.
     carried: HashMap<KeyBytes, Vec<u32>>,
     identities: HashMap<ConnId, KeyBytes>,
+    /// Channels that clients have lent to sessions of other keys, and until when.
+    lent: HashMap<ConnId, HashMap<u32, Height>>,
+    known: Known,
 }
 
 impl Sessions {
-    pub(crate) fn new(engine: &HubEngine, verifier: &Verifier) -> Self {
+    pub(crate) fn new(engine: &HubEngine, verifier: &Verifier, known: Known) -> Self {
         let mut sessions = Self {
             keys: Vec::new(),
             routes: Vec::new(),
             carried: HashMap::new(),
             identities: HashMap::new(),
+            lent: HashMap::new(),
+            known,
         };
         sessions.extend(engine, verifier);
         sessions
@@ -32,8 +41,16 @@ impl Sessions {
 
     /// Takes over the channels that the engine has opened since.
     pub(crate) fn extend(&mut self, engine: &HubEngine, verifier: &Verifier) {
-        for slot in u32::try_from(self.keys.len()).expect("channels are numbered in 32 bits")..engine.opened().channels
-        {
+        let new = u32::try_from(self.keys.len()).expect("channels are numbered in 32 bits")..engine.opened().channels;
+        if new.is_empty() {
+            return;
+        }
+        let parties = new.clone().flat_map(|slot| {
+            let (client, delegate, _) = engine.parties(slot);
+            [client, delegate]
+        });
+        self.known.add(parties.filter(|identity| !identity.is_zero()));
+        for slot in new {
             let (client, delegate, _) = engine.parties(slot);
             let key = PublicKey::from_registered(client).expect("the ledger has checked every key of a channel");
             self.keys.push(verifier.register(&key));
@@ -42,38 +59,82 @@ impl Sessions {
             if !delegate.is_zero() && delegate != client {
                 self.carried.entry(delegate).or_default().push(slot);
             }
-            // A session that is there already carries its new channel from now on.
-            let live = self
-                .identities
-                .iter()
-                .find(|(_, identity)| **identity == client || **identity == delegate);
+            // A session that is there already carries its new channel from now on, the client's own before a delegate's.
+            let of = |wanted: KeyBytes| self.identities.iter().find(move |(_, identity)| **identity == wanted);
+            let live = of(client).or_else(|| of(delegate));
             self.routes[slot as usize] = live.map(|(conn, _)| *conn);
         }
     }
 
-    /// A session has said who it is; it carries its channels from now on. Returns how many.
-    pub(crate) fn add(&mut self, conn: ConnId, identity: KeyBytes) -> u32 {
+    /// A session has said who it is; it carries its channels from now on. A delegate takes over no channel that its
+    /// client's own session carries. Returns how many channels it may speak for.
+    pub(crate) fn add(&mut self, conn: ConnId, identity: KeyBytes, engine: &HubEngine) -> u32 {
         self.identities.insert(conn, identity);
         let slots = self.carried.get(&identity).map_or(&[][..], Vec::as_slice);
         for &slot in slots {
-            self.routes[slot as usize] = Some(conn);
+            let client = engine.parties(slot).0;
+            let carrier = self.routes[slot as usize].and_then(|conn| self.identities.get(&conn));
+            if identity == client || carrier != Some(&client) {
+                self.routes[slot as usize] = Some(conn);
+            }
         }
         u32::try_from(slots.len()).expect("channels are numbered in 32 bits")
     }
 
-    pub(crate) fn remove(&mut self, conn: ConnId) {
+    /// Lets a session carry channels that a client lends to it, up to and with a height. It takes over none that its client's
+    /// own session carries. Returns how many they are; `None` if it would be more than one session may be lent.
+    pub(crate) fn attach(&mut self, conn: ConnId, slots: &[u32], expiry: Height, engine: &HubEngine) -> Option<u32> {
+        let lent = self.lent.entry(conn).or_default();
+        if lent.len() + slots.len() > LENT_MAX {
+            return None;
+        }
+        for &slot in slots {
+            lent.insert(slot, expiry);
+            let client = engine.parties(slot).0;
+            let carrier = self.routes[slot as usize].and_then(|conn| self.identities.get(&conn));
+            if carrier != Some(&client) {
+                self.routes[slot as usize] = Some(conn);
+            }
+        }
+        Some(u32::try_from(slots.len()).expect("channels are numbered in 32 bits"))
+    }
+
+    /// Takes back what was lent up to a height below this one.
+    pub(crate) fn expire(&mut self, height: Height, engine: &HubEngine) {
+        let mut over = Vec::new();
+        for (conn, lent) in &mut self.lent {
+            over.extend(
+                lent.extract_if(|_, expiry| *expiry < height)
+                    .map(|(slot, _)| (*conn, slot)),
+            );
+        }
+        self.reroute(over, engine);
+    }
+
+    pub(crate) fn remove(&mut self, conn: ConnId, engine: &HubEngine) {
         let Some(identity) = self.identities.remove(&conn) else {
             return;
         };
-        let other = self
+        let own = self.carried.get(&identity).into_iter().flatten().copied();
+        let lent = self.lent.remove(&conn).unwrap_or_default();
+        let carried: Vec<(ConnId, u32)> = own.chain(lent.into_keys()).map(|slot| (conn, slot)).collect();
+        self.reroute(carried, engine);
+    }
+
+    /// Gives channels that these sessions carried to others that may carry them: one of the client's own, else a delegate's.
+    fn reroute(&mut self, carried: Vec<(ConnId, u32)>, engine: &HubEngine) {
+        if carried.is_empty() {
+            return;
+        }
+        let live: HashMap<KeyBytes, ConnId> = self
             .identities
             .iter()
-            .find(|(_, known)| **known == identity)
-            .map(|(conn, _)| *conn);
-        for &slot in self.carried.get(&identity).map_or(&[][..], Vec::as_slice) {
+            .map(|(conn, identity)| (*identity, *conn))
+            .collect();
+        for (conn, slot) in carried {
             if self.routes[slot as usize] == Some(conn) {
-                // Another session of the same identity takes its place, if there is one.
-                self.routes[slot as usize] = other;
+                let (client, delegate, _) = engine.parties(slot);
+                self.routes[slot as usize] = live.get(&client).or_else(|| live.get(&delegate)).copied();
             }
         }
     }
@@ -92,7 +153,8 @@ impl Sessions {
             return false;
         };
         let (client, delegate, _) = engine.parties(slot);
-        let may = *identity == client || *identity == delegate;
+        let lent = || self.lent.get(&conn).is_some_and(|lent| lent.contains_key(&slot));
+        let may = *identity == client || *identity == delegate || lent();
         if may {
             self.routes[slot as usize] = Some(conn);
         }
