@@ -7,16 +7,20 @@
 
 use tidegate_batch::{BlockInput, Input, PayInput};
 use tidegate_channel::{FinalTerms, Operation, SignedHeader, encode_operations, opening_leaf};
+use tidegate_client::HubAddress;
+use tidegate_crypto::keys::SecretKey;
 use tidegate_ledger::{
     Block, BlockHeader, ChannelClose, GenesisHeader, GenesisWriter, LedgerParams, NetworkName, Output, Transaction,
     TransactionBody, Witness,
 };
+use tidegate_session::NoiseKey;
 use tidegate_types::{Age, Amount, ChannelId, Digest, Fixed, Height, KeyBytes, OutPoint, SignatureBytes};
 use tidegate_wire::{
     Kind,
     frame::{Header, VERSION},
 };
 
+use crate::session;
 use crate::targets::{Form, Target};
 
 /// The longest body that is tried, in bytes.
@@ -32,7 +36,11 @@ const TAG_MAX: u8 = 5;
 #[must_use]
 pub fn seeds(target: Target) -> Vec<Vec<u8>> {
     let prefixes = |len: usize| -> Vec<Vec<u8>> {
-        let headers = Kind::ALL.iter().map(|kind| {
+        let bears_leaves = |kind: &&Kind| matches!(kind, Kind::Receipt | Kind::SyncAnswer);
+        let kinds = Kind::ALL
+            .iter()
+            .filter(|kind| target.form != Form::Leaves || bears_leaves(kind));
+        let headers = kinds.map(|kind| {
             let len = u32::try_from(len).expect("a short body");
             Header {
                 len,
@@ -43,11 +51,17 @@ pub fn seeds(target: Target) -> Vec<Vec<u8>> {
             .encode()
         });
         match target.form {
-            Form::Plain | Form::Signature => vec![Vec::new()],
-            Form::Message => headers.map(|header| header.to_vec()).collect(),
+            Form::Plain | Form::Signature | Form::Script | Form::Greeting => vec![Vec::new()],
+            Form::Message | Form::Leaves => headers.map(|header| header.to_vec()).collect(),
             Form::Stream => headers.map(|header| [&[4], &header[..]].concat()).collect(),
         }
     };
+    // A handshake for every guess would take minutes, and no guess is one.
+    match target.form {
+        Form::Script => return session::scripts(),
+        Form::Greeting => return session::greetings(),
+        Form::Plain | Form::Message | Form::Leaves | Form::Stream | Form::Signature => {}
+    }
     let found = (0..=BODY_MAX).flat_map(|len| prefixes(len).into_iter().filter_map(move |p| accepted(target, p, len)));
     found
         .chain(built().into_iter().filter(|example| (target.run)(example)))
@@ -93,7 +107,19 @@ fn built() -> Vec<Vec<u8>> {
         block(2).encode(),
         genesis(),
         inputs(),
+        address(),
     ]
+}
+
+/// A hub's address.
+fn address() -> Vec<u8> {
+    let address = HubAddress {
+        identity: SecretKey::from_seed([22; 32]).public(),
+        noise: NoiseKey::from_bytes([33; 32]),
+        host: "hub.example".to_owned(),
+        port: 7411,
+    };
+    address.to_string().into_bytes()
 }
 
 /// A genesis with each kind of output.

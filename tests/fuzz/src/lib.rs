@@ -3,6 +3,7 @@
 //!
 //! ```text
 //! targets     one function per decoder; true if the bytes were a value's encoding; panics if a promise is broken
+//! session     the two targets that drive the session's state machine
 //! signatures  the target that is no decoder: every path of the verifier gives one verdict
 //! corpus      the first inputs: encodings that a target accepts, found by trying
 //! mutate      seeded changes of an input
@@ -17,5 +18,6 @@
 pub mod corpus;
 pub mod counting_allocator;
 pub mod mutate;
+mod session;
 mod signatures;
 pub mod targets;

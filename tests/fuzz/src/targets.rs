@@ -3,9 +3,11 @@
 //! Each returns whether the bytes were accepted, and panics if the value's encoding is not those very bytes: a second
 //! encoding of one value would let a third party alter what was signed.
 
+pub use crate::session::{drive_session, greet_hub};
 pub use crate::signatures::judge_signature;
 use tidegate_batch as batch;
 use tidegate_channel as channel;
+use tidegate_client as client;
 use tidegate_ledger as ledger;
 use tidegate_types::{Fixed, Reader};
 use tidegate_wire::{
@@ -31,10 +33,16 @@ pub enum Form {
     Plain,
     /// A message header and its body.
     Message,
+    /// A message that bears leaves.
+    Leaves,
     /// A byte that chooses how the stream is cut, and the stream.
     Stream,
     /// A signature to make and to change.
     Signature,
+    /// What happens between the two ends of a session.
+    Script,
+    /// Bytes of a stranger.
+    Greeting,
 }
 
 impl Form {
@@ -42,9 +50,12 @@ impl Form {
     #[must_use]
     pub const fn bytes_free(self) -> usize {
         match self {
-            Self::Plain | Self::Message | Self::Stream => 16 << 10,
+            Self::Plain | Self::Message | Self::Leaves | Self::Stream => 16 << 10,
             // Batches on every path: points of cold keys are combined for one use.
             Self::Signature => 1 << 20,
+            // What both ends say, in the buffers of the script: the session itself holds no more than its window.
+            Self::Script => 8 << 20,
+            Self::Greeting => 16 << 10,
         }
     }
 
@@ -52,8 +63,10 @@ impl Form {
     #[must_use]
     pub const fn dearness(self) -> u64 {
         match self {
-            Self::Plain | Self::Message | Self::Stream => 1,
+            Self::Plain | Self::Message | Self::Leaves | Self::Stream => 1,
+            Self::Greeting => 10,
             Self::Signature => 20,
+            Self::Script => 100,
         }
     }
 }
@@ -86,7 +99,12 @@ targets! {
     Stream decode_stream,
     Message decode_to_hub,
     Message decode_to_client,
+    Plain decode_record,
+    Plain decode_address,
+    Leaves decode_leaves,
     Signature judge_signature,
+    Greeting greet_hub,
+    Script drive_session,
 }
 
 /// Decodes a value of fixed width and holds its encoding against the bytes.
@@ -294,4 +312,44 @@ pub fn decode_to_client(data: &[u8]) -> bool {
         .expect("it was no longer than this when it came");
     assert!(again == data, "two encodings of one {}", message.kind());
     true
+}
+
+/// A record of a wallet's journal.
+#[must_use]
+pub fn decode_record(data: &[u8]) -> bool {
+    let Ok(record) = client::store::Record::decode(data) else {
+        return false;
+    };
+    assert!(record.encode() == data, "two encodings of one record");
+    true
+}
+
+/// A hub's address, which people send each other: white space around it is not part of it, and bech32 may be all capitals.
+#[must_use]
+pub fn decode_address(data: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(data) else {
+        return false;
+    };
+    let Ok(address) = text.parse::<client::HubAddress>() else {
+        return false;
+    };
+    let again: client::HubAddress = address.to_string().parse().expect("an address is read back");
+    assert!(again == address, "an address that is not read back");
+    true
+}
+
+/// The leaves of a receipt, or of the answer to a `Sync`, as a wallet reads them.
+#[must_use]
+pub fn decode_leaves(data: &[u8]) -> bool {
+    let Some((header, body)) = message(data) else {
+        return false;
+    };
+    match ToClient::decode(&header, body) {
+        Ok(ToClient::Receipt(receipt)) => receipt.entries.iter().all(|entry| client::Leaf::decode(&entry).is_ok()),
+        Ok(ToClient::SyncAnswer(answer)) => {
+            let mut leaves = answer.leaves.iter();
+            leaves.all(|leaf| client::Leaf::decode_synced(&leaf).is_ok())
+        }
+        _ => false,
+    }
 }

@@ -1,7 +1,8 @@
-//! Mutated inputs to every decoder, from a fixed seed, for a bounded time.
+//! Mutated inputs to every decoder in turn, from a fixed seed: one round, or rounds for as long as asked.
 //!
-//! `TIDEGATE_FUZZ_SECONDS` gives each target so many seconds, `TIDEGATE_FUZZ_TARGET` chooses one, and
-//! `TIDEGATE_FUZZ_SEED` another sequence. A failure prints the input in hexadecimal and what to run again.
+//! `TIDEGATE_FUZZ_SECONDS` is the time of all targets together, `TIDEGATE_FUZZ_TARGET` chooses one, and
+//! `TIDEGATE_FUZZ_SEED` another sequence. A failure prints the input in hexadecimal and what to run again. The ephemeral keys
+//! of a session are drawn by the system, so the two targets of the session repeat their scripts and not their bytes.
 
 use std::{
     env, panic,
@@ -18,8 +19,11 @@ use tidegate_test_fuzz::{
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// Inputs of each decoder when no time is given.
+/// Inputs of each decoder in one round; one round is all when no time is given.
 const INPUTS: u64 = 20_000;
+
+/// From one word about a long run to the next.
+const TELL_EVERY: Duration = Duration::from_secs(60);
 
 /// What a target may ask for beyond its input: views are lists, and the check encodes the value again. A stream is read
 /// twice and its messages copied.
@@ -45,32 +49,70 @@ fn hex(input: &[u8]) -> String {
     input.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Feeds a target until its time or count is over; returns how many inputs it took and how many it accepted.
-fn feed(target: Target, seed: u64, time: Option<Duration>) -> (u64, u64) {
-    let mut corpus = corpus::seeds(target);
-    let mut random = Random::new(seed);
-    let (begin, mut count, mut accepted) = (Instant::now(), 0, 0);
-    while time.map_or(count < INPUTS / target.form.dearness(), |time| begin.elapsed() < time) {
-        let mut input = corpus[random.below(corpus.len())].clone();
-        mutate(&mut input, &mut random);
-        let outcome = panic::catch_unwind(|| run(target, &input));
-        let Ok((good, bytes)) = outcome else {
-            panic!("{}: seed {seed}, input {count}: {}", target.name, hex(&input));
-        };
-        let limit = input.len() * BYTES_PER_BYTE + target.form.bytes_free();
-        assert!(
-            bytes <= limit,
-            "{}: asked for {bytes} bytes for {}",
-            target.name,
-            hex(&input)
-        );
-        count += 1;
-        if good {
-            accepted += 1;
-            keep(&mut corpus, input, &mut random);
+/// A target under way.
+struct Feed {
+    target: Target,
+    corpus: Vec<Vec<u8>>,
+    random: Random,
+    seed: u64,
+    count: u64,
+    accepted: u64,
+}
+
+impl Feed {
+    fn new(target: Target, seed: u64) -> Self {
+        Self {
+            target,
+            corpus: corpus::seeds(target),
+            random: Random::new(seed),
+            seed,
+            count: 0,
+            accepted: 0,
         }
     }
-    (count, accepted)
+
+    /// Feeds it one round of inputs: fewer where each takes longer.
+    fn round(&mut self, inputs: u64) {
+        let target = self.target;
+        for _ in 0..inputs.div_ceil(target.form.dearness()) {
+            let mut input = self.corpus[self.random.below(self.corpus.len())].clone();
+            mutate(&mut input, &mut self.random);
+            let outcome = panic::catch_unwind(|| run(target, &input));
+            let Ok((good, bytes)) = outcome else {
+                panic!(
+                    "{}: seed {}, input {}: {}",
+                    target.name,
+                    self.seed,
+                    self.count,
+                    hex(&input)
+                );
+            };
+            let limit = input.len() * BYTES_PER_BYTE + target.form.bytes_free();
+            assert!(
+                bytes <= limit,
+                "{}: asked for {bytes} bytes for {}",
+                target.name,
+                hex(&input)
+            );
+            self.count += 1;
+            if good {
+                self.accepted += 1;
+                keep(&mut self.corpus, input, &mut self.random);
+            }
+        }
+    }
+
+    fn report(&self) {
+        let Self { count, accepted, .. } = self;
+        println!("{:24} {count:>12} inputs, {accepted:>10} accepted", self.target.name);
+        // A run that only ever hits the first check shows nothing.
+        assert!(
+            accepted * 100 >= *count,
+            "{}: only {accepted} of {count} inputs accepted",
+            self.target.name
+        );
+        assert!(accepted < count, "{}: nothing was refused", self.target.name);
+    }
 }
 
 /// Keeps an accepted input to mutate further; some forgotten one makes room.
@@ -91,21 +133,23 @@ fn every_decoder_takes_any_bytes() {
     let chosen = targets::ALL
         .iter()
         .filter(|target| only.as_ref().is_none_or(|only| only == target.name));
-    let mut ran = 0;
-    for target in chosen {
-        let (count, accepted) = feed(*target, seed, time);
-        println!("{:24} {count:>12} inputs, {accepted:>10} accepted", target.name);
-        // A run that only ever hits the first check shows nothing.
-        assert!(
-            accepted * 100 >= count,
-            "{}: only {accepted} of {count} inputs accepted",
-            target.name
-        );
-        assert!(accepted < count, "{}: nothing was refused", target.name);
-        ran += 1;
-    }
+    let mut feeds: Vec<Feed> = chosen.map(|target| Feed::new(*target, seed)).collect();
     let names: Vec<&str> = targets::ALL.iter().map(|target| target.name).collect();
-    assert!(ran > 0, "no such target; there are: {}", names.join(", "));
+    assert!(!feeds.is_empty(), "no such target; there are: {}", names.join(", "));
+    let begin = Instant::now();
+    let mut told = begin;
+    loop {
+        feeds.iter_mut().for_each(|feed| feed.round(INPUTS));
+        if time.is_none_or(|time| begin.elapsed() >= time) {
+            break;
+        }
+        if told.elapsed() >= TELL_EVERY {
+            told = Instant::now();
+            let inputs: u64 = feeds.iter().map(|feed| feed.count).sum();
+            println!("{:>6} s {inputs:>14} inputs", begin.elapsed().as_secs());
+        }
+    }
+    feeds.iter().for_each(Feed::report);
 }
 
 /// The measurement itself: an allocation of the size of a hostile length field is seen.
