@@ -202,3 +202,7 @@ impl Dh for Contributory {
 #[cfg(test)]
 #[path = "noise_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "example_tests.rs"]
+mod example;
