@@ -1,10 +1,11 @@
 //! A client that can do what an honest one never does.
 
 use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use socket2::{Domain, SockRef, Socket, Type};
 use tidegate_client::HubAddress;
 use tidegate_crypto::keys::SecretKey;
 use tidegate_session::{Buffer, ClientConfig, Limits, Millis, NoiseSecret, Session};
@@ -51,6 +52,21 @@ pub fn socket(address: &HubAddress) -> TcpStream {
     let stream = TcpStream::connect((address.host.as_str(), address.port)).expect("the hub listens");
     stream.set_nodelay(true).expect("a socket option");
     stream
+}
+
+/// As [`socket`], from the loopback address 127.`network`.1, so that it stands in a network of its own.
+///
+/// # Panics
+/// If nobody listens, or there is no such address (on systems other than Linux).
+#[must_use]
+pub fn socket_from(address: &HubAddress, network: u16) -> TcpStream {
+    let [high, low] = network.to_be_bytes();
+    let from = SocketAddr::from(([127, high, low, 1], 0));
+    let to = SocketAddr::from(([127, 0, 0, 1], address.port));
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+    socket.bind(&from.into()).expect("an address of loopback");
+    socket.connect(&to.into()).expect("the hub listens");
+    socket.into()
 }
 
 /// Bytes that a socket yields until it is closed or `patience` ends; true if it was closed.
@@ -116,10 +132,18 @@ impl Peer {
     /// # Errors
     /// What the session says, or that the hub has closed the connection, in words.
     pub fn connect(address: &HubAddress, config: ClientConfig) -> Result<Self, PeerError> {
+        Self::over(socket(address), config)
+    }
+
+    /// Begins a session over a connection that is there.
+    ///
+    /// # Errors
+    /// As [`Peer::connect`].
+    pub fn over(stream: TcpStream, config: ClientConfig) -> Result<Self, PeerError> {
         let mut out = Buffer::new();
         let session = Session::client(Arc::new(config), Millis::new(0), &mut out)?;
         let mut peer = Self {
-            stream: socket(address),
+            stream,
             session,
             began: Instant::now(),
             sealed: Buffer::new(),
@@ -168,6 +192,43 @@ impl Peer {
     pub fn send_plain(&mut self, bytes: &[u8]) {
         self.session.send(bytes, &mut self.out).expect("the session is ready");
         self.flush();
+    }
+
+    /// What goes over the socket for any bytes in the stream of messages, frames included. They must be sent in this order, or
+    /// the hub will notice.
+    ///
+    /// # Panics
+    /// If the session has ended.
+    #[must_use]
+    pub fn sealed(&mut self, bytes: &[u8]) -> Vec<u8> {
+        self.session.send(bytes, &mut self.out).expect("the session is ready");
+        let sealed = self.out.bytes().to_vec();
+        self.out.clear();
+        sealed
+    }
+
+    /// The socket alone.
+    #[must_use]
+    pub fn into_stream(self) -> TcpStream {
+        self.stream
+    }
+
+    /// Ends the connection with a reset instead of an end, and whatever is on its way is lost.
+    ///
+    /// # Panics
+    /// If a socket option fails.
+    pub fn reset(self) {
+        let socket = SockRef::from(&self.stream);
+        socket.set_linger(Some(Duration::ZERO)).expect("a socket option");
+    }
+
+    /// Has the kernel take no more than a few KiB from the hub while nobody reads. Before much has come.
+    ///
+    /// # Panics
+    /// If a socket option fails.
+    pub fn read_little(&self) {
+        let socket = SockRef::from(&self.stream);
+        socket.set_recv_buffer_size(4 << 10).expect("a socket option");
     }
 
     /// Writes any bytes to the socket.

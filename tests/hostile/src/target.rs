@@ -1,16 +1,20 @@
 //! The hub under attack, and whom it must go on serving.
 
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tidegate_channel::wallet::{ClientHalf, LockStatus, SettleOn};
-use tidegate_channel::{ClientState, LeafRef, Operation, encode_operations, opening_leaf, opening_state};
+use tidegate_channel::{
+    ClientState, Condition, LeafRef, Lock, Operation, encode_operations, opening_leaf, opening_state,
+};
 use tidegate_client::{Client, FileStore, Payment};
 use tidegate_crypto::keys::SecretKey;
 use tidegate_disk::RealDisk;
 use tidegate_test_crash::hub::{Hub, Site};
 use tidegate_test_crash::load::key;
-use tidegate_types::{Amount, Fixed, HubCounter, SignatureBytes};
+use tidegate_types::{Amount, Fixed, Height, HubCounter, LockSlot, PaymentId, SignatureBytes};
 use tidegate_wire::lengths::STATE_LEN;
 use tidegate_wire::messages::Pay;
 
@@ -36,9 +40,40 @@ impl Target {
     /// A new hub; its keys follow from `seed`.
     #[must_use]
     pub fn new(seed: u64) -> Self {
+        Self::with(seed, &[], None)
+    }
+
+    /// As [`Target::new`], with values for the hub's configuration and a limit of open files.
+    #[must_use]
+    pub fn with(seed: u64, settings: &[&str], descriptors: Option<u32>) -> Self {
         let site = Site::format(CLIENTS, seed, BLOCK_MS);
-        let hub = site.start();
+        let words: Vec<&str> = settings.iter().flat_map(|setting| ["--set", setting]).collect();
+        let hub = site.start_with(&words, descriptors);
         Self { site, hub }
+    }
+
+    /// What the system says of the hub's process now.
+    ///
+    /// # Panics
+    /// If the process is gone.
+    #[must_use]
+    pub fn usage(&self) -> Usage {
+        Usage::of(self.hub.pid())
+    }
+
+    /// One number of the operator's `/metrics`.
+    ///
+    /// # Panics
+    /// If the endpoint does not answer, or has no such number.
+    #[must_use]
+    pub fn metric(&self, name: &str) -> u64 {
+        let mut stream = TcpStream::connect(&self.hub.admin).expect("the endpoint listens");
+        write!(stream, "GET /metrics HTTP/1.1\r\n\r\n").expect("the endpoint reads");
+        let mut text = String::new();
+        stream.read_to_string(&mut text).expect("the endpoint answers");
+        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        line.and_then(|number| number.parse().ok())
+            .unwrap_or_else(|| panic!("no number {name} in {text}"))
     }
 
     /// The key of a client.
@@ -113,11 +148,31 @@ impl Target {
     }
 
     /// A client's first state: it adds nothing, and is well made in every respect.
-    ///
-    /// # Panics
-    /// Never: the first state of a channel can be proposed.
     #[must_use]
     pub fn first_state(&self, client: usize) -> SignedState {
+        self.state_of(client, &[])
+    }
+
+    /// A client's first state, which pays another client.
+    ///
+    /// # Panics
+    /// Never: the amounts are small.
+    #[must_use]
+    pub fn paying_state(&self, client: usize, payee: usize) -> SignedState {
+        let lock = Lock {
+            payment_id: PaymentId::from_bytes([5; 16]),
+            amount: Amount::from_sat(7).expect("small"),
+            fee: Amount::from_sat(0).expect("small"),
+            payee: key(&self.site, payee),
+            payee_channel: self.site.channels[payee],
+            expiry: Height::new(1_000),
+            condition: Condition::Ack,
+        };
+        let slot = LockSlot::new(0).expect("the first");
+        self.state_of(client, &[Operation::Add { slot, lock }])
+    }
+
+    fn state_of(&self, client: usize, operations: &[Operation]) -> SignedState {
         let channel = self.site.channels[client];
         let (private, public) = opening_leaf(channel);
         let leaf = tidegate_channel::leaf_digest(&private.digest(), &public.digest());
@@ -125,12 +180,11 @@ impl Target {
             counter: HubCounter::ZERO,
             digest: leaf,
         };
-        let operations: [Operation; 0] = [];
         let state: ClientState = ClientHalf::new(opening_state(channel))
-            .propose(&operations, ack)
+            .propose(operations, ack)
             .expect("the first state");
         let mut encoded = Vec::new();
-        encode_operations(&operations, &mut encoded);
+        encode_operations(operations, &mut encoded);
         let mut bytes = [0; STATE_LEN];
         state.encode_into(&mut bytes);
         SignedState {
@@ -138,6 +192,16 @@ impl Target {
             signature: state.sign(&self.site.ledger, &self.secret(client)),
             operations: encoded,
         }
+    }
+
+    /// The signature of another key over a state.
+    ///
+    /// # Panics
+    /// Never: the state is one.
+    #[must_use]
+    pub fn signed_by(&self, state: &SignedState, key: &SecretKey) -> SignatureBytes {
+        let state = ClientState::decode(&state.state).expect("a state");
+        state.sign(&self.site.ledger, key)
     }
 }
 
@@ -158,6 +222,37 @@ impl SignedState {
             state: &self.state,
             signature: &self.signature,
             operations: &self.operations,
+        }
+    }
+}
+
+/// What a process has used.
+#[derive(Clone, Copy, Debug)]
+pub struct Usage {
+    /// Resident memory in bytes.
+    pub rss_bytes: u64,
+    /// Processor time since it began.
+    pub cpu: Duration,
+}
+
+impl Usage {
+    fn of(pid: u32) -> Self {
+        let read = |name: &str| std::fs::read_to_string(format!("/proc/{pid}/{name}")).expect("the process lives");
+        let status = read("status");
+        let rss = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmRSS:"))
+            .expect("a size");
+        let kib: u64 = rss.trim().trim_end_matches(" kB").parse().expect("a number");
+        // Behind the name in brackets, which may hold anything, user and system time are the 12th and 13th fields.
+        let stat = read("stat");
+        let behind = stat.rsplit_once(')').expect("a name in brackets").1;
+        let fields = behind.split_whitespace().skip(11).take(2);
+        let ticks: u64 = fields.map(|field| field.parse::<u64>().expect("a number")).sum();
+        // A tick is a hundredth of a second on every Linux that this runs on (USER_HZ).
+        Self {
+            rss_bytes: kib << 10,
+            cpu: Duration::from_millis(ticks * 10),
         }
     }
 }

@@ -171,7 +171,7 @@ fn bodies_that_are_none_are_answered_and_closed() {
     }
     // Reserved and foreign kinds are no offence: the session goes on.
     let mut peer = target.peer();
-    for kind in [Kind::Attach, Kind::TowerPackage, Kind::Receipt] {
+    for kind in [Kind::Peers, Kind::Receipt] {
         peer.send_plain(&header(kind.code(), 0));
         assert_eq!(error(&mut peer), ErrorCode::Unsupported, "{kind}");
     }
