@@ -2,7 +2,7 @@
 
 mod commit;
 mod merkle;
-mod net;
+pub mod net;
 mod peers;
 pub mod recovery;
 mod scale;
@@ -66,6 +66,12 @@ pub enum SuiteError {
     /// The engine took not all that it must.
     #[error("{0}")]
     Refused(#[from] recovery::Refused),
+    /// The load on the network failed.
+    #[error("network: {0}")]
+    Load(#[from] net::load::LoadError),
+    /// A session failed.
+    #[error("session: {0}")]
+    Session(#[from] tidegate_session::SessionError),
     /// Threads could not be started.
     #[error("threads: {0}")]
     Pool(#[from] rayon::ThreadPoolBuildError),

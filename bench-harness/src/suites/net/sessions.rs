@@ -1,7 +1,6 @@
 //! The session and the message stream without sockets: what a payment's bytes cost between the kernel and the sequencer.
 
 use std::hint::black_box;
-use std::path::Path;
 use std::sync::Arc;
 
 use tidegate_crypto::keys::SecretKey;
@@ -9,11 +8,7 @@ use tidegate_session::{Buffer, ClientConfig, Limits, Millis, NoiseSecret, Server
 use tidegate_types::LedgerId;
 use tidegate_wire::frame::{MAX_BODY, MessageReader, write_message};
 
-use super::{Suite, SuiteError};
 use crate::measure::{Bench, Unit};
-
-/// Sessions and messages.
-pub(super) struct Net;
 
 /// A lone payment's message, and a full frame of many.
 const SIZES: [usize; 2] = [256, 16_000];
@@ -21,25 +16,15 @@ const SIZES: [usize; 2] = [256, 16_000];
 const MESSAGE: usize = 330;
 const NOW: Millis = Millis::new(0);
 
-impl Suite for Net {
-    fn name(&self) -> &'static str {
-        "net"
+/// Handshakes, frames sealed and opened, messages written and found in a stream; no sockets.
+pub(super) fn measure(bench: &mut Bench) {
+    handshakes(bench);
+    for bytes in SIZES {
+        frames(bench, bytes);
     }
-
-    fn about(&self) -> &'static str {
-        "handshakes, frames sealed and opened, messages written and found in a stream; no sockets"
-    }
-
-    fn run(&self, bench: &mut Bench, _folder: &Path) -> Result<(), SuiteError> {
-        handshakes(bench);
-        for bytes in SIZES {
-            frames(bench, bytes);
-        }
-        messages(bench);
-        let [small, large] = SIZES.map(|bytes| format!("session::seal/bytes={bytes}"));
-        bench.ratio("seal 16 000 bytes / 256 bytes", &large, &small);
-        Ok(())
-    }
+    messages(bench);
+    let [small, large] = SIZES.map(|bytes| format!("session::seal/bytes={bytes}"));
+    bench.ratio("seal 16 000 bytes / 256 bytes", &large, &small);
 }
 
 /// Two ends that are to meet.
@@ -57,7 +42,7 @@ impl Ends {
         let mut to_hub = Buffer::new();
         let mut ends = Self {
             client: Session::client(Arc::clone(client), NOW, &mut to_hub)?,
-            hub: Session::server(Arc::clone(hub), NOW)?,
+            hub: Session::server(Arc::clone(hub), None, NOW),
             plain: Buffer::new(),
             to_hub,
             to_client: Buffer::new(),
