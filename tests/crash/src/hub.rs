@@ -151,11 +151,6 @@ impl Site {
 
     fn command(&self, program: &Path, words: &[&str]) -> Command {
         let mut command = Command::new(program);
-    fn command(&self, words: &[&str]) -> Command {
-        self.prepared(Command::new(binary()), words)
-    }
-
-    fn prepared(&self, mut command: Command, words: &[&str]) -> Command {
         // What this test is told by its environment is not for the hub.
         let foreign = std::env::vars_os().map(|(name, _)| name);
         for name in foreign.filter(|name| name.to_string_lossy().starts_with("TIDEGATE_")) {
@@ -199,16 +194,16 @@ impl Site {
     /// If it does not start; what it says stands in standard error.
     #[must_use]
     pub fn start_below(&self, outer: &[&str]) -> Hub {
-        let data = self.data_text();
-        self.start_with(&[], None)
+        self.start_with(outer, &[])
     }
 
-    /// As [`Site::start`], with more words on the command line, and at most `descriptors` open files.
+    /// As [`Site::start_below`], with more words for the hub behind the others.
     ///
     /// # Panics
-    /// As [`Site::start`].
+    /// If it does not start; what it says stands in standard error.
     #[must_use]
-    pub fn start_with(&self, more: &[&str], descriptors: Option<u32>) -> Hub {
+    pub fn start_with(&self, outer: &[&str], more: &[&str]) -> Hub {
+        let data = self.data_text();
         let words = [
             "start",
             "--data",
@@ -221,19 +216,12 @@ impl Site {
             "127.0.0.1:0",
             "--until-stdin-closes",
         ];
+        let words = [words.as_slice(), more].concat();
         let mut command = match outer.split_first() {
             None => self.command(binary(), &words),
             Some((program, arguments)) => {
                 let hub = binary().to_str().expect("a UTF-8 path");
                 self.command(Path::new(program), &[arguments, &[hub], &words].concat())
-        let words = [words.as_slice(), &["--until-stdin-closes"], more].concat();
-        let mut command = match descriptors {
-            None => self.command(&words),
-            Some(count) => {
-                let mut shell = Command::new("sh");
-                shell.args(["-c", &format!("ulimit -n {count}; exec \"$0\" \"$@\"")]);
-                shell.arg(binary());
-                self.prepared(shell, &words)
             }
         };
         let mut child = command
@@ -319,6 +307,8 @@ impl Hub {
     pub fn stop(&mut self, patience: Duration) -> i32 {
         self.stdin = None;
         self.wait_end(patience)
+    }
+
     /// Its process.
     #[must_use]
     pub fn pid(&self) -> u32 {

@@ -48,7 +48,9 @@ impl Target {
     pub fn with(seed: u64, settings: &[&str], descriptors: Option<u32>) -> Self {
         let site = Site::format(CLIENTS, seed, BLOCK_MS);
         let words: Vec<&str> = settings.iter().flat_map(|setting| ["--set", setting]).collect();
-        let hub = site.start_with(&words, descriptors);
+        let limit = descriptors.map(|count| format!("ulimit -n {count}; exec \"$0\" \"$@\""));
+        let outer = limit.as_deref().map(|limit| ["sh", "-c", limit]);
+        let hub = site.start_with(outer.as_ref().map_or(&[], |outer| outer), &words);
         Self { site, hub }
     }
 

@@ -19,7 +19,6 @@ use super::flow::Flow;
 use super::known::Known;
 use super::ledger::LedgerWork;
 use super::probes;
-use super::work::{Group, Origin, Request, Work};
 use super::work::{AttachRequest, Group, Origin, Request, Work};
 
 /// Messages that one group holds at most.
