@@ -432,42 +432,51 @@ fn metrics(source: &Source) -> String {
             "height of the newest final block",
             get(&stats.height),
         ),
+        ("tidegate_resident_bytes", "gauge", "resident memory", usage.rss_bytes),
+    ];
+    let rows = rows.into_iter().chain(connections(&source.reactor));
+    let rows =
+        rows.map(|(name, kind, help, value)| format!("# HELP {name} {help}\n# TYPE {name} {kind}\n{name} {value}\n"));
+    rows.chain([stages(stats)]).collect()
+}
+
+/// Name, type, meaning and value of one metric.
+type MetricRow = (&'static str, &'static str, &'static str, u64);
+
+/// Who is connected, and who was not let in.
+fn connections(reactor: &tidegate_reactor::Stats) -> [MetricRow; 5] {
+    [
         (
             "tidegate_connections",
             "gauge",
             "connections now",
-            source.reactor.connections.get(),
+            reactor.connections.get(),
         ),
         (
             "tidegate_connections_half_open",
             "gauge",
             "connections whose peer is not known yet",
-            source.reactor.half_open.get(),
+            reactor.half_open.get(),
         ),
         (
             "tidegate_connections_refused_total",
             "counter",
             "connections closed as they came, for want of room or descriptors",
-            source.reactor.refused.get(),
+            reactor.refused.get(),
         ),
         (
             "tidegate_connections_refused_by_prefix_total",
             "counter",
             "connections closed as they came, since their network has or begins too many",
-            source.reactor.refused_by_prefix.get(),
+            reactor.refused_by_prefix.get(),
         ),
         (
             "tidegate_strangers_sent_away_total",
             "counter",
             "strangers asked to come again with a cookie",
-            source.reactor.sent_away.get(),
+            reactor.sent_away.get(),
         ),
-        ("tidegate_resident_bytes", "gauge", "resident memory", usage.rss_bytes),
-    ];
-    let rows = rows
-        .iter()
-        .map(|(name, kind, help, value)| format!("# HELP {name} {help}\n# TYPE {name} {kind}\n{name} {value}\n"));
-    rows.chain([stages(stats)]).collect()
+    ]
 }
 
 /// What each stage takes per batch, and how much waits before it, as summaries.

@@ -19,7 +19,7 @@ pub struct Breach {
 
 /// The first rule that a configuration breaks.
 pub(super) fn first_breach(config: &Config) -> Option<Breach> {
-    let rules = amounts(config).into_iter().chain(counts(config));
+    let rules = amounts(config).into_iter().chain(counts(config)).chain(peers(config));
     let simple = rules
         .into_iter()
         .find(|rule| !rule.0)
@@ -68,7 +68,7 @@ fn amounts(config: &Config) -> [Rule; 8] {
     ]
 }
 
-fn counts(config: &Config) -> [Rule; 18] {
+fn counts(config: &Config) -> [Rule; 12] {
     let Config {
         ledger,
         batch,
@@ -127,6 +127,19 @@ fn counts(config: &Config) -> [Rule; 18] {
         ),
         (limits.connections > 0, "limits.connections", least_one),
         (
+            cpu.backend.parse::<Backend>().is_ok(),
+            "cpu.backend",
+            "must be auto, avx512, avx2 or portable",
+        ),
+    ]
+}
+
+/// Bounds on peers.
+fn peers(config: &Config) -> [Rule; 6] {
+    let limits = &config.limits;
+    let least_one = "must be at least 1";
+    [
+        (
             limits.reserved_percent <= 90,
             "limits.reserved_percent",
             "must be at most 90",
@@ -155,11 +168,6 @@ fn counts(config: &Config) -> [Rule; 18] {
             limits.requests_waiting_per_peer > 0,
             "limits.requests_waiting_per_peer",
             least_one,
-        ),
-        (
-            cpu.backend.parse::<Backend>().is_ok(),
-            "cpu.backend",
-            "must be auto, avx512, avx2 or portable",
         ),
     ]
 }

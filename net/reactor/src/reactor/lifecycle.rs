@@ -69,7 +69,7 @@ impl Reactor {
     /// Keeps the list of strangers as short as those that came within one deadline.
     fn forget_known_strangers(&mut self) {
         while let Some(&(id, _)) = self.strangers.front()
-            && !find(&mut self.connections, id).is_some_and(|conn| !conn.was_ready)
+            && find(&mut self.connections, id).is_none_or(|conn| conn.was_ready)
         {
             self.strangers.pop_front();
         }
