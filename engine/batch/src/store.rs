@@ -43,9 +43,9 @@ pub const TABLES: [TableSpec; 15] = [
     spec::<BodyRecord>("bodies"),
     spec::<CreditRecord>("credits"),
     spec::<AnswerRecord>("answers"),
-    spec::<InPageRecord>("in_pages"),
-    spec::<InLockRecord>("in_locks"),
-    spec::<InChangeRecord>("in_changes"),
+    spec::<InPageRecord>("in-pages"),
+    spec::<InLockRecord>("in-locks"),
+    spec::<InChangeRecord>("in-changes"),
 ];
 
 /// The whole state of the engine, in the caller's memory.
