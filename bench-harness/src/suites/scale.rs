@@ -74,6 +74,13 @@ struct Run<'a> {
     time: u64,
 }
 
+/// Seconds of processor time of execution and of the log's records, and how many payments there were.
+struct Driven {
+    execute_s: f64,
+    record_s: f64,
+    paid: u64,
+}
+
 impl<'a> Run<'a> {
     fn new(bench: &'a mut Bench, channels: usize) -> Result<Self, SuiteError> {
         let count = u32::try_from(channels).expect("a number of channels");
@@ -113,20 +120,23 @@ impl<'a> Run<'a> {
     fn all(mut self, payments: usize, batch: usize) -> Result<(), SuiteError> {
         for (name, choice) in [("uniform", Choice::Uniform), ("zipf", Choice::Zipf)] {
             self.payers.choose(choice);
-            let [execute, record, paid] = self.drive(payments, batch)?;
+            let Driven {
+                execute_s,
+                record_s,
+                paid,
+            } = self.drive(payments, batch)?;
             let keys = format!("choice={name}");
-            let per_payment = |seconds: f64| seconds * 1e6 / paid;
-            self.row("execute", &keys, "us", per_payment(execute), paid as u64);
-            self.row("record", &keys, "us", per_payment(record), paid as u64);
+            let per_payment = |seconds: f64| seconds * 1e6 / paid as f64;
+            self.row("execute", &keys, "us", per_payment(execute_s), paid);
+            self.row("record", &keys, "us", per_payment(record_s), paid);
             self.resident(&format!("after-{name}"))?;
             let (held, capacity) = self.engine.value();
-            self.row("conserved", &keys, "sat", held.abs_diff(capacity) as f64, paid as u64);
+            self.row("conserved", &keys, "sat", held.abs_diff(capacity) as f64, paid);
         }
         Ok(())
     }
 
-    /// Seconds of processor time of execution and of the log's records, and how many payments there were.
-    fn drive(&mut self, payments: usize, batch: usize) -> Result<[f64; 3], SuiteError> {
+    fn drive(&mut self, payments: usize, batch: usize) -> Result<Driven, SuiteError> {
         let (mut inputs, mut record, mut executed) = (Vec::new(), Vec::new(), Executed::default());
         let [mut execute_s, mut record_s] = [0.0; 2];
         let mut paid = 0;
@@ -143,6 +153,10 @@ impl<'a> Run<'a> {
             record_s += cpu_seconds() - executed_at;
             self.payers.take(&executed)?;
         }
-        Ok([execute_s, record_s, paid as f64])
+        Ok(Driven {
+            execute_s,
+            record_s,
+            paid: paid as u64,
+        })
     }
 }

@@ -58,7 +58,7 @@ struct OpenLock {
 pub(crate) enum Choice {
     /// All equally often.
     Uniform,
-    /// The channel of rank r about 1/r times as often as the first; neighbours in rank are no neighbours in memory.
+    /// The channel of rank r about 1/r times as often as the first, in steps; neighbours in rank are no neighbours in memory.
     Zipf,
 }
 
@@ -184,9 +184,11 @@ impl Payers {
         match self.choice {
             Choice::Uniform => self.below(count),
             Choice::Zipf => {
-                // The density of u ↦ nᵘ on [1, n) is that of 1/r.
-                let rank = (count as f64).powf(self.random.random::<f64>()) as u64 - 1;
-                usize::try_from(rank * SCATTER % count as u64).expect("below the number of channels")
+                // Each octave of ranks as often as any other: the steps of 1/r.
+                let octave = self.random.random_range(0..=count.ilog2());
+                let (first, end) = (1 << octave, (2_usize << octave).min(count + 1));
+                let rank = self.random.random_range(first..end) - 1;
+                usize::try_from(rank as u64 * SCATTER % count as u64).expect("below the number of channels")
             }
         }
     }
