@@ -24,6 +24,8 @@ use tidegate_types::{
 
 /// Leaves that wait when a channel acks: `loadgen`'s own default.
 const ACK_EVERY: u64 = 16;
+/// Credits of one leaf that are acknowledged at once, so that the busiest payees keep within the policy's limit.
+const CREDITS_MANY: usize = 64;
 /// A payment is settled by the state so many later: the profile's distance.
 const DISTANCE: usize = 4;
 /// Every channel holds so much that no payment of a run fails for want of it.
@@ -269,7 +271,7 @@ impl Payers {
             }
             let row = &mut self.rows[leaf.channel as usize];
             let counter = leaf.private.counter;
-            if counter.get() - row.acked < ACK_EVERY {
+            if counter.get() - row.acked < ACK_EVERY && leaf.credits.len() < CREDITS_MANY {
                 continue;
             }
             row.acked = counter.get();
