@@ -98,7 +98,6 @@ pub fn rows_of(system: &str, load: &Load, outcome: &Outcome) -> Vec<Row> {
         let name = format!("{module}::{operation}/{at}");
         Row::counted(system, &name, unit, value, count)
     };
-    #[expect(clippy::cast_precision_loss, reason = "far fewer messages than 2^53")]
     let messages = count as f64;
     vec![
         row("echo_cpu", outcome.server_cpu_s * 1e6 / messages, "us"),
