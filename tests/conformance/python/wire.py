@@ -162,7 +162,7 @@ class Entry:
     """A leaf in a receipt with all that its roots stand for."""
 
     def __init__(self, data: bytes, at: int):
-        self.index, path, credits, outcomes, answers, flags = struct.unpack_from("<IIIIII", data, at)
+        self.index, path, credits, outcomes, answers, flags, changes = struct.unpack_from("<IIIIIHH", data, at)
         at += 24
 
         def take(width):
@@ -177,6 +177,7 @@ class Entry:
         self.credits = [take(80) for _ in range(credits)]
         self.outcomes = [take(96) for _ in range(outcomes)]
         self.answers = [struct.unpack("<QQ", take(16)) for _ in range(answers)]
+        self.in_changes = [take(104) for _ in range(changes)]
         self.terms = take(96) if flags & 1 else b""
         self.end = at
 
