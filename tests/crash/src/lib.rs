@@ -3,7 +3,6 @@
 //! ```text
 //! hub        builds and formats, starts, kills and asks the `tidegate` program
 //! held       a receipt that a client holds, in a file of its own before it counts
-//! mount      file systems of its own: a small one, and one whose power can be cut
 //! load       clients that pay each other as fast as they can until the hub is gone
 //! check      which held receipts the hub's own chains and log do not lead to
 //! ```
@@ -14,6 +13,4 @@
 pub mod check;
 pub mod held;
 pub mod hub;
-pub mod ioctl;
 pub mod load;
-pub mod mount;
