@@ -4,4 +4,6 @@
 mod common;
 
 mod closes;
+mod locks;
+mod stakes;
 mod world;

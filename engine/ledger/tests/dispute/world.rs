@@ -100,12 +100,12 @@ impl World {
         let mut outputs = vec![Output::to_channel(&terms(CLIENT)), Output::to_channel(&terms(20))];
         outputs.extend((2..6).map(|n| Output::to_key(sat(100_000), key(n))));
         outputs.extend(more);
-        let (chain, genesis) = crate::common::chain(params, &outputs);
+        let (chain, _) = crate::common::chain(params, &outputs);
         Self {
             ledger: chain.ledger(),
+            genesis: tidegate_ledger::genesis_outpoint(&chain.ledger(), 0).txid,
             chain,
             pool: Mempool::new(1 << 20),
-            genesis,
             clock: 1_700_000_000_000,
         }
     }
@@ -444,7 +444,6 @@ pub(crate) fn out_lock(slot: u8, condition: LockTerms, payee: ChannelId, expiry:
 }
 
 /// The in-lock that a payee holds against its hub for an out-lock of a payer.
-#[allow(dead_code, reason = "the tests of locks come next")]
 pub(crate) fn in_lock(slot: u8, payer: &Channel, out: &OpenedOut) -> OpenedIn {
     OpenedIn {
         slot: LockSlot::new(slot).expect("below 64"),
