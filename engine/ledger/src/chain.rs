@@ -256,6 +256,12 @@ impl<S: UtxoStore> Chain<S> {
         self.tree.top() == tree.top()
     }
 
+    /// The proof that the entry at an outpoint stands in the tip's state: the entry and its path, for [`crate::verify_utxo_path`].
+    pub fn prove(&mut self, outpoint: &OutPoint) -> Option<(Utxo, Vec<Digest>)> {
+        let utxo = self.store.get(outpoint)?;
+        Some((utxo, self.tree.path(utxo.position)))
+    }
+
     /// How far the close of a channel is, by its funding output, and the locks that were shown in it.
     #[must_use]
     pub fn close_of(&self, funding: &OutPoint) -> Option<(CloseState, Vec<OpenLock>)> {

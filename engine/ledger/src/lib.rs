@@ -66,5 +66,5 @@ pub use record::{
 pub use solo::{SealError, Sealed, Solo};
 pub use store::{MemoryStore, UtxoStore};
 pub use transaction::{MAX_INPUTS, MAX_OUTPUTS, Transaction, TransactionBody};
-pub use tree::{UtxoTree, utxo_leaf};
+pub use tree::{UTXO_PATH_LEN, UtxoTree, utxo_leaf, verify_utxo_path};
 pub use witness::{ChannelClose, LockProof, MultiWitness, Witness};

@@ -13,7 +13,7 @@
 //! 16 nodes at a time, instead of a hash over the whole set. 43 bytes of memory for each position.
 //!
 //! A chain of per-block roots would be cheaper still, but could not prove that an output is unspent without all later
-//! blocks. Here a path of at most 48 digests does.
+//! blocks. Here a path of 48 digests does.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -66,6 +66,46 @@ pub(crate) fn utxo_root(top: &Digest, count: u64, sum: u128) -> Digest {
     block[8..24].copy_from_slice(&sum.to_le_bytes());
     block[32..].copy_from_slice(top.as_bytes());
     hash(Domain::UtxoSet, &block)
+}
+
+/// How many digests a path has: three siblings on each level.
+pub const UTXO_PATH_LEN: usize = 3 * DEPTH;
+
+/// True iff `leaf` ([`utxo_leaf`], or zero for none) stands at `position` under a block's root, of a ledger with `count` entries
+/// of `sum` satoshi in all. Safe on any input.
+///
+/// ```
+/// use tidegate_ledger::{UTXO_PATH_LEN, verify_utxo_path};
+/// use tidegate_types::Digest;
+/// assert!(!verify_utxo_path(&Digest::ZERO, 0, &[Digest::ZERO; UTXO_PATH_LEN], (0, 0), &Digest::ZERO));
+/// ```
+#[must_use]
+pub fn verify_utxo_path(
+    leaf: &Digest,
+    position: u32,
+    path: &[Digest],
+    (count, sum): (u64, u128),
+    root: &Digest,
+) -> bool {
+    if path.len() != UTXO_PATH_LEN {
+        return false;
+    }
+    let mut own = position;
+    let mut node = *leaf;
+    for [a, b, c] in path.as_chunks::<3>().0 {
+        let children = match own % 4 {
+            0 => [node, *a, *b, *c],
+            1 => [*a, node, *b, *c],
+            2 => [*a, *b, node, *c],
+            _ => [*a, *b, *c, node],
+        };
+        node = match children == [Digest::ZERO; 4] {
+            true => Digest::ZERO,
+            false => hash(Domain::UtxoNode, bytemuck::bytes_of(&children)),
+        };
+        own /= 4;
+    }
+    utxo_root(&node, count, sum) == *root
 }
 
 impl UtxoTree {
@@ -147,6 +187,24 @@ impl UtxoTree {
                 bytemuck::bytes_of(&[node, Digest::ZERO, Digest::ZERO, Digest::ZERO]),
             ),
         })
+    }
+
+    /// The path of a position to the top: on each of 16 levels the three siblings in order, from the leaf up. With
+    /// [`verify_utxo_path`] it proves to whoever holds a block's header that an entry stands, or that a position is empty.
+    pub fn path(&mut self, position: u32) -> Vec<Digest> {
+        self.top();
+        let mut path = Vec::with_capacity(UTXO_PATH_LEN);
+        let mut own = position as usize;
+        for level in 0..DEPTH {
+            let family = (0..4).map(|child| own / 4 * 4 + child);
+            let nodes = self.levels.get(level);
+            let digest = |at: usize| nodes.and_then(|nodes| nodes.get(at)).copied();
+            // Above the highest level that is kept, the one node there is stands first, with nothing beside it.
+            let siblings = family.filter(|&at| at != own);
+            path.extend(siblings.map(|at| digest(at).unwrap_or(Digest::ZERO)));
+            own /= 4;
+        }
+        path
     }
 
     fn hash_leaves(&mut self) {

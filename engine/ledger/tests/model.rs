@@ -7,9 +7,10 @@ use std::collections::BTreeMap;
 use common::{CloseKit, chain, key, sat, solo, spend, terms};
 use proptest::prelude::*;
 use tidegate_ledger::{
-    Chain, Condition, LedgerParams, MemoryStore, Mempool, Output, Transaction, Trust, UtxoStore, UtxoTree,
+    Chain, Condition, LedgerParams, MemoryStore, Mempool, Output, Transaction, Trust, UtxoStore, UtxoTree, utxo_leaf,
+    verify_utxo_path,
 };
-use tidegate_types::{Age, OutPoint, UnixMillis};
+use tidegate_types::{Age, Digest, OutPoint, UnixMillis};
 
 const DEPTH: u32 = 3;
 
@@ -207,6 +208,21 @@ impl World {
         let channels = found.values().filter(|(_, o)| matches!(o, Owner::Channel(_))).count();
         assert_eq!(self.chain.open_channels(), channels as u64);
         assert_eq!(self.chain.store().len(), found.len() as u64);
+        let (root, whole) = (self.chain.utxos_root(), (found.len() as u64, u128::from(sum)));
+        for (&outpoint, &(amount, _)) in found.iter().take(4) {
+            let (utxo, path) = self.chain.prove(&outpoint).expect("it stands");
+            let (leaf, position) = (utxo_leaf(&outpoint, &utxo), utxo.position);
+            assert!(verify_utxo_path(&leaf, position, &path, whole, &root));
+            assert!(!verify_utxo_path(&leaf, position ^ 1, &path, whole, &root));
+            assert!(!verify_utxo_path(&Digest::ZERO, position, &path, whole, &root));
+            assert!(!verify_utxo_path(
+                &leaf,
+                position,
+                &path,
+                (whole.0, whole.1 + u128::from(amount)),
+                &root
+            ));
+        }
         let mut anew = UtxoTree::rebuild(self.chain.store().clone().iter());
         assert!(self.chain.commits_to(&mut anew));
     }
