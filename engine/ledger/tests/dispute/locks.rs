@@ -255,6 +255,7 @@ fn a_failed_lock_is_refunded_in_whichever_half_it_stands() {
 
 /// The same for a lock of the hub: the client's own word gives it up, a leaf of the hub does not.
 #[test]
+#[expect(clippy::too_many_lines, reason = "one lock, given up in each way")]
 fn a_released_lock_goes_back_to_the_hub() {
     let payer = World::new().channel(1);
     let out = out_lock(3, hash_lock(), ChannelId::ZERO, 300);

@@ -4,6 +4,11 @@
 mod common;
 
 mod closes;
+mod encodings;
+mod flips;
 mod locks;
+mod notebook;
+mod spends;
 mod stakes;
+mod table;
 mod world;
