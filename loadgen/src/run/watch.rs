@@ -2,9 +2,11 @@
 
 use std::fs::File;
 use std::io::{BufWriter, Write as _};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use super::generator::{Event, Line};
@@ -121,7 +123,7 @@ impl Watch {
             }
         }
         view.finish();
-        figures.after = options.admin.and_then(|admin| status::fetch(admin).ok());
+        figures.after = options.admin.and_then(settled);
         figures
     }
 
@@ -131,6 +133,28 @@ impl Watch {
         let answered = self.answered.load(Ordering::Relaxed);
         Some(Reading { status, answered })
     }
+}
+
+/// How often a hub is asked whether it has come to rest, and for how long.
+const REST_ASK: Duration = Duration::from_millis(150);
+const REST_MAX: Duration = Duration::from_secs(60);
+/// So many answers that are alike are rest.
+const REST_ALIKE: u32 = 3;
+
+/// The hub once it has worked off what it was sent: the last acks are not waited for one by one, and a state that is told before
+/// them is not the one that it leaves on its disk.
+fn settled(admin: SocketAddr) -> Option<Status> {
+    let began = Instant::now();
+    let mut status = status::fetch(admin).ok()?;
+    let mut alike = 1;
+    while alike < REST_ALIKE && began.elapsed() < REST_MAX {
+        thread::sleep(REST_ASK);
+        let next = status::fetch(admin).ok()?;
+        let same = (next.inputs, &next.state_root) == (status.inputs, &status.state_root);
+        alike = if same { alike + 1 } else { 1 };
+        status = next;
+    }
+    Some(status)
 }
 
 impl Figures {
@@ -158,5 +182,35 @@ fn moment<'a>(figures: &'a Figures, line: &'a Line) -> Moment<'a> {
         failed: line.failed,
         refused: line.refused,
         errors: line.errors,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read as _;
+    use std::net::TcpListener;
+
+    use super::*;
+
+    /// A hub that still works: its state is another at each of the first answers.
+    #[test]
+    fn a_hub_that_still_works_is_asked_again() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let admin = listener.local_addr().expect("bound");
+        let server = thread::spawn(move || {
+            for number in 0..7_u32 {
+                let (mut stream, _) = listener.accept().expect("a request");
+                let _read = stream.read(&mut [0; 512]).expect("readable");
+                let inputs = number.min(4);
+                let body = format!(
+                    r#"{{"backend":"b","state_root":"{inputs}","cpu_s":1,"rss_bytes_max":7,"batches":1,"batch_p50":2,
+                    "syncs":3,"log_bytes":4,"signatures":5,"acks":6,"value_held":"9","value_capacity":"9","inputs":{inputs}}}"#
+                );
+                write!(stream, "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n{body}").expect("written");
+            }
+        });
+        let status = settled(admin).expect("it answers");
+        assert_eq!((status.inputs, status.state_root.as_str()), (4, "4"));
+        server.join().expect("asked seven times");
     }
 }
