@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tidegate_crypto::keys::SecretKey;
-use tidegate_session::{Buffer, ClientConfig, Limits, Millis, NoiseSecret, SendError, Session, SessionError};
+use tidegate_session::{Buffer, ClientConfig, Cookie, Limits, Millis, NoiseSecret, SendError, Session, SessionError};
 use tidegate_types::LedgerId;
 use tidegate_wire::frame::{BodyTooLong, FrameError, Header, MAX_BODY, MessageReader};
 use tidegate_wire::messages::{Body, Hello, HelloAnswer, PROTOCOL_VERSION};
@@ -20,6 +20,8 @@ use crate::address::HubAddress;
 
 /// What arrives and is not asked for may wait up to this many bytes.
 const MAX_WAITING: usize = 32 << 20;
+/// How often a hub under load may ask to come again.
+const ATTEMPTS: usize = 3;
 /// Bytes asked of the socket at once.
 const READ_BYTES: usize = 64 << 10;
 
@@ -164,11 +166,36 @@ impl Connection {
                 ..Limits::default()
             },
         };
+        let config = Arc::new(config);
+        let mut cookie = None;
+        for _ in 0..ATTEMPTS {
+            match Self::attempt(options, &config, cookie.as_ref()) {
+                Err(ConnectionError::Session(SessionError::Retry(retry))) => {
+                    let wait = Duration::from_millis(retry.after_millis.into());
+                    std::thread::sleep(wait.min(options.timeout));
+                    cookie = Some(retry.cookie);
+                }
+                other => return other,
+            }
+        }
+        Self::attempt(options, &config, cookie.as_ref())
+    }
+
+    /// One attempt, with the cookie that a hub under load has given.
+    fn attempt(
+        options: &ConnectOptions,
+        config: &Arc<ClientConfig>,
+        cookie: Option<&Cookie>,
+    ) -> Result<Self, ConnectionError> {
         let stream = reach(&options.address, options.timeout)?;
         stream.set_nodelay(true)?;
         stream.set_write_timeout(Some(options.timeout))?;
         let mut out = Buffer::new();
-        let session = Session::client(Arc::new(config), Millis::new(0), &mut out)?;
+        let (config, now) = (Arc::clone(config), Millis::new(0));
+        let session = match cookie {
+            None => Session::client(config, now, &mut out),
+            Some(cookie) => Session::client_again(config, cookie, now, &mut out),
+        }?;
         let mut connection = Self {
             stream,
             session,

@@ -65,10 +65,11 @@ fn repeated_lost_and_reordered_frames_end_the_session() {
         let mut good = 0;
         for (place, &frame) in order.iter().enumerate() {
             peer.send_raw(&frames[frame]);
-            good += usize::from(place == frame && good == place);
-        }
-        for token in 1..=good {
-            assert_pong(&peer.next(PATIENCE), u8::try_from(token).expect("small"));
+            if place == frame && good == place {
+                good += 1;
+                // What comes in one piece with a bad frame may be gone with it.
+                assert_pong(&peer.next(PATIENCE), u8::try_from(good).expect("small"));
+            }
         }
         assert_eq!(peer.next(PATIENCE), Got::Closed, "{name}");
     }
