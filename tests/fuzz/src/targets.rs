@@ -54,7 +54,7 @@ impl Form {
             // Batches on every path: points of cold keys are combined for one use.
             Self::Signature => 1 << 20,
             // What both ends say, in the buffers of the script: the session itself holds no more than its window.
-            Self::Script => 8 << 20,
+            Self::Script => 16 << 20,
             Self::Greeting => 16 << 10,
         }
     }
