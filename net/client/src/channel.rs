@@ -3,10 +3,12 @@
 //! Each step is made on a copy, written to the journal, and only then taken over: what is sent is durable, and a disk that
 //! fails leaves the channel as it was. Nothing here speaks to a hub.
 
+mod evidence;
 mod hash_locks;
 mod replay;
 mod restore;
 
+use tidegate_channel::evidence::{LeafProof, ProvenLeaf};
 use tidegate_channel::wallet::{Base, LeafEvents, OpenLock, ProposeError, Wallet};
 use tidegate_channel::{
     Ack, ClientState, Lock, MAX_ADDS, OpOutcome, Operation, SignedHeader, encode_operations, opening_state,
@@ -16,6 +18,8 @@ use tidegate_types::{ChannelId, Fixed, Height, LedgerId, LockId, Txid};
 use tidegate_wire::Item as _;
 use tidegate_wire::lengths::{ACK_LEN, STATE_LEN};
 use tidegate_wire::messages::{self as wire, Body as _};
+
+pub use evidence::EvidenceError;
 
 use crate::close::FinalLeaf;
 use crate::error::{AdoptError, StepError};
@@ -91,6 +95,8 @@ pub struct ClientChannel {
     wallet: Wallet,
     /// Signed states from the newest that a leaf has acknowledged; oldest first.
     sent: Vec<SignedState>,
+    /// The newest leaf that came with its receipt.
+    proven: Option<ProvenLeaf>,
     pub(crate) final_leaf: Option<FinalLeaf>,
     closing: Option<Vec<u8>>,
     closed: Option<Txid>,
@@ -116,6 +122,7 @@ impl ClientChannel {
             opened,
             wallet: Wallet::new(opened.channel, opened.terms, opened.margin, opened.settle_on),
             sent: Vec::new(),
+            proven: None,
             final_leaf: None,
             closing: None,
             closed: None,
@@ -332,7 +339,17 @@ impl ClientChannel {
         }
     }
 
+    /// Notes the proof of the newest leaf, and what it promises if it is the final one.
     fn take_final(&mut self, header: &SignedHeader, entry: &wire::ReceiptEntry<'_>, leaf: &Leaf) {
+        self.proven = Some(ProvenLeaf {
+            proof: LeafProof::Batch {
+                header: Box::new(*header),
+                index: entry.index,
+                path: entry.path.to_vec(),
+            },
+            private: leaf.private,
+            public: leaf.public,
+        });
         if let Some(terms) = leaf.final_terms {
             self.final_leaf = Some(FinalLeaf {
                 header: *header,

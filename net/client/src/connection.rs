@@ -117,6 +117,14 @@ pub struct Incoming {
     body: Vec<u8>,
 }
 
+impl ConnectionError {
+    /// True if it is the peer's answer: the connection can be used on.
+    #[must_use]
+    pub const fn is_answer(&self) -> bool {
+        matches!(self, Self::Remote { .. } | Self::Busy { .. })
+    }
+}
+
 impl Incoming {
     /// Reads it.
     ///

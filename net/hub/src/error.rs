@@ -164,6 +164,15 @@ pub enum Error {
         /// Why.
         source: Box<tidegate_settle::OpenError>,
     },
+    /// The ledger's endpoint cannot be reached, or says no.
+    #[error(transparent)]
+    Ledger(#[from] tidegate_client::LedgerError),
+    /// The wallet has no evidence to show.
+    #[error("there is no evidence to show: {0}")]
+    Evidence(#[from] tidegate_client::channel::EvidenceError),
+    /// A tower failed.
+    #[error(transparent)]
+    Tower(#[from] tidegate_tower::server::TowerError),
     /// A text is no payment request.
     #[error(transparent)]
     Request(#[from] tidegate_client::RequestError),
@@ -313,6 +322,8 @@ impl Error {
             Self::LedgerCreate { source, .. } => ledger_create_code(source),
             Self::LedgerOpen { source, .. } => ledger_open_code(source),
             Self::LedgerRead(_) => Code::LedgerBad,
+            Self::Ledger(_) | Self::Tower(_) => Code::LedgerUnreachable,
+            Self::Evidence(_) => Code::Wallet,
             Self::Request(_) | Self::RequestUnpayable(_) => Code::BadRequest,
             Self::NoLedger(_) => Code::NoLedger,
             Self::NotTheValidator { .. } => Code::NotTheValidator,

@@ -29,6 +29,8 @@ pub const HUB_KEYS_FILE: &str = "hub.key";
 
 /// The name of the file in a ledger's directory: the validator's key in the place of the hub's identity.
 pub const LEDGER_KEYS_FILE: &str = "ledger.key";
+/// The name of the file in a tower's directory.
+pub const TOWER_KEYS_FILE: &str = "tower.key";
 const MAGIC: &str = "tidegate-hub-keys 1";
 /// The file is shorter than this.
 const BYTES_MAX: u64 = 1024;

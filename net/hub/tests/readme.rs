@@ -46,8 +46,8 @@ fn run_as_it_stands(word: &str, verbs: &[&str], signs: &[&str]) {
     let place = TempDir::new().expect("a temporary directory");
     let folder = binary().parent().expect("the binary lies in a folder").to_owned();
     let path = format!("{}:{}", folder.display(), std::env::var("PATH").expect("a PATH"));
-    // Whatever fails, the hub that is started ends with the script.
-    let guarded = format!("set -euo pipefail\ntrap 'kill %1 2>/dev/null || true' EXIT\n{script}");
+    // Whatever fails, what is started ends with the script.
+    let guarded = format!("set -euo pipefail\ntrap 'kill $(jobs -p) 2>/dev/null || true' EXIT\n{script}");
     // Both scripts use the hub's own ports: one at a time.
     let _alone = PORTS.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let run = Command::new("bash")
@@ -71,6 +71,25 @@ fn the_tour_works_word_for_word() {
     let verbs = ["key new", "format", "start", "open", "pay", "close", "verify"];
     let signs = ["delivered: 2 500 sat", "2 500 sat settled", "good: hub"];
     run_as_it_stands("tour", &verbs, &signs);
+}
+
+#[test]
+fn the_cheat_is_corrected_word_for_word() {
+    let verbs = [
+        "ledger --data",
+        "start --data hub --ledger",
+        "tower --data",
+        "guard",
+        "--unilateral",
+        "dispute",
+    ];
+    let signs = [
+        "the tower watches",
+        "closing ",
+        "it was corrected by newer evidence",
+        "good: hub",
+    ];
+    run_as_it_stands("cheat", &verbs, &signs);
 }
 
 #[test]

@@ -77,7 +77,11 @@ pub fn answer(node: &Node, query: &LedgerQuery, request: u64) -> Vec<u8> {
                 .zip(terms.as_ref())
                 .map(|((outpoint, utxo), terms)| LedgerChannel {
                     outpoint,
-                    status: OutputStatus::Unspent,
+                    status: if utxo.is_closing() {
+                        OutputStatus::Closing
+                    } else {
+                        OutputStatus::Unspent
+                    },
                     amount: utxo.output.amount,
                     terms,
                 });
@@ -94,6 +98,10 @@ pub fn answer(node: &Node, query: &LedgerQuery, request: u64) -> Vec<u8> {
             found.truncate(MAX_UTXOS);
             let channels = Items::from(found.as_slice());
             message(node, LedgerResult::Channels { channels, more }, request)
+        }
+        LedgerQuery::Close(channel) => {
+            let record = node.close_of(&channel).map(|close| close.to_vec()).unwrap_or_default();
+            message(node, LedgerResult::Close(&record), request)
         }
         LedgerQuery::Blocks { from, offset, .. } => page(node, from, offset, request),
     }

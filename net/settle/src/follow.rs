@@ -149,6 +149,10 @@ impl Node {
                 .iter()
                 .flat_map(|transaction| &transaction.body.inputs);
             self.mempool.remove_spenders(spent);
+            // An action leaves its channel's output where it is.
+            for transaction in &block.transactions {
+                self.mempool.remove(&transaction.txid());
+            }
         }
         Ok(())
     }

@@ -11,6 +11,8 @@ use tidegate_types::{ChannelId, Height, KeyBytes, OutPoint, Txid};
 pub(crate) struct Index {
     by_key: HashMap<KeyBytes, BTreeSet<OutPoint>>,
     channels: HashMap<ChannelId, OutPoint>,
+    /// Funding outputs whose close has begun.
+    closing: BTreeSet<OutPoint>,
     transactions: HashMap<Txid, Height>,
     /// In the order of their blocks: the oldest are forgotten.
     order: VecDeque<Txid>,
@@ -27,6 +29,9 @@ impl Index {
             }
             Condition::Channel(terms) | Condition::Closing(terms) => {
                 self.channels.insert(terms.channel_id(outpoint), *outpoint);
+                if utxo.is_closing() {
+                    self.closing.insert(*outpoint);
+                }
             }
             _ => {}
         }
@@ -44,6 +49,7 @@ impl Index {
             }
             Condition::Channel(terms) | Condition::Closing(terms) => {
                 self.channels.remove(&terms.channel_id(outpoint));
+                self.closing.remove(outpoint);
             }
             _ => {}
         }
@@ -69,6 +75,10 @@ impl Index {
         self.by_key.get(key).into_iter().flatten()
     }
 
+    pub(crate) fn closing(&self) -> impl Iterator<Item = &OutPoint> {
+        self.closing.iter()
+    }
+
     pub(crate) fn channel(&self, channel: &ChannelId) -> Option<&OutPoint> {
         self.channels.get(channel)
     }
@@ -79,6 +89,6 @@ impl Index {
 
     /// True if both find the same outputs.
     pub(crate) fn finds_the_same(&self, other: &Self) -> bool {
-        self.by_key == other.by_key && self.channels == other.channels
+        self.by_key == other.by_key && self.channels == other.channels && self.closing == other.closing
     }
 }

@@ -228,6 +228,7 @@ impl Node {
         if self.poisoned {
             return Err(TickError::Poisoned);
         }
+        self.bring_settlements();
         let Some(Writer {
             log, solo: Some(solo), ..
         }) = &mut self.writer
@@ -249,6 +250,24 @@ impl Node {
             .push(&mut self.index, &sealed.block, encoded, sealed.applied.clone());
         self.keep_small()?;
         Ok(sealed)
+    }
+
+    /// Closes whose last word is spoken are settled by whoever makes the block: anyone may, and it pays itself.
+    fn bring_settlements(&mut self) {
+        let (next, solo) = (
+            self.tip().height.next(),
+            self.writer.as_ref().is_some_and(|writer| writer.solo.is_some()),
+        );
+        let Some(next) = next.filter(|_| solo) else { return };
+        let due = self.index.closing().filter(|funding| {
+            let close = self.chain.close_of(funding);
+            close.is_some_and(|(state, _)| state.grace_end < next)
+        });
+        let due: Vec<_> = due.filter_map(|funding| self.chain.settlement(funding).ok()).collect();
+        for transaction in due {
+            // One that waits already, or that somebody else has brought, is good too.
+            let _known = self.submit(transaction);
+        }
     }
 
     /// True after a failed write or sync: what the node holds in memory may not be durable, so its answers are worth

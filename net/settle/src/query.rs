@@ -1,7 +1,7 @@
 //! What a node answers. Nothing here changes it.
 
 use tidegate_channel::ChannelTerms;
-use tidegate_ledger::{Block, LedgerParams, Supply, Tip, Utxo, UtxoStore, UtxoTree};
+use tidegate_ledger::{Block, CloseState, LedgerParams, Supply, Tip, Utxo, UtxoStore, UtxoTree};
 use tidegate_types::{ChannelId, Digest, Height, KeyBytes, LedgerId, OutPoint, Txid};
 
 use crate::files::height_of;
@@ -105,6 +105,13 @@ impl Node {
     pub fn channel_output(&self, channel: &ChannelId) -> Option<(OutPoint, Utxo)> {
         let outpoint = *self.index.channel(channel)?;
         Some((outpoint, self.utxo(&outpoint)?))
+    }
+
+    /// How far the close of a channel is; `None` if none has begun.
+    #[must_use]
+    pub fn close_of(&self, channel: &ChannelId) -> Option<CloseState> {
+        let outpoint = self.index.channel(channel)?;
+        self.chain.close_of(outpoint).map(|(state, _)| state)
     }
 
     /// All open channels, in no particular order.

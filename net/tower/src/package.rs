@@ -1,105 +1,152 @@
-//! One channel's evidence: a pair of halves that fit each other (rule 25).
+//! What a party gives a tower: a pair, and the leave to charge its fee to the party's side.
+//!
+//! ```text
+//! package   channel 32 | funding outpoint 36 | side 1 | 0 × 3 | mandate 64 | terms length 4 | pair length 4 | terms | pair
+//! ```
 
-use tidegate_channel::{Ack, ClientState, HeaderError, LeafPrivate, LeafPublic, SignedHeader, leaf_digest};
-use tidegate_crypto::keys::PublicKey;
-use tidegate_types::{ClientCounter, Digest, HubCounter, LedgerId, SignatureBytes};
+use tidegate_channel::ChannelTerms;
+use tidegate_channel::codec::Canonical as _;
+use tidegate_channel::evidence::{Mandate, MandateSubject, Pair, PairError, Side};
+use tidegate_crypto::keys::{KeyError, PublicKey};
+use tidegate_ledger::{Action, Payer, Transaction, TransactionBody, Witness};
+use tidegate_types::{
+    ChannelId, ClientCounter, DecodeError, Fixed, HubCounter, KeyBytes, LedgerId, OutPoint, SignatureBytes,
+};
+use tidegate_wire::messages::TowerPackage;
 
-/// The hub's half with its proof.
-#[derive(Clone, Debug)]
-pub struct Proof {
-    /// The batch's header, signed.
-    pub header: SignedHeader,
-    /// The leaf's place.
-    pub index: u32,
-    /// The path to the header's root.
-    pub path: Vec<Digest>,
-    /// The leaf's private part.
-    pub private: LeafPrivate,
-    /// Its public part.
-    pub public: LeafPublic,
-}
-
-/// An ack of the leaf, where the state does not name it.
-#[derive(Clone, Copy, Debug)]
-pub struct NamedAck {
-    /// The ack.
-    pub ack: Ack,
-    /// The client's signature.
-    pub signature: SignatureBytes,
-}
-
-/// A pair (C, H), each half named by the other party.
-#[derive(Clone, Debug)]
+/// One channel's best evidence, for one of its sides.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Package {
-    /// The client's half.
-    pub state: ClientState,
-    /// The client's signature over it.
-    pub signature: SignatureBytes,
-    /// The hub's half.
-    pub leaf: Proof,
-    /// An ack of the leaf, where the state names an older one.
-    pub ack: Option<NamedAck>,
+    /// The channel.
+    pub channel: ChannelId,
+    /// Its funding output.
+    pub funding: OutPoint,
+    /// Its terms.
+    pub terms: ChannelTerms,
+    /// Whose evidence it is: who pays for showing it.
+    pub side: Side,
+    /// The pair.
+    pub pair: Pair,
+    /// That side's signature under the mandate for this pair: the tower has neither keys nor coins.
+    pub mandate: SignatureBytes,
 }
 
-/// Why a package would not stand.
+/// Why a package would be of no use on the ledger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PackageError {
-    /// The halves belong to different channels.
-    #[error("the halves belong to different channels")]
-    OtherChannel,
-    /// The state's signature is not the client's.
-    #[error("the state is not signed by the client")]
-    StateSignature,
-    /// The ack's signature is not the client's, or it names another leaf.
-    #[error("the ack is not the client's, or not of this leaf")]
-    Ack,
-    /// The leaf is not in a batch that the hub signed.
-    #[error("the leaf does not stand: {0}")]
-    Leaf(#[from] HeaderError),
-    /// The leaf acknowledges another state, or the client never acknowledged the leaf: what only its signer vouches for
-    /// counts for nothing.
-    #[error("the halves do not name each other")]
-    NotNamed,
+    /// It does not decode.
+    #[error("the package does not decode: {0}")]
+    Decode(#[from] DecodeError),
+    /// The channel's name does not follow from terms and funding output.
+    #[error("the channel's name is not that of its terms and funding output")]
+    OtherName,
+    /// A key of the terms is none that counts.
+    #[error("a key of the channel is not valid: {0}")]
+    Key(#[from] KeyError),
+    /// The pair does not stand.
+    #[error("the pair does not stand: {0}")]
+    Pair(#[from] PairError),
+    /// The mandate is not signed by the side.
+    #[error("the mandate is not signed by the side that is to pay")]
+    Mandate,
 }
 
 impl Package {
-    /// The counters of both halves.
-    #[must_use]
-    pub const fn counters(&self) -> (ClientCounter, HubCounter) {
-        (self.state.counter, self.leaf.private.counter)
+    /// Reads a package as it travels.
+    ///
+    /// # Errors
+    /// [`PackageError::Decode`].
+    pub fn decode(message: &TowerPackage<'_>) -> Result<Self, PackageError> {
+        Ok(Self {
+            channel: message.channel,
+            funding: message.funding,
+            terms: ChannelTerms::decode(message.terms)?,
+            side: Side::decode(&[message.side])?,
+            pair: Pair::decode(message.pair)?,
+            mandate: *message.mandate,
+        })
     }
 
-    /// Checks everything that a dispute will check of the two halves.
+    /// The parts of the message that brings it: its terms and its pair.
+    #[must_use]
+    pub fn parts(&self) -> (Vec<u8>, Vec<u8>) {
+        (self.terms.to_vec(), self.pair.to_bytes())
+    }
+
+    /// The message that brings it, over its [`Package::parts`].
+    #[must_use]
+    pub fn message<'a>(&'a self, parts: &'a (Vec<u8>, Vec<u8>)) -> TowerPackage<'a> {
+        TowerPackage {
+            channel: self.channel,
+            funding: self.funding,
+            side: self.side.to_vec()[0],
+            mandate: &self.mandate,
+            terms: &parts.0,
+            pair: &parts.1,
+        }
+    }
+
+    /// The counters of both halves.
+    #[must_use]
+    pub fn counters(&self) -> (ClientCounter, HubCounter) {
+        self.pair.counters()
+    }
+
+    /// Whose package it is.
+    #[must_use]
+    pub const fn owner(&self) -> KeyBytes {
+        match self.side {
+            Side::Client => self.terms.client,
+            Side::Hub => self.terms.hub,
+        }
+    }
+
+    /// What the side signs so that the fee is charged to it.
+    #[must_use]
+    pub fn subject(&self) -> Mandate {
+        let (client, hub) = self.counters();
+        Mandate {
+            channel: self.channel,
+            side: self.side,
+            subject: MandateSubject::Pair(client, hub),
+        }
+    }
+
+    /// Checks everything that the ledger will check of it.
     ///
     /// # Errors
     /// [`PackageError`], the first that applies.
-    pub fn check(&self, ledger: &LedgerId, hub: &PublicKey, client: &PublicKey) -> Result<(), PackageError> {
-        let leaf = &self.leaf;
-        if leaf.private.channel != self.state.channel {
-            return Err(PackageError::OtherChannel);
+    pub fn check(&self, ledger: &LedgerId) -> Result<(), PackageError> {
+        if self.terms.channel_id(&self.funding) != self.channel {
+            return Err(PackageError::OtherName);
         }
-        if !self.state.verify(ledger, client, &self.signature).is_valid() {
-            return Err(PackageError::StateSignature);
+        let (client, hub) = (
+            PublicKey::register(self.terms.client)?,
+            PublicKey::register(self.terms.hub)?,
+        );
+        self.pair.check(ledger, &self.channel, &self.terms, (&client, &hub))?;
+        let payer = match self.side {
+            Side::Client => &client,
+            Side::Hub => &hub,
+        };
+        if self.subject().verify(ledger, payer, &self.mandate).is_valid() {
+            Ok(())
+        } else {
+            Err(PackageError::Mandate)
         }
-        let digest = leaf_digest(&leaf.private.digest(), &leaf.public.digest());
-        leaf.header.verify(ledger, hub)?;
-        leaf.header.check_path(&digest, leaf.index, &leaf.path)?;
-        if leaf.private.ack.counter != self.state.counter || leaf.private.ack.digest != self.state.digest() {
-            return Err(PackageError::NotNamed);
-        }
-        let by_state = self.state.ack.digest == digest;
-        match &self.ack {
-            None if by_state => Ok(()),
-            None => Err(PackageError::NotNamed),
-            Some(NamedAck { ack, signature }) => {
-                let named = ack.leaf.digest == digest && ack.channel == self.state.channel;
-                let signed = ack.verify(ledger, client, signature).is_valid();
-                if named && signed {
-                    Ok(())
-                } else {
-                    Err(PackageError::Ack)
-                }
-            }
+    }
+
+    /// The transaction that shows the pair on the ledger.
+    #[must_use]
+    pub fn transaction(&self) -> Transaction {
+        let action = Action::Evidence {
+            channel: self.channel,
+            payer: Payer::Side(self.side, self.mandate),
+            pair: Box::new(self.pair.clone()),
+        };
+        Transaction {
+            body: TransactionBody::of_action(vec![self.funding], Vec::new(), action),
+            witnesses: vec![Witness::Action],
         }
     }
 }

@@ -82,9 +82,9 @@ codes! {
         SpliceRequest = 17,
         /// Reserved: completes a splice.
         SpliceFinal = 18,
-        /// Reserved: a close has begun on the ledger.
+        /// A close has begun on the ledger.
         DisputeNotice = 19,
-        /// Reserved: what a watchtower needs.
+        /// What a watchtower needs, and what it keeps.
         TowerPackage = 20,
         /// Asks about the settlement ledger.
         LedgerQuery = 21,

@@ -63,6 +63,10 @@ pub const MAX_UTXOS: usize = 4096;
 pub const MAX_BLOCKS: usize = 1024;
 /// The widest block, or piece of one, that a `LedgerAnswer` brings.
 pub const MAX_BLOCK_PIECE: usize = 1 << 20;
+/// The longest record of a close.
+pub const MAX_CLOSE_LEN: usize = 1024;
+/// The longest pair of a `TowerPackage`: both halves, each proved and named by another leaf or state, with 64 locks each.
+pub const MAX_PAIR_LEN: usize = 32 << 10;
 /// The longest text of an `Error` in bytes.
 pub const MAX_ERROR_TEXT: usize = 256;
 /// The longest body of a `Receipt` in bytes.

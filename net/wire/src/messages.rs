@@ -12,6 +12,7 @@ mod open;
 mod pay;
 mod receipt;
 mod sync;
+mod tower;
 
 pub use ack::{Ack, AckProof, AckProofQuery, Link, Proof};
 pub use attach::{Attach, Attached};
@@ -27,6 +28,7 @@ pub use open::{OpenAccept, OpenPropose};
 pub use pay::{Pay, PayAnswer, StoredAnswer};
 pub use receipt::{Answer, EntryShape, Receipt, ReceiptEntry, ReceiptWriter};
 pub use sync::{ChannelStatus, FreshReceipt, HeldLock, HeldState, Refresh, Sync, SyncAnswer, SyncLeaf};
+pub use tower::{DisputeNotice, TowerKept, TowerPackage};
 
 use crate::frame::{BodyTooLong, Header, VERSION, write_message};
 use crate::{Kind, Reader, WireError};
@@ -144,6 +146,8 @@ direction! {
         Fulfill(Fulfill),
         /// A payee gives up a lock.
         Release(Release),
+        /// Evidence for a watchtower.
+        TowerPackage(TowerPackage<'a>),
         /// A ping, or the answer to one.
         Ping(Ping),
     }
@@ -172,6 +176,10 @@ direction! {
         CloseFinal(CloseDone),
         /// What the ledger holds.
         LedgerAnswer(LedgerAnswer<'a>),
+        /// What the watchtower keeps.
+        TowerPackage(TowerKept),
+        /// A close has begun.
+        DisputeNotice(DisputeNotice),
         /// A ping, or the answer to one.
         Ping(Ping),
         /// Not now.

@@ -48,6 +48,14 @@ pub struct Base {
     status: [Option<LockStatus>; LockSlot::COUNT],
 }
 
+impl Base {
+    /// The locks that the state leaves open, by slot.
+    #[must_use]
+    pub fn locks(&self) -> &[OpenLock] {
+        self.client.locks()
+    }
+}
+
 impl Wallet {
     /// The wallet of a client that has lost its own records and accepts the newest leaf alone (section 8 of the rules). What
     /// it had acknowledged before is in that leaf: totals never fall.

@@ -74,6 +74,7 @@ impl ClientChannel {
         let mut next = Self {
             wallet,
             sent: Vec::new(),
+            proven: None,
             final_leaf: None,
             closing: None,
             closed: self.closed,

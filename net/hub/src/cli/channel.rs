@@ -8,6 +8,7 @@
 //!
 //! Each verb first brings the channel up to date, which also acknowledges what was received and settles what was proved.
 
+mod dispute;
 mod hash_lock;
 mod request;
 mod session;
@@ -25,6 +26,7 @@ use super::Outcome;
 use super::amounts::parse_positive;
 use super::output::{JsonFlag, grouped};
 use crate::error::Error;
+use dispute::{DisputeArgs, GuardArgs};
 use hash_lock::{FulfilArgs, ReleaseArgs};
 use request::{RequestArgs, Wanted};
 use session::{Session, SessionFlags};
@@ -64,9 +66,22 @@ pub(super) enum ChannelVerb {
     Receive(ReceiveArgs),
     /// Close a channel together with the hub; both sides are paid out on the ledger
     #[command(
-        after_help = "Example:\n  tidegate channel close --hub tg1…@127.0.0.1:7411 --key alice.key --channel CHANNEL"
+        after_help = "Example:\n  tidegate channel close --hub tg1…@127.0.0.1:7411 --key alice.key --channel CHANNEL\n  tidegate channel \
+                            close --hub tg1…@127.0.0.1:7411 --key alice.key --unilateral --ledger tg1…@127.0.0.1:7413"
     )]
     Close(CloseArgs),
+    /// Look at a close on the ledger, and show newer evidence if this wallet has some; the hub is not needed
+    #[command(
+        after_help = "Example:\n  tidegate channel dispute --hub tg1…@127.0.0.1:7411 --key alice.key --ledger \
+                            tg1…@127.0.0.1:7413"
+    )]
+    Dispute(DisputeArgs),
+    /// Give a watchtower the newest evidence: it answers a stale close while you are away
+    #[command(
+        after_help = "Example:\n  tidegate channel guard --hub tg1…@127.0.0.1:7411 --key alice.key --tower \
+                            tg1…@127.0.0.1:7414"
+    )]
+    Guard(GuardArgs),
     /// Show one channel
     #[command(
         after_help = "Example:\n  tidegate channel show --hub tg1…@127.0.0.1:7411 --key alice.key --channel CHANNEL"
@@ -152,6 +167,9 @@ pub(super) struct CloseArgs {
     /// The ledger fee in satoshi, paid by you
     #[arg(long, value_name = "SATOSHI", default_value = "1000")]
     fee: String,
+    /// Without the hub: the newest evidence goes to the ledger (--ledger), which pays both sides after the dispute window
+    #[arg(long)]
+    unilateral: bool,
     #[command(flatten)]
     json: JsonFlag,
 }
@@ -183,7 +201,10 @@ pub(super) fn run(verb: &ChannelVerb) -> Outcome {
         ChannelVerb::Fulfil(args) => hash_lock::fulfil(args),
         ChannelVerb::Release(args) => hash_lock::release(args),
         ChannelVerb::Receive(args) => show::receive(args),
+        ChannelVerb::Close(args) if args.unilateral => dispute::close(args),
         ChannelVerb::Close(args) => close(args),
+        ChannelVerb::Dispute(args) => dispute::dispute(args),
+        ChannelVerb::Guard(args) => dispute::guard(args),
         ChannelVerb::Show(args) => show::show(args),
         ChannelVerb::List(args) => show::list(args),
     }

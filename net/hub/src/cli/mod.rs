@@ -29,6 +29,7 @@ mod output;
 mod password;
 mod restore;
 mod start;
+mod tower;
 mod verify;
 
 use std::ffi::OsString;
@@ -62,6 +63,8 @@ enum Verb {
     Start(start::StartArgs),
     /// Run the solo settlement ledger as a process of its own
     Ledger(ledger::LedgerArgs),
+    /// Run a watchtower: it answers stale closes for those who gave it their evidence
+    Tower(tower::TowerArgs),
     /// Measure a hub on this machine: real processes, real signatures, real disk; nothing is left behind
     Benchmark(benchmark::BenchmarkArgs),
     /// Check a data directory: every sum, every batch, every satoshi
@@ -109,6 +112,7 @@ fn run(verb: Verb) -> Outcome {
         Verb::Format(args) => format::run(&args),
         Verb::Start(args) => start::run(&args),
         Verb::Ledger(args) => ledger::run(&args),
+        Verb::Tower(args) => tower::run(&args),
         Verb::Benchmark(args) => benchmark::run(&args),
         Verb::Verify(args) => verify::run(&args),
         Verb::Backup(args) => backup::run(&args),

@@ -121,6 +121,8 @@ codes! {
     HubAnswer = 507,
     /// No payment waits for that preimage, or under that name.
     NoInLock = 508,
+    /// The ledger's endpoint cannot be reached, or does not take the transaction.
+    LedgerUnreachable = 509,
     /// The hub of a benchmark did not start, or ended early.
     BenchmarkHub = 601,
     /// The load generator of a benchmark failed.
@@ -200,6 +202,9 @@ impl Code {
             Self::NoInLock => "`tidegate channel show` lists what waits for your preimages",
             Self::WhichChannel => "name it; `tidegate channel list` shows them all",
             Self::HubAnswer => "the same verb may be tried again; the wallet keeps what it has signed",
+            Self::LedgerUnreachable => {
+                "check --ledger and that `tidegate ledger` runs; nothing is lost by trying again"
+            }
             Self::BenchmarkHub => "see the hub's last lines above",
             Self::BenchmarkLoad => "see the generator's last lines above",
             Self::BenchmarkAudit => "this is a fault of the hub; keep the result file and report it",

@@ -208,6 +208,7 @@ fn request_of(message: &ToHub<'_>) -> Result<Option<Request>, ErrorCode> {
         | ToHub::CloseFinal(_)
         | ToHub::LedgerQuery(_)
         | ToHub::SubmitTx(_)
+        | ToHub::TowerPackage(_)
         | ToHub::Ping(_) => return Ok(None),
     }))
 }

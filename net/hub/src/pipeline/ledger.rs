@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use crossbeam::channel::{Receiver, RecvTimeoutError, Sender};
 use tidegate_batch::BlockInput;
 use tidegate_crypto::keys::SecretKey;
-use tidegate_ledger::{Block, Condition, Witness};
+use tidegate_ledger::{Action, Block, Condition, Witness};
 use tidegate_reactor::{ConnId, Sender as ReactorSender};
 use tidegate_settle::{FollowError, Node, QueryError, Scans, TickError, accepted, submit};
 use tidegate_types::{ChannelId, Height, KeyBytes, OutPoint};
@@ -62,6 +62,7 @@ impl LedgerWork {
             | ToHub::Sync(_)
             | ToHub::Refresh(_)
             | ToHub::CloseRequest(_)
+            | ToHub::TowerPackage(_)
             | ToHub::Ping(_) => Err(ErrorCode::Unsupported),
         }
     }
@@ -295,6 +296,13 @@ pub(crate) fn block_input(block: &Block, hub: KeyBytes, policy: &ChannelPolicy) 
                 opened.push((*terms, OutPoint { txid, vout }));
             }
         }
+        // A channel whose close has begun takes no more part in anything: what it owes is settled on the ledger.
+        let action = transaction.body.action.as_deref();
+        let ends = matches!(
+            action,
+            Some(Action::StartClose { .. } | Action::Settle { .. } | Action::Forfeit { .. })
+        );
+        closed.extend(action.filter(|_| ends).and_then(Action::channel));
         for witness in &transaction.witnesses {
             if let Witness::ChannelClose(close) = witness {
                 closed.push(close.terms.channel);

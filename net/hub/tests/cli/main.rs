@@ -4,6 +4,7 @@ mod backup;
 mod benchmark;
 mod codes;
 mod config;
+mod dispute;
 mod errors;
 mod format;
 mod hash_lock;

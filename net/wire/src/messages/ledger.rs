@@ -6,7 +6,7 @@ use super::Body;
 use super::blocks::BlockPage;
 use super::open::{put_transaction, read_transaction};
 use crate::cursor::{Put, Take};
-use crate::lengths::{MAX_TERMS_LEN, MAX_UTXOS};
+use crate::lengths::{MAX_CLOSE_LEN, MAX_TERMS_LEN, MAX_UTXOS};
 use crate::{Items, Kind, Reader, WireError};
 
 /// A question: `question 1 | 0 × 7 | argument 32`.
@@ -20,6 +20,8 @@ pub enum LedgerQuery {
     Transaction(Txid),
     /// 4: the output of a channel.
     Channel(ChannelId),
+    /// 7: how far the close of a channel is.
+    Close(ChannelId),
     /// 6: the channels whose client has this key.
     ChannelsOf(KeyBytes),
     /// 5: the blocks from a height on. Argument: `from u32 | offset u32 | wait u32 | 0 × 20`.
@@ -53,6 +55,7 @@ impl<'a> Body<'a> for LedgerQuery {
                 Self::Blocks { from, offset, wait_ms }
             }
             6 => Self::ChannelsOf(KeyBytes::read(r)?),
+            7 => Self::Close(ChannelId::read(r)?),
             other => return Err(unknown("question", other)),
         })
     }
@@ -64,6 +67,7 @@ impl<'a> Body<'a> for LedgerQuery {
             Self::Transaction(txid) => (3, *txid.as_bytes()),
             Self::Channel(channel) => (4, *channel.as_bytes()),
             Self::ChannelsOf(key) => (6, *key.as_bytes()),
+            Self::Close(channel) => (7, *channel.as_bytes()),
             Self::Blocks { from, offset, wait_ms } => {
                 let mut argument = [0; 32];
                 argument[..4].copy_from_slice(&from.get().to_le_bytes());
@@ -221,6 +225,8 @@ pub enum LedgerResult<'a> {
     Accepted(Txid),
     /// 6: blocks.
     Blocks(BlockPage<'a>),
+    /// 8: `length u32 | 0 × 4 | the ledger's record of the close`; the length is zero if none has begun.
+    Close(&'a [u8]),
     /// 7: `count u32 | flags u32 | channels × 32`; flag bit 0: there are more.
     Channels {
         /// By name.
@@ -251,6 +257,7 @@ impl<'a> LedgerResult<'a> {
             Self::Accepted(_) => 5,
             Self::Blocks(_) => 6,
             Self::Channels { .. } => 7,
+            Self::Close(_) => 8,
         }
     }
 
@@ -277,6 +284,11 @@ impl<'a> LedgerResult<'a> {
                 let channels = Items::read(r, count, "channels", MAX_UTXOS)?;
                 Self::Channels { channels, more }
             }
+            8 => {
+                let len = u32::read(r)?;
+                r.pad(4)?;
+                Self::Close(r.blob(len, "bytes of a close", MAX_CLOSE_LEN)?)
+            }
             other => return Err(unknown("ledger result", other)),
         })
     }
@@ -299,6 +311,11 @@ impl<'a> LedgerResult<'a> {
             }
             Self::Accepted(txid) => out.put(txid),
             Self::Blocks(page) => page.put(out),
+            Self::Close(record) => {
+                out.count(record.len(), "bytes of a close", MAX_CLOSE_LEN);
+                out.pad(4);
+                out.list(record);
+            }
             Self::Channels { channels, more } => {
                 out.count(channels.len(), "channels", MAX_UTXOS);
                 out.put(&u32::from(*more));

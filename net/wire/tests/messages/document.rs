@@ -70,6 +70,7 @@ fn the_caps_in_the_document_are_those_of_the_code() {
         ("stored answers, at most {}", MAX_STORED_ANSWERS),
         ("count u32, at most {}", MAX_UTXOS),
         ("blocks, at most {}", MAX_BLOCKS),
+        ("the pair, at most {} u32", MAX_PAIR_LEN),
         ("piece of a block, at most {} bytes", MAX_BLOCK_PIECE),
         ("length u32, at most {} | text", MAX_ERROR_TEXT),
         ("transaction, at most {} KiB", MAX_TRANSACTION_LEN >> 10),

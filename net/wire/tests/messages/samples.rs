@@ -138,6 +138,7 @@ pub(crate) fn all() -> Vec<Sample> {
     following(&mut samples);
     hash_locks(&mut samples);
     attaches(&mut samples);
+    towers(&mut samples);
     samples
 }
 
@@ -477,6 +478,40 @@ fn following(samples: &mut Vec<Sample>) {
         };
         to_client(samples, name, &answer);
     }
+}
+
+/// What a watchtower is given and tells. Added later: it stands last.
+fn towers(samples: &mut Vec<Sample>) {
+    let package = TowerPackage {
+        channel: CHANNEL,
+        funding: outpoint(0x23, 1),
+        side: 1,
+        mandate: &SignatureBytes::from_bytes(fill(0x24)),
+        terms: &TERMS,
+        pair: b"a pair",
+    };
+    to_hub(samples, "tower-package", &package);
+    let kept = TowerKept {
+        channel: CHANNEL,
+        state: ClientCounter::new(50),
+        leaf: HubCounter::new(51),
+    };
+    to_client(samples, "tower-kept", &kept);
+    let notice = DisputeNotice {
+        channel: CHANNEL,
+        started: Height::new(52),
+        deadline: Height::new(53),
+        state: ClientCounter::new(54),
+        leaf: HubCounter::new(55),
+    };
+    to_client(samples, "dispute-notice", &notice);
+    to_hub(samples, "query-close", &LedgerQuery::Close(CHANNEL));
+    let answer = LedgerAnswer {
+        height: Height::new(44),
+        tip: Digest::from_bytes(fill(0x1c)),
+        result: LedgerResult::Close(b"the record of a close"),
+    };
+    to_client(samples, "answer-close", &answer);
 }
 
 fn control(samples: &mut Vec<Sample>) {

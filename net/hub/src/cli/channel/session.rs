@@ -9,16 +9,23 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use tidegate_channel::RefuseReason;
+use tidegate_channel::evidence::Pair;
 use tidegate_channel::wallet::{LockStatus, SettleOn};
-use tidegate_client::{Client, ClientError, ConnectOptions, ConnectionError, FileStore, HubAddress};
+use tidegate_client::key_file::Seed;
+use tidegate_client::{
+    Channels, Client, ClientChannel, ClientError, ConnectOptions, ConnectionError, FileStore, HeaderCache, HubAddress,
+    LedgerConnection, Signer,
+};
+use tidegate_crypto::keys::SecretKey;
 use tidegate_disk::RealDisk;
-use tidegate_types::{ChannelId, LedgerId, LockId};
+use tidegate_types::{ChannelId, Height, LedgerId, LockId};
 use tidegate_wire::ErrorCode;
 
 use super::super::amounts::parse_id;
 use super::super::http;
 use super::super::output::{read_file, write_file};
 use super::super::password::PasswordFlag;
+use super::super::start::parse_address;
 use crate::error::Error;
 
 /// Which hub, which key, which folder.
@@ -39,6 +46,9 @@ pub(super) struct SessionFlags {
     /// The operator's endpoint of a hub on this machine, which tells the ledger's name
     #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:7412")]
     admin: SocketAddr,
+    /// The settlement ledger's own endpoint, as `tidegate ledger` prints it; for what is done without the hub
+    #[arg(long, value_name = "tg1…@HOST:PORT")]
+    ledger: Option<String>,
     /// Seconds to wait for any answer
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]
     timeout: u64,
@@ -67,6 +77,73 @@ impl SessionFlags {
     }
 }
 
+/// A wallet without its hub.
+pub(super) struct Offline {
+    pub(super) channels: Channels<FileStore>,
+    pub(super) seed: Seed,
+    ledger: LedgerId,
+}
+
+impl Offline {
+    pub(super) fn open(flags: &SessionFlags) -> Result<Self, Error> {
+        let address = flags.address()?;
+        let seed = flags.password.seed(&flags.key)?;
+        let key = SecretKey::from_seed(*seed);
+        let folder = flags.wallet_dir().join(key.public().bytes().to_string());
+        let store = FileStore::open(Arc::new(RealDisk), &folder).map_err(ClientError::from)?;
+        let note = folder.join(format!("ledger-of-{}", address.identity.bytes()));
+        let ledger = ledger_id(flags, &address, &note)?;
+        let headers = Arc::new(HeaderCache::new(ledger, address.identity));
+        let channels = Channels::open(Signer { ledger, key }, headers, store).map_err(ClientError::from)?;
+        Ok(Self { channels, seed, ledger })
+    }
+
+    /// The channel that is meant: the one that is named, or the only one.
+    pub(super) fn channel(&self, named: Option<&str>) -> Result<ChannelId, Error> {
+        pick(self.channels.iter(), named)
+    }
+
+    pub(super) fn own(&self, channel: &ChannelId) -> Result<&ClientChannel, Error> {
+        self.channels.get(channel).ok_or(Error::NoChannel(*channel))
+    }
+
+    /// The best pair that this wallet can show.
+    pub(super) fn pair(&self, channel: &ChannelId, height: Height) -> Result<Pair, Error> {
+        Ok(self.own(channel)?.pair(self.channels.signer(), height)?)
+    }
+
+    pub(super) fn options(&self, address: HubAddress, flags: &SessionFlags) -> ConnectOptions {
+        ConnectOptions {
+            address,
+            ledger: self.ledger,
+            push_ack_proofs: false,
+            timeout: flags.timeout(),
+        }
+    }
+
+    /// A connection to the ledger's own endpoint.
+    pub(super) fn ledger(&self, flags: &SessionFlags) -> Result<LedgerConnection, Error> {
+        let text = flags.ledger.as_deref();
+        let text = text.ok_or(Error::NotOffered(
+            "the ledger's own address is needed: --ledger tg1…@HOST:PORT",
+        ))?;
+        Ok(LedgerConnection::connect(&self.options(parse_address(text)?, flags))?)
+    }
+}
+
+/// The channel that is named, or the only one that is not closed.
+fn pick<'a>(channels: impl Iterator<Item = &'a ClientChannel>, named: Option<&str>) -> Result<ChannelId, Error> {
+    if let Some(text) = named {
+        return parse_id(text, "channel id");
+    }
+    let mut open = channels.filter(|channel| channel.closed().is_none());
+    match (open.next(), open.next()) {
+        (Some(channel), None) => Ok(channel.id()),
+        (None, _) => Err(Error::WhichChannel("this wallet has no open channel with that hub")),
+        (Some(_), Some(_)) => Err(Error::WhichChannel("this wallet has several channels with that hub")),
+    }
+}
+
 /// A connected wallet.
 pub(super) struct Session {
     pub(super) client: Client<FileStore>,
@@ -76,7 +153,7 @@ impl Session {
     pub(super) fn connect(flags: &SessionFlags) -> Result<Self, Error> {
         let address = flags.address()?;
         let seed = flags.password.seed(&flags.key)?;
-        let key = tidegate_crypto::keys::SecretKey::from_seed(*seed).public().bytes();
+        let key = SecretKey::from_seed(*seed).public().bytes();
         // One folder for each key: two wallets of one person do not wait for each other.
         let folder = flags.wallet_dir().join(key.to_string());
         let store = FileStore::open(Arc::new(RealDisk), &folder).map_err(ClientError::from)?;
@@ -121,19 +198,7 @@ impl Session {
 
     /// The channel that is meant: the one that is named, or the only one.
     pub(super) fn channel(&self, named: Option<&str>) -> Result<ChannelId, Error> {
-        if let Some(text) = named {
-            return parse_id(text, "channel id");
-        }
-        let mut open = self
-            .client
-            .channels()
-            .iter()
-            .filter(|channel| channel.closed().is_none());
-        match (open.next(), open.next()) {
-            (Some(channel), None) => Ok(channel.id()),
-            (None, _) => Err(Error::WhichChannel("this wallet has no open channel with that hub")),
-            (Some(_), Some(_)) => Err(Error::WhichChannel("this wallet has several channels with that hub")),
-        }
+        pick(self.client.channels().iter(), named)
     }
 
     /// Fetches what was missed, acknowledges it, and settles what was proved.
