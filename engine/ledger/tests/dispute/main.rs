@@ -8,6 +8,7 @@ mod encodings;
 mod flips;
 mod locks;
 mod notebook;
+mod old_states;
 mod spends;
 mod stakes;
 mod table;

@@ -306,6 +306,15 @@ impl Channel {
         (private, public)
     }
 
+    /// The leaf by counter and digest.
+    pub(crate) fn reference(&self, h: &H) -> LeafRef {
+        let (private, public) = self.parts(h);
+        LeafRef {
+            counter: private.counter,
+            digest: leaf_digest(&private.digest(), &public.digest()),
+        }
+    }
+
     /// The leaf in a batch of five, signed by the hub.
     pub(crate) fn leaf(&self, h: &H) -> ProvenLeaf {
         let (private, public) = self.parts(h);
