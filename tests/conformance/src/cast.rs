@@ -158,6 +158,10 @@ fn operations(list: &[Operation]) -> Digest {
 impl Cast {
     /// The story, the same every time.
     #[must_use]
+    #[expect(
+        clippy::too_many_lines,
+        reason = "one story told once in its order: a split would hand each value through three signatures"
+    )]
     pub fn new() -> Self {
         let (payer, payee) = (channel(PAYER, 0), channel(PAYEE, 1));
         let (one, two) = (slot(0), slot(1));
