@@ -55,9 +55,7 @@ pub(super) fn close(args: &CloseArgs) -> Outcome {
     let mut ledger = wallet.ledger(&args.session)?;
     let (height, _) = ledger.tip()?;
     let pair = wallet.pair(&channel, height)?;
-    let transaction = wallet
-        .own(&channel)?
-        .start_close(wallet.channels.signer(), pair.clone());
+    let transaction = wallet.own(&channel)?.start_close(wallet.channels.signer(), pair);
     let txid = submit(&mut ledger, &transaction, args.session.timeout())?;
     let close = close_of(&mut ledger, channel)?.ok_or(LedgerError::OtherAnswer)?;
     let value = json!({
