@@ -66,6 +66,14 @@ pub enum SuiteError {
     /// The engine took not all that it must.
     #[error("{0}")]
     Refused(#[from] recovery::Refused),
+    /// The channels hold another sum than was put into them: a fault of the engine.
+    #[error("the channels hold {held} sat of a capacity of {capacity} sat")]
+    NotConserved {
+        /// What all channels hold.
+        held: u128,
+        /// What they were opened with.
+        capacity: u128,
+    },
     /// The load on the network failed.
     #[error("network: {0}")]
     Load(#[from] net::load::LoadError),

@@ -131,7 +131,9 @@ impl<'a> Run<'a> {
             self.row("record", &keys, "us", per_payment(record_s), paid);
             self.resident(&format!("after-{name}"))?;
             let (held, capacity) = self.engine.value();
-            self.row("conserved", &keys, "sat", held.abs_diff(capacity) as f64, paid);
+            if held != capacity {
+                return Err(SuiteError::NotConserved { held, capacity });
+            }
         }
         Ok(())
     }

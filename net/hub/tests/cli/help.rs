@@ -9,6 +9,8 @@ const VERBS: &[&[&str]] = &[
     &["key", "show"],
     &["format"],
     &["start"],
+    &["ledger"],
+    &["tower"],
     &["benchmark"],
     &["verify"],
     &["backup"],
