@@ -120,6 +120,34 @@ const fn preimage(secret: u8) -> [u8; 32] {
     [secret + 1; 32]
 }
 
+/// A payment of as many hash locks as fit, which the model notes.
+fn pay(rig: &mut Rig, model: &mut Model, (payer, payee): (usize, usize), secret: u8, locks: usize) -> Input {
+    // A payer has 64 slots.
+    let full = rig.clients[payer].wallet.client().locks().len() > 56;
+    let locks = if full { 0 } else { locks };
+    let locks: Vec<_> = (0..locks)
+        .map(|n| rig.hash_lock(payee, 3 + n as u64, &preimage(secret)))
+        .collect();
+    let Input::Pay(pay) = rig.pay(payer, &locks) else {
+        unreachable!()
+    };
+    for operation in &pay.operations {
+        if let Operation::Add { slot, lock } = operation {
+            model.add(Owed {
+                id: lock.id(&pay.state.channel, pay.state.counter, *slot),
+                payer,
+                payee,
+                amount: lock.amount.to_sat(),
+                secret,
+                expiry: lock.expiry.get(),
+                batch: model.batch,
+                fate: Fate::Waits,
+            });
+        }
+    }
+    Input::Pay(pay)
+}
+
 /// The inputs of one batch, and the places of those that are refused.
 fn inputs(rig: &mut Rig, model: &mut Model, moves: &[Move]) -> (Vec<Input>, Vec<u32>) {
     let (mut inputs, mut refused) = (Vec::new(), Vec::new());
@@ -133,32 +161,7 @@ fn inputs(rig: &mut Rig, model: &mut Model, moves: &[Move]) -> (Vec<Input>, Vec<
                 payee,
                 secret,
                 locks,
-            } => {
-                // A payer has 64 slots.
-                let full = rig.clients[payer].wallet.client().locks().len() > 56;
-                let locks = if full { 0 } else { locks };
-                let locks: Vec<_> = (0..locks)
-                    .map(|n| rig.hash_lock(payee, 3 + n as u64, &preimage(secret)))
-                    .collect();
-                let Input::Pay(pay) = rig.pay(payer, &locks) else {
-                    unreachable!()
-                };
-                for operation in &pay.operations {
-                    if let Operation::Add { slot, lock } = operation {
-                        model.add(Owed {
-                            id: lock.id(&pay.state.channel, pay.state.counter, *slot),
-                            payer,
-                            payee,
-                            amount: lock.amount.to_sat(),
-                            secret,
-                            expiry: lock.expiry.get(),
-                            batch: model.batch,
-                            fate: Fate::Waits,
-                        });
-                    }
-                }
-                inputs.push(Input::Pay(pay));
-            }
+            } => inputs.push(pay(rig, model, (payer, payee), secret, locks)),
             Move::Fulfil { which, right } if !model.locks.is_empty() => {
                 let place = which % model.locks.len();
                 let lock = model.locks[place];

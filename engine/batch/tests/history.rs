@@ -25,6 +25,7 @@ const READS: u64 = 60_000;
 /// The roots after each batch. A reader waits for none: it looks its own up when it has seen all.
 type Roots = Mutex<HashMap<u64, Digest>>;
 
+#[expect(clippy::disallowed_methods, reason = "the long form is asked for by the environment")]
 fn reads_wanted() -> u64 {
     let asked = std::env::var("TIDEGATE_READS").ok();
     asked.map_or(READS, |text| text.parse().expect("TIDEGATE_READS is a number"))
@@ -67,9 +68,9 @@ impl Drop for End<'_> {
 /// Some pay, some acknowledge; most batches touch some channels only.
 fn inputs(rig: &mut Rig, round: usize) -> Vec<Input> {
     let mut inputs = Vec::new();
-    for client in (0..CLIENTS).filter(|client| (client * 7 + round) % 3 != 0) {
+    for client in (0..CLIENTS).filter(|client| !(client * 7 + round).is_multiple_of(3)) {
         let lock = rig.lock((client + 1 + round) % CLIENTS, 1);
-        if round > 3 && (client + round) % 5 == 0 && rig.has_leaf(client) {
+        if round > 3 && (client + round).is_multiple_of(5) && rig.has_leaf(client) {
             inputs.push(rig.ack(client));
         }
         if (client + 1 + round) % CLIENTS != client {

@@ -16,6 +16,7 @@ use tidegate_types::{Digest, Reader, UnixMillis};
 const LOGS: usize = 6;
 const THREADS: [usize; 3] = [1, 2, 8];
 
+#[expect(clippy::disallowed_methods, reason = "the long form is asked for by the environment")]
 fn logs_wanted() -> usize {
     let asked = std::env::var("TIDEGATE_LOGS").ok();
     asked.map_or(LOGS, |text| text.parse().expect("TIDEGATE_LOGS is a number"))
@@ -47,7 +48,7 @@ fn outcome(engine: &Engine<VecSlots>) -> (Digest, Opened, Vec<u64>) {
         .store()
         .tables()
         .iter()
-        .map(|(_, slots)| rig::checksum(*slots))
+        .map(|(_, slots)| rig::checksum(slots))
         .collect();
     (engine.state_root(), engine.opened(), sums)
 }
