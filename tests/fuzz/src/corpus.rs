@@ -16,8 +16,9 @@ use tidegate_ledger::{
 use tidegate_session::NoiseKey;
 use tidegate_types::{Age, Amount, ChannelId, Digest, Fixed, Height, KeyBytes, OutPoint, SignatureBytes};
 use tidegate_wire::{
-    Kind,
+    Body, Kind,
     frame::{Header, VERSION},
+    messages::Attach,
 };
 
 use crate::session;
@@ -108,7 +109,22 @@ fn built() -> Vec<Vec<u8>> {
         genesis(),
         inputs(),
         address(),
+        attach(),
     ]
+}
+
+/// An `Attach` of one channel: it bears their number, which must fit its length.
+fn attach() -> Vec<u8> {
+    let mut message = Vec::new();
+    let attach = Attach {
+        client: KeyBytes::ZERO,
+        identity: KeyBytes::ZERO,
+        expiry: Height::new(7),
+        signature: &SignatureBytes::ZERO,
+        channels: &[ChannelId::ZERO],
+    };
+    attach.append(7, &mut message).expect("a short message");
+    message
 }
 
 /// A hub's address.

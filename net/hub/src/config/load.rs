@@ -203,14 +203,17 @@ fn split_flag(flag: &str) -> Result<(&'static str, &str), ConfigError> {
 /// Sets one value: of the kind that its default has.
 fn set(table: &mut Table, origin: &str, path: &'static str, text: &str) -> Result<(), ConfigError> {
     let (section, key) = path.split_once('.').expect("keys are section.key");
-    let value = if default_of(path).is_integer() {
-        let number = text.replace('_', "").parse::<i64>().ok().filter(|number| *number >= 0);
-        Value::Integer(number.ok_or_else(|| ConfigError::Override {
-            origin: origin.to_owned(),
-            message: format!("`{text}` is not a whole number of at least 0"),
-        })?)
-    } else {
-        Value::String(text.to_owned())
+    let wrong = |what| ConfigError::Override {
+        origin: origin.to_owned(),
+        message: format!("`{text}` is {what}"),
+    };
+    let value = match default_of(path) {
+        Value::Integer(_) => {
+            let number = text.replace('_', "").parse::<i64>().ok().filter(|number| *number >= 0);
+            Value::Integer(number.ok_or_else(|| wrong("not a whole number of at least 0"))?)
+        }
+        Value::Boolean(_) => Value::Boolean(text.parse().map_err(|_| wrong("neither true nor false"))?),
+        _ => Value::String(text.to_owned()),
     };
     let alone = Table::from_iter([(
         section.to_owned(),

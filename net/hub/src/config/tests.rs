@@ -61,9 +61,14 @@ fn the_last_to_speak_wins() {
             ("TIDEGATE_OTHER".into(), "x".into()),
         ],
         base: Config::default(),
-        flags: vec!["fees.ppm=3".into(), "listen.admin=127.0.0.1:9".into()],
+        flags: vec![
+            "fees.ppm=3".into(),
+            "listen.admin=127.0.0.1:9".into(),
+            "limits.exempt_loopback=false".into(),
+        ],
     };
     let config = sources.load().unwrap();
+    assert!(!config.limits.exempt_loopback);
     assert_eq!(
         (config.batch.inputs_max, config.fees.base_sat, config.fees.ppm),
         (5, 2, 3)
@@ -99,6 +104,7 @@ fn a_bad_variable_or_flag_is_named() {
         "TIDEGATE_FEES_BSE: names no key of the configuration"
     );
     assert!(variable("TIDEGATE_FEES_PPM", "-1").starts_with("TIDEGATE_FEES_PPM: `-1` is not"));
+    assert!(flag("limits.exempt_loopback=no").ends_with("`no` is neither true nor false"));
     assert!(variable("TIDEGATE_LISTEN_ADMIN", "here").starts_with("TIDEGATE_LISTEN_ADMIN: "));
     assert!(variable("TIDEGATE_FEES_PPM", "5000000000").starts_with("TIDEGATE_FEES_PPM: "));
     assert_eq!(flag("fees.bse=1"), "--set fees.bse=1: unknown key `fees.bse`");
