@@ -67,9 +67,9 @@ pub(super) fn run(args: &StartArgs) -> Outcome {
         return Err(Error::Restored(args.data.clone()));
     }
     let keys = load_keys(&RealDisk, &args.data)?;
-    let config = args.config.load(Some(&args.data), &flags)?;
+    let mut config = args.config.load(Some(&args.data), &flags)?;
     check_genesis(&args.data, &config)?;
-    allow_descriptors(config.limits.connections);
+    config.limits.connections = allow_descriptors(config.limits.connections);
     let options = ServeOptions {
         data: args.data.clone(),
         listen: config.listen.clients,
@@ -195,24 +195,35 @@ pub(super) fn parse_address(text: &str) -> Result<tidegate_client::HubAddress, E
 /// Descriptors beside those of connections: files, the admin endpoint, what the standard library holds.
 const OTHER_DESCRIPTORS: u64 = 256;
 
-/// Raises the limit of open files as far as the system lets it. A hub with too few refuses connections and says so in its
-/// metrics; it does not fail.
-fn allow_descriptors(connections: u32) {
+/// Raises the limit of open files as far as the system lets it, and returns how many connections there may be at most. With
+/// too few descriptors a hub takes fewer connections: those of its files stay its own, or strangers could end its log.
+fn allow_descriptors(connections: u32) -> u32 {
     let wanted = u64::from(connections) + OTHER_DESCRIPTORS;
     let limit = getrlimit(Resource::Nofile);
     if limit.current.is_none_or(|current| current >= wanted) {
-        return;
+        return connections;
     }
     let most = limit.maximum.map_or(wanted, |most| most.min(wanted));
     let current = Some(most);
     let raised = setrlimit(Resource::Nofile, Rlimit { current, ..limit });
-    if raised.is_err() || most < wanted {
-        tracing::warn!(
-            limit = most,
-            wanted,
-            "fewer open files are allowed than `limits.connections` needs; raise the hard limit (ulimit -Hn)"
-        );
+    if raised.is_ok() && most >= wanted {
+        return connections;
     }
+    let most = getrlimit(Resource::Nofile).current.unwrap_or(wanted);
+    let fewer = connections_within(most);
+    tracing::warn!(
+        limit = most,
+        wanted,
+        connections = fewer,
+        "fewer open files are allowed than `limits.connections` needs; raise the hard limit (ulimit -Hn)"
+    );
+    fewer.min(connections)
+}
+
+/// How many connections fit into so many descriptors: half of them at least, though the rest be scarce.
+fn connections_within(descriptors: u64) -> u32 {
+    let others = OTHER_DESCRIPTORS.min(descriptors / 2);
+    u32::try_from(descriptors - others).unwrap_or(u32::MAX)
 }
 
 /// The host of a place, as addresses spell it.
@@ -232,4 +243,16 @@ pub(super) fn log_to_stderr() {
         .with_writer(std::io::stderr);
     // A second start in one process keeps the first one's subscriber.
     let _ = subscriber.try_init();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_hubs_files_keep_their_descriptors() {
+        assert_eq!(connections_within(12_256), 12_000);
+        assert_eq!(connections_within(1024), 768);
+        assert_eq!(connections_within(96), 48);
+    }
 }
