@@ -10,9 +10,9 @@ use tidegate_client::HubAddress;
 use tidegate_crypto::keys::SecretKey;
 use tidegate_session::{Buffer, ClientConfig, Limits, Millis, NoiseSecret, Session};
 use tidegate_types::LedgerId;
-use tidegate_wire::ToClient;
 use tidegate_wire::frame::{Header, MAX_BODY, MessageReader};
 use tidegate_wire::messages::{Body, Hello, PROTOCOL_VERSION};
+use tidegate_wire::{Kind, ToClient};
 
 /// What an answer is given.
 pub const PATIENCE: Duration = Duration::from_secs(10);
@@ -170,9 +170,23 @@ impl Peer {
             version: PROTOCOL_VERSION,
             push_ack_proofs: false,
         });
-        let got = self.next(PATIENCE);
+        let got = self.next_answer();
         assert!(matches!(got.message(), ToClient::Hello(_)), "{got:?}");
         self
+    }
+
+    /// The next thing that is no receipt. A session carries its channels from its `Hello` on, so a receipt of what an earlier
+    /// session has sent may come at any time, even before the hub's `Hello`.
+    ///
+    /// # Panics
+    /// As [`Peer::next`].
+    pub fn next_answer(&mut self) -> Got {
+        loop {
+            let got = self.next(PATIENCE);
+            if !matches!(&got, Got::Message(header, _) if header.kind == Kind::Receipt.code()) {
+                return got;
+            }
+        }
     }
 
     /// Sends a message.

@@ -164,7 +164,9 @@ impl Target {
         let lock = Lock {
             payment_id: PaymentId::from_bytes([5; 16]),
             amount: Amount::from_sat(7).expect("small"),
-            fee: Amount::from_sat(0).expect("small"),
+            // What the hub asks for: 1 sat, and the rounded up share of the amount. With less it refuses the payment, but takes the
+            // state.
+            fee: Amount::from_sat(2).expect("small"),
             payee: key(&self.site, payee),
             payee_channel: self.site.channels[payee],
             expiry: Height::new(1_000),

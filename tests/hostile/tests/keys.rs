@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
-use tidegate_channel::{Delegation, LeafRef};
+use tidegate_channel::{Delegation, LeafRef, OpOutcome};
 use tidegate_crypto::keys::SecretKey;
 use tidegate_test_crash::hub::Site;
 use tidegate_test_hostile::peer::{Got, PATIENCE, Peer, config};
@@ -107,6 +107,19 @@ fn no_changed_state_is_accepted() {
     target.assert_serves("changed states");
 }
 
+/// Asserts that a payer's receipt says that its one payment was delivered. A state is taken whatever becomes of its payments,
+/// so a receipt alone does not say that anybody was credited.
+#[track_caller]
+fn assert_delivered(got: &Got) {
+    let ToClient::Receipt(receipt) = got.message() else {
+        panic!("no receipt but {got:?}")
+    };
+    let entry = receipt.entries.iter().next().expect("a leaf");
+    let leaf = tidegate_client::Leaf::decode(&entry).expect("a good leaf");
+    let outcomes: Vec<OpOutcome> = leaf.outcomes.iter().flatten().map(|found| found.outcome).collect();
+    assert_eq!(outcomes, [OpOutcome::Delivered]);
+}
+
 /// The credited channel's ack, changed in every bit: its credit does not become firm.
 #[test]
 fn no_changed_ack_is_accepted() {
@@ -117,7 +130,7 @@ fn no_changed_ack_is_accepted() {
         .expect("the hub takes anyone")
         .greeted();
     payer.send(&paying.message());
-    assert!(matches!(payer.next(PATIENCE).message(), ToClient::Receipt(_)));
+    assert_delivered(&payer.next(PATIENCE));
     drop(payer);
     let channel = target.site.channels[HOSTILE];
     let mut peer = target.peer();
@@ -281,6 +294,7 @@ fn a_delegate_takes_nothing_over_from_the_clients_own_session() {
         .expect("the hub takes anyone")
         .greeted();
     payer.send(&target.paying_state(0, HOSTILE).message());
+    assert_delivered(&payer.next(PATIENCE));
     assert!(matches!(own.next(PATIENCE).message(), ToClient::Receipt(_)));
     assert_eq!(delegate.next(Duration::from_millis(300)), Got::Silence);
     // When the client is gone, the gateway may ask, and hears from then on.
