@@ -55,6 +55,7 @@ fn each_flipped_bit_is_refused_or_kept() {
             "preimage",
             "release",
             "tower-kept",
+            "dispute-notice",
         ]
         .contains(&name);
         assert_eq!(refused == 0, all_bits_mean_something, "{name}");
