@@ -1,4 +1,4 @@
-//! Promise R11 on the real ledger: old states of either side at every height, with reveals, reorganisations and restarts in
+//! Promise R11 on the real ledger: old states of either side at every height, with reveals and reorganisations in
 //! between, against an honest side that answers before the deadline. The moves are those of `tests/model`.
 //!
 //! Run with `TIDEGATE_DISPUTES=100000` for the long form; `TIDEGATE_DISPUTE_SEED` begins elsewhere.
