@@ -2,13 +2,12 @@
 
 mod rig;
 
-use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rig::{Hub, Shape, copy_dir, open, sat, stop};
+use rig::{Hub, Shape, copy_dir, get, open, sat, stop};
 use tempfile::TempDir;
 use tidegate_channel::wallet::SettleOn;
 use tidegate_client::key_file::{Seed, random_seed};
@@ -84,19 +83,6 @@ impl Ledger {
         };
         LedgerConnection::connect(&options).expect("the ledger answers")
     }
-}
-
-fn get(serving: &Serving, path: &str) -> (u16, String) {
-    let mut stream = TcpStream::connect(serving.admin).expect("the endpoint listens");
-    write!(stream, "GET {path} HTTP/1.1\r\n\r\n").expect("sent");
-    let mut text = String::new();
-    stream.read_to_string(&mut text).expect("an answer");
-    let code = text
-        .split(' ')
-        .nth(1)
-        .and_then(|code| code.parse().ok())
-        .expect("a status line");
-    (code, text.split("\r\n\r\n").nth(1).unwrap_or_default().to_owned())
 }
 
 fn wait(what: &str, mut holds: impl FnMut() -> bool) {

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rig::{Hub, copy_dir, open, sat, stop};
+use rig::{Hub, copy_dir, get, open, sat, stop};
 use tempfile::TempDir;
 use tidegate_channel::wallet::LockStatus;
 use tidegate_channel::{Condition, Lock};
@@ -55,6 +55,26 @@ fn a_channel_opens_pays_is_acknowledged_settles_and_closes() {
         a.settle(&from).expect("the hub answers") == 0
     });
     assert!(settled, "the payee's ack arrives");
+
+    // Both channels are in use; what they hold is read beside the sequencer, as of the newest durable batch.
+    let json = |path| -> serde_json::Value { serde_json::from_str(&get(&serving, path).1).expect("JSON") };
+    let (audit, status) = (json("/audit"), json("/status"));
+    assert_eq!(audit["batch"], status["batch"]);
+    assert_eq!(
+        (&audit["channels_used"], &audit["channels_astray"]),
+        (&2.into(), &0.into())
+    );
+    assert_eq!(audit["value_held"], audit["value_capacity"]);
+    assert_eq!(audit["value_held"], status["value_held"]);
+    let metrics = get(&serving, "/metrics").1;
+    assert!(
+        metrics.contains("tidegate_stage_us{stage=\"receipts\",quantile=\"0.99\"} "),
+        "{metrics}"
+    );
+    assert!(
+        metrics.contains("tidegate_queue_depth_count{queue=\"groups\"} "),
+        "{metrics}"
+    );
 
     drop((a, b));
     stop(serving);

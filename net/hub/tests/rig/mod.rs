@@ -1,6 +1,8 @@
 //! A real hub in this process: real sockets, real files.
 #![allow(dead_code, reason = "each test uses its part")]
 
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -231,4 +233,18 @@ pub(crate) fn copy_dir(from: &Path, to: &Path) {
             std::fs::copy(entry.path(), target).expect("a copy");
         }
     }
+}
+
+/// Code and body of an answer of the admin endpoint.
+pub(crate) fn get(serving: &Serving, path: &str) -> (u16, String) {
+    let mut stream = TcpStream::connect(serving.admin).expect("the endpoint listens");
+    write!(stream, "GET {path} HTTP/1.1\r\n\r\n").expect("sent");
+    let mut text = String::new();
+    stream.read_to_string(&mut text).expect("an answer");
+    let code = text
+        .split(' ')
+        .nth(1)
+        .and_then(|code| code.parse().ok())
+        .expect("a status line");
+    (code, text.split("\r\n\r\n").nth(1).unwrap_or_default().to_owned())
 }
