@@ -96,6 +96,7 @@ fn two_readers_beside_the_writer() {
 /// The pool is used again: the version that is kept for a reader is not the one that is written over. The long form,
 /// `TIDEGATE_LOOM=long`, begins a batch earlier, so that an entry is freed and taken again while a reader walks.
 #[test]
+#[expect(clippy::disallowed_methods, reason = "the long form is asked for by the environment")]
 fn entries_are_used_again_after_their_readers() {
     let long = std::env::var("TIDEGATE_LOOM").is_ok_and(|form| form == "long");
     run::<1>(if long { 1 } else { 2 }, 4, 1, 1, 1);
