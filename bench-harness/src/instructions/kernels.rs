@@ -1,6 +1,6 @@
 //! The kernels whose instructions are counted: each does the same work in every run, on one thread.
 //!
-//! Whoever counts looks at [`tidegate_counted`] alone: what a kernel makes ready, and its first run, are not in it.
+//! Whoever counts looks at `tidegate_counted` alone: what a kernel makes ready, and its first run, are not in it.
 
 use std::hint::black_box;
 
