@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::support::{Hub, Place, copy_dir, wallet};
+use super::support::{Hub, Place, copy_dir, number, text, wallet};
 
 const ANY: &str = "127.0.0.1:0";
 
@@ -13,14 +13,6 @@ struct World {
     ledger: Hub,
     hub: Hub,
     name: String,
-}
-
-fn text<'a>(value: &'a Value, key: &str) -> &'a str {
-    value[key].as_str().unwrap_or_else(|| panic!("no {key} in {value}"))
-}
-
-fn number(value: &Value, key: &str) -> u64 {
-    value[key].as_u64().unwrap_or_else(|| panic!("no {key} in {value}"))
 }
 
 impl World {

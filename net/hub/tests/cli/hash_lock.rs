@@ -2,20 +2,12 @@
 
 use serde_json::Value;
 
-use super::support::{Place, wallet};
+use super::support::{Place, number, text, wallet};
 
 const PREIMAGE: &str = "5151515151515151515151515151515151515151515151515151515151515151";
 
 /// The SHA-256 of [`PREIMAGE`], made by another program: `printf '\x51%.0s' $(seq 32) | sha256sum`.
 const HASH: &str = "2cf2c6077769e8f910ed119ac8fa288d12817d4fdcef245576c752a076d3217a";
-
-fn text<'a>(value: &'a Value, key: &str) -> &'a str {
-    value[key].as_str().unwrap_or_else(|| panic!("no {key} in {value}"))
-}
-
-fn number(value: &Value, key: &str) -> u64 {
-    value[key].as_u64().unwrap_or_else(|| panic!("no {key} in {value}"))
-}
 
 #[test]
 fn a_payment_by_hash_waits_for_its_preimage_which_proves_it() {

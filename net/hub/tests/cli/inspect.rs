@@ -5,11 +5,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::support::{Hub, Place};
-
-fn number(value: &Value, key: &str) -> u64 {
-    value[key].as_u64().unwrap_or_else(|| panic!("no {key} in {value}"))
-}
+use super::support::{Hub, Place, number};
 
 /// A running hub with a channel or two.
 fn running(place: &Place) -> Hub {

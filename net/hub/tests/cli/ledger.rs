@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::support::{Hub, Place, wallet};
+use super::support::{Hub, Place, number, text, wallet};
 
 fn ledger(place: &Place, listen: &str, first: bool) -> Hub {
     let start = ["ledger", "--data", "ledger", "--listen", listen];
@@ -29,14 +29,6 @@ fn hub(place: &Place, ledger: &Hub) -> Hub {
 
 fn status(place: &Place, hub: &Hub) -> Value {
     place.json(&["inspect", "root", "--admin", &hub.admin])
-}
-
-fn text<'a>(value: &'a Value, key: &str) -> &'a str {
-    value[key].as_str().unwrap_or_else(|| panic!("no {key} in {value}"))
-}
-
-fn number(value: &Value, key: &str) -> u64 {
-    value[key].as_u64().unwrap_or_else(|| panic!("no {key} in {value}"))
 }
 
 /// What `list` says once the wallet's money is where it should be.

@@ -212,3 +212,15 @@ pub(crate) fn wallet(place: &Place, hub: &Hub, key: &str, words: &[&str]) -> Val
     ];
     place.json(&[&["channel"], words, &flags].concat())
 }
+
+/// A text that must stand in `value` under `key`.
+#[track_caller]
+pub(crate) fn text<'a>(value: &'a Value, key: &str) -> &'a str {
+    value[key].as_str().unwrap_or_else(|| panic!("no {key} in {value}"))
+}
+
+/// A whole number that must stand in `value` under `key`.
+#[track_caller]
+pub(crate) fn number(value: &Value, key: &str) -> u64 {
+    value[key].as_u64().unwrap_or_else(|| panic!("no {key} in {value}"))
+}

@@ -4,15 +4,7 @@ use std::fs;
 
 use serde_json::Value;
 
-use super::support::{Place, copy_dir, wallet};
-
-fn text<'a>(value: &'a Value, key: &str) -> &'a str {
-    value[key].as_str().unwrap_or_else(|| panic!("no {key} in {value}"))
-}
-
-fn number(value: &Value, key: &str) -> u64 {
-    value[key].as_u64().unwrap_or_else(|| panic!("no {key} in {value}"))
-}
+use super::support::{Place, copy_dir, number, text, wallet};
 
 #[test]
 fn two_wallets_pay_and_close_and_every_satoshi_is_found_again() {
