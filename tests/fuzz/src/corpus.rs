@@ -7,22 +7,22 @@
 
 use tidegate_batch::{BlockInput, Input, PayInput};
 use tidegate_channel::{FinalTerms, Operation, SignedHeader, encode_operations, opening_leaf};
-use tidegate_client::HubAddress;
+use tidegate_client::{HubAddress, PaymentRequest, RequestCondition};
 use tidegate_crypto::keys::SecretKey;
 use tidegate_ledger::{
     Block, BlockHeader, ChannelClose, GenesisHeader, GenesisWriter, LedgerParams, NetworkName, Output, Transaction,
     TransactionBody, Witness,
 };
 use tidegate_session::NoiseKey;
-use tidegate_types::{Age, Amount, ChannelId, Digest, Fixed, Height, KeyBytes, OutPoint, SignatureBytes};
+use tidegate_types::{Age, Amount, ChannelId, Digest, Fixed, Height, KeyBytes, LedgerId, OutPoint, SignatureBytes};
 use tidegate_wire::{
     Body, Kind,
     frame::{Header, VERSION},
     messages::Attach,
 };
 
-use crate::session;
 use crate::targets::{Form, Target};
+use crate::{disputes, session};
 
 /// The longest body that is tried, in bytes.
 const BODY_MAX: usize = 640;
@@ -52,7 +52,7 @@ pub fn seeds(target: Target) -> Vec<Vec<u8>> {
             .encode()
         });
         match target.form {
-            Form::Plain | Form::Signature | Form::Script | Form::Greeting => vec![Vec::new()],
+            Form::Plain | Form::Text | Form::Signature | Form::Script | Form::Greeting => vec![Vec::new()],
             Form::Message | Form::Leaves => headers.map(|header| header.to_vec()).collect(),
             Form::Stream => headers.map(|header| [&[4], &header[..]].concat()).collect(),
         }
@@ -61,6 +61,8 @@ pub fn seeds(target: Target) -> Vec<Vec<u8>> {
     match target.form {
         Form::Script => return session::scripts(),
         Form::Greeting => return session::greetings(),
+        // No guess has the checksum of its text.
+        Form::Text => return built().into_iter().filter(|example| (target.run)(example)).collect(),
         Form::Plain | Form::Message | Form::Leaves | Form::Stream | Form::Signature => {}
     }
     let found = (0..=BODY_MAX).flat_map(|len| prefixes(len).into_iter().filter_map(move |p| accepted(target, p, len)));
@@ -102,15 +104,19 @@ fn built() -> Vec<Vec<u8>> {
         signature: SignatureBytes::ZERO,
         transactions: (0..count).map(|_| transaction.clone()).collect(),
     };
-    vec![
+    let mut all = vec![
         transaction.encode(),
         block(0).encode(),
         block(2).encode(),
         genesis(),
         inputs(),
-        address(),
         attach(),
-    ]
+    ];
+    all.extend(disputes::built());
+    for (text, prefix) in [(address(), "tg1"), (request(), "tgr1")] {
+        all.extend([bytes_of(&text, prefix), text]);
+    }
+    all
 }
 
 /// An `Attach` of one channel: it bears their number, which must fit its length.
@@ -127,6 +133,16 @@ fn attach() -> Vec<u8> {
     message
 }
 
+/// A text with the bytes of its bech32m string in their place.
+fn bytes_of(text: &[u8], prefix: &str) -> Vec<u8> {
+    let text = std::str::from_utf8(text).expect("ASCII");
+    let (coded, rest) = text.split_at(text.find('@').unwrap_or(text.len()));
+    let (hrp, mut bytes) = bech32::decode(coded).expect("made by the encoder");
+    assert_eq!(hrp.as_str(), &prefix[..prefix.len() - 1]);
+    bytes.extend_from_slice(rest.as_bytes());
+    bytes
+}
+
 /// A hub's address.
 fn address() -> Vec<u8> {
     let address = HubAddress {
@@ -136,6 +152,20 @@ fn address() -> Vec<u8> {
         port: 7411,
     };
     address.to_string().into_bytes()
+}
+
+/// A request for a payment.
+fn request() -> Vec<u8> {
+    let request = PaymentRequest {
+        ledger: LedgerId::ZERO,
+        hub: KeyBytes::ZERO,
+        payee: SecretKey::from_seed([3; 32]).public().bytes(),
+        channel: ChannelId::ZERO,
+        amount: None,
+        condition: RequestCondition::Ack,
+        expires: None,
+    };
+    request.to_string().into_bytes()
 }
 
 /// A genesis with each kind of output.

@@ -6,17 +6,21 @@
 //! session     the two targets that drive the session's state machine
 //! signatures  the target that is no decoder: every path of the verifier gives one verdict
 //! corpus      the first inputs: encodings that a target accepts, found by trying
+//! disputes    those of evidence, and of transactions that bear it
 //! mutate      seeded changes of an input
+//! feed        a target under way, inputs counted
 //! counting    an allocator that knows what a decoder asked for
 //! ```
 //!
-//! `tests/smoke.rs` runs all of them for a bounded time from fixed seeds; `scripts/fuzz` for as long as asked. A target is
-//! a plain function over bytes, so a coverage-guided fuzzer can call it as it is.
+//! `tests/smoke.rs` runs all of them for a bounded time from fixed seeds; `scripts/fuzz` for as long as asked, by the program
+//! `fuzz-decoders`. A target is a plain function over bytes, so a coverage-guided fuzzer can call it as it is.
 //!
 //! Nothing here knows what a message means, or keeps a state between inputs.
 
 pub mod corpus;
 pub mod counting_allocator;
+mod disputes;
+pub mod feed;
 pub mod mutate;
 mod session;
 mod signatures;

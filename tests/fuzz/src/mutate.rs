@@ -97,8 +97,10 @@ fn extend(input: &mut Vec<u8>, random: &mut Random) {
 /// Doubles a stretch: an entry more than its list's count says.
 fn repeat(input: &mut Vec<u8>, at: usize, random: &mut Random) {
     let end = (at + random.below(128)).min(input.len());
-    let stretch = input[at..end].to_vec();
-    input.splice(at..at, stretch);
+    let stretch = end - at;
+    // Appended and turned into place: a vector of its own would be allocated for each.
+    input.extend_from_within(at..end);
+    input[at..].rotate_right(stretch);
 }
 
 fn remove(input: &mut Vec<u8>, at: usize, random: &mut Random) {

@@ -7,6 +7,7 @@ pub use crate::session::{drive_session, greet_hub};
 pub use crate::signatures::judge_signature;
 use tidegate_batch as batch;
 use tidegate_channel as channel;
+use tidegate_channel::{codec::Canonical, evidence};
 use tidegate_client as client;
 use tidegate_ledger as ledger;
 use tidegate_types::{Fixed, Reader};
@@ -31,6 +32,8 @@ pub struct Target {
 pub enum Form {
     /// The encoding alone.
     Plain,
+    /// A text that people send each other: it names keys, and each is checked as a point of the curve.
+    Text,
     /// A message header and its body.
     Message,
     /// A message that bears leaves.
@@ -50,7 +53,7 @@ impl Form {
     #[must_use]
     pub const fn bytes_free(self) -> usize {
         match self {
-            Self::Plain | Self::Message | Self::Leaves | Self::Stream => 16 << 10,
+            Self::Plain | Self::Text | Self::Message | Self::Leaves | Self::Stream => 16 << 10,
             // Batches on every path: points of cold keys are combined for one use.
             Self::Signature => 1 << 20,
             // What both ends say, in the buffers of the script: the session itself holds no more than its window.
@@ -64,7 +67,7 @@ impl Form {
     pub const fn dearness(self) -> u64 {
         match self {
             Self::Plain | Self::Message | Self::Leaves | Self::Stream => 1,
-            Self::Greeting => 10,
+            Self::Text | Self::Greeting => 10,
             Self::Signature => 20,
             Self::Script => 100,
         }
@@ -99,8 +102,16 @@ targets! {
     Stream decode_stream,
     Message decode_to_hub,
     Message decode_to_client,
+    Plain decode_pair,
+    Plain decode_lock_evidence,
+    Plain decode_ack_proof,
+    Plain decode_fault,
+    Plain decode_action,
+    Plain decode_close_state,
+    Plain decode_open_lock,
     Plain decode_record,
-    Plain decode_address,
+    Text decode_address,
+    Text decode_request,
     Leaves decode_leaves,
     Signature judge_signature,
     Greeting greet_hub,
@@ -314,6 +325,59 @@ pub fn decode_to_client(data: &[u8]) -> bool {
     true
 }
 
+/// Decodes a value whose width depends on its content, and holds its encoding against the bytes.
+fn canonical<T: Canonical>(data: &[u8]) -> bool {
+    let Ok(value) = T::decode(data) else { return false };
+    assert!(
+        value.to_bytes() == data,
+        "two encodings of one {}",
+        std::any::type_name::<T>()
+    );
+    true
+}
+
+/// The evidence of a dispute.
+#[must_use]
+pub fn decode_pair(data: &[u8]) -> bool {
+    canonical::<evidence::Pair>(data)
+}
+
+/// Evidence on one lock.
+#[must_use]
+pub fn decode_lock_evidence(data: &[u8]) -> bool {
+    canonical::<evidence::LockEvidence>(data)
+}
+
+/// The way from an ack to a credited lock.
+#[must_use]
+pub fn decode_ack_proof(data: &[u8]) -> bool {
+    canonical::<evidence::AckProof>(data)
+}
+
+/// A hub's fault.
+#[must_use]
+pub fn decode_fault(data: &[u8]) -> bool {
+    canonical::<evidence::Fault>(data)
+}
+
+/// What a transaction does beside moving coins.
+#[must_use]
+pub fn decode_action(data: &[u8]) -> bool {
+    canonical::<ledger::Action>(data)
+}
+
+/// How far a channel's close is, as a ledger tells it.
+#[must_use]
+pub fn decode_close_state(data: &[u8]) -> bool {
+    fixed::<ledger::CloseState>(data)
+}
+
+/// A lock of a closing channel.
+#[must_use]
+pub fn decode_open_lock(data: &[u8]) -> bool {
+    fixed::<ledger::OpenLock>(data)
+}
+
 /// A record of a wallet's journal.
 #[must_use]
 pub fn decode_record(data: &[u8]) -> bool {
@@ -324,10 +388,23 @@ pub fn decode_record(data: &[u8]) -> bool {
     true
 }
 
+/// The text of an input: text that begins as one of ours is taken as it is; of other bytes the first `count` become the bytes of a
+/// bech32m string, so that inputs get behind its checksum, and the rest stays text.
+fn text(data: &[u8], prefix: &str, count: usize) -> Option<String> {
+    if data.starts_with(prefix.as_bytes()) {
+        return Some(std::str::from_utf8(data).ok()?.to_owned());
+    }
+    let (coded, rest) = data.split_at(count.min(data.len()));
+    let head =
+        bech32::encode_lower::<bech32::Bech32m>(bech32::Hrp::parse_unchecked(&prefix[..prefix.len() - 1]), coded)
+            .ok()?;
+    Some(head + std::str::from_utf8(rest).ok()?)
+}
+
 /// A hub's address, which people send each other: white space around it is not part of it, and bech32 may be all capitals.
 #[must_use]
 pub fn decode_address(data: &[u8]) -> bool {
-    let Ok(text) = std::str::from_utf8(data) else {
+    let Some(text) = text(data, "tg1", 64) else {
         return false;
     };
     let Ok(address) = text.parse::<client::HubAddress>() else {
@@ -335,6 +412,22 @@ pub fn decode_address(data: &[u8]) -> bool {
     };
     let again: client::HubAddress = address.to_string().parse().expect("an address is read back");
     assert!(again == address, "an address that is not read back");
+    true
+}
+
+/// A payment request, which people send each other as they do addresses.
+#[must_use]
+pub fn decode_request(data: &[u8]) -> bool {
+    let Some(text) = text(data, "tgr1", usize::MAX) else {
+        return false;
+    };
+    let Ok(request) = text.parse::<client::PaymentRequest>() else {
+        return false;
+    };
+    assert!(
+        request.to_string().parse() == Ok(request),
+        "a request that is not read back"
+    );
     true
 }
 
