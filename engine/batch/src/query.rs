@@ -244,6 +244,12 @@ impl<S: Slots> Engine<S> {
             .collect()
     }
 
+    /// How many credits of a channel wait for an ack: what its leaves above the acknowledged one name at most.
+    #[must_use]
+    pub fn credits_waiting(&self, slot: u32) -> u32 {
+        self.look(slot).0.unfirm_count
+    }
+
     /// The leaves above `above` that the client has not acknowledged, oldest first, at most 64.
     #[must_use]
     pub fn leaves_above(&self, slot: u32, above: HubCounter) -> Vec<StoredLeaf> {

@@ -189,6 +189,29 @@ fn a_peer_that_never_reads_is_dropped_and_misses_nothing() {
     assert!(answer.fresh.is_some());
 }
 
+/// An answer to `Sync` may be as long as a message may be: of those that ask in one breath about one channel few are made.
+#[test]
+fn what_is_asked_many_times_at_once_is_made_few_times() {
+    const ASKED: usize = 200;
+    let mut target = Target::new(31);
+    let mut peer = target.peer();
+    let mut message = Vec::new();
+    sync(&target).append(1, &mut message).expect("short");
+    peer.send_plain(&message.repeat(ASKED));
+    let (mut answers, mut busy) = (0, 0);
+    while answers + busy < ASKED {
+        let got = peer.next_answer();
+        match got.message() {
+            ToClient::SyncAnswer(_) => answers += 1,
+            ToClient::Busy(_) => busy += 1,
+            other => panic!("{other:?}"),
+        }
+    }
+    // They came in a few reads of the hub, each of which may have made a batch of its own.
+    assert!((1..=16).contains(&answers), "{answers} of {ASKED} were made");
+    target.assert_serves("many questions at once");
+}
+
 /// One peer sends what costs the hub most for what it costs the peer: well made states with wrong signatures. Honest clients
 /// are served between them.
 #[test]

@@ -3,7 +3,7 @@
 //!
 //! Single bits in CI; `TIDEGATE_HOSTILE_LONG=1` adds random changes up to a million attempts.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
@@ -288,6 +288,9 @@ fn a_delegate_takes_nothing_over_from_the_clients_own_session() {
         channels: &channels,
     });
     assert!(matches!(delegate.next(PATIENCE).message(), ToClient::Attach(_)));
+    // It may ask, and the client hears of what comes of it.
+    delegate.send(&Refresh { channel: channels[0] });
+    assert!(matches!(own.next(PATIENCE).message(), ToClient::Receipt(_)));
     // Somebody pays the channel: its client hears of it, the gateway does not.
     let (address, ledger) = (&target.hub.address, target.site.ledger);
     let mut payer = Peer::connect(address, config(address, ledger, target.secret(0)))
@@ -299,6 +302,11 @@ fn a_delegate_takes_nothing_over_from_the_clients_own_session() {
     assert_eq!(delegate.next(Duration::from_millis(300)), Got::Silence);
     // When the client is gone, the gateway may ask, and hears from then on.
     drop(own);
+    let began = Instant::now();
+    while target.metric("tidegate_connections") > 2 {
+        assert!(began.elapsed() < PATIENCE, "the client's session ends");
+        std::thread::sleep(Duration::from_millis(10));
+    }
     delegate.send(&Refresh { channel: channels[0] });
     assert!(matches!(delegate.next(PATIENCE).message(), ToClient::Receipt(_)));
 }

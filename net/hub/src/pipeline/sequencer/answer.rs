@@ -22,6 +22,7 @@ impl Sequencer {
             inputs,
             sources,
             questions,
+            ..
         } = gathered;
         if !inputs.is_empty() {
             self.sessions.extend(&self.engine, &self.verifier);

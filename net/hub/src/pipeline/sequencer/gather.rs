@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use crossbeam::channel::Sender;
+use hashbrown::HashMap;
 use tidegate_batch::{ChannelView, Input, Screen};
 use tidegate_channel::RefuseReason;
 use tidegate_types::{ChannelId, ClientCounter, HubCounter, LockId};
@@ -19,6 +20,8 @@ use crate::pipeline::work::{Job, Origin, Request, Work};
 /// Requests about one channel that one batch takes; the rest are told to come again. Keeps a channel's answers within
 /// what a receipt can hold.
 const REQUESTS_PER_CHANNEL: u32 = 256;
+/// Credits that the answers to `Sync` of one batch name together, 80 bytes each; one answer alone may name more.
+const SYNC_CREDITS_MAX: u32 = 1 << 16;
 /// When a request that was one too many may come again, in milliseconds.
 const RETRY_AFTER_MS: u32 = 100;
 
@@ -29,6 +32,17 @@ pub(super) struct Gathered {
     /// By input: where it came from, if from a client.
     pub(super) sources: Vec<Option<Source>>,
     pub(super) questions: Vec<Question>,
+    /// By channel: what this batch has taken of it.
+    taken: HashMap<u32, Taken>,
+    /// Credits that the answers to `Sync` will name.
+    sync_credits: u32,
+}
+
+/// What a batch has taken of one channel.
+#[derive(Clone, Copy, Default)]
+struct Taken {
+    requests: u32,
+    synced: bool,
 }
 
 /// Where an input came from.
@@ -72,6 +86,25 @@ impl Gathered {
         self.sources.push(source);
     }
 
+    /// False if one more request about this channel is too many.
+    fn has_room(&mut self, slot: u32) -> bool {
+        let taken = self.taken.entry(slot).or_default();
+        taken.requests += 1;
+        taken.requests <= REQUESTS_PER_CHANNEL
+    }
+
+    /// False if an answer that names so many credits must wait for a later batch: a second one about a channel would say what
+    /// the first says, and those about all channels are in memory together until the log is durable.
+    fn has_room_for_sync(&mut self, slot: u32, credits: u32) -> bool {
+        let taken = self.taken.entry(slot).or_default();
+        let sum = self.sync_credits.saturating_add(credits);
+        if taken.synced || (self.sync_credits > 0 && sum > SYNC_CREDITS_MAX) {
+            return false;
+        }
+        (taken.synced, self.sync_credits) = (true, sum);
+        true
+    }
+
     pub(super) const fn changes_state(&self) -> bool {
         !self.inputs.is_empty()
     }
@@ -86,7 +119,6 @@ impl Sequencer {
             .take_while(|work| matches!(work, Work::Processed(_)));
         let count = most + marks.count();
         let pending: Vec<Work> = self.pending.drain(..count).collect();
-        let mut taken = hashbrown::HashMap::<u32, u32>::new();
         for work in pending {
             match work {
                 Work::Hello { origin, identity } => {
@@ -98,7 +130,7 @@ impl Sequencer {
                     identity,
                     request,
                 } => job.replies.push((origin.conn, self.attach(origin, identity, &request))),
-                Work::Request(origin, request) => self.take_request(origin, request, gathered, job, &mut taken),
+                Work::Request(origin, request) => self.take_request(origin, request, gathered, job),
                 Work::Policy(policy) => gathered.push(Input::Policy(policy), None),
                 Work::Prove(channel, asker) => gathered.questions.push(Question::Prove(channel, asker)),
                 Work::View(channel, asker) => gathered.questions.push(Question::View(channel, asker)),
@@ -117,28 +149,22 @@ impl Sequencer {
         self.no_room.load(Ordering::Relaxed) || self.stats.stalled.load(Ordering::Relaxed)
     }
 
-    fn take_request(
-        &mut self,
-        origin: Origin,
-        request: Request,
-        gathered: &mut Gathered,
-        job: &mut Job,
-        taken: &mut hashbrown::HashMap<u32, u32>,
-    ) {
+    fn take_request(&mut self, origin: Origin, request: Request, gathered: &mut Gathered, job: &mut Job) {
         let slot = self.engine.channel(&request.channel());
         let Some(slot) = slot.filter(|&slot| self.sessions.may_carry(origin.conn, slot, &self.engine)) else {
             job.replies
                 .push((origin.conn, error_message(origin, ErrorCode::NotAttached, "")));
             return;
         };
+        let is_sync = matches!(request, Request::Sync { .. });
         let source = Some(Source {
             origin,
             slot,
-            quiet: matches!(request, Request::Sync { .. }),
+            quiet: is_sync,
         });
-        let requests = taken.entry(slot).or_default();
-        *requests += 1;
-        if *requests > REQUESTS_PER_CHANNEL {
+        let fits = gathered.has_room(slot)
+            && (!is_sync || gathered.has_room_for_sync(slot, self.engine.credits_waiting(slot)));
+        if !fits {
             job.replies.push((origin.conn, busy(origin)));
             return;
         }

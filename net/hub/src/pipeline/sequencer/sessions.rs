@@ -72,11 +72,12 @@ impl Sessions {
         self.identities.insert(conn, identity);
         let slots = self.carried.get(&identity).map_or(&[][..], Vec::as_slice);
         for &slot in slots {
-            let client = engine.parties(slot).0;
-            let carrier = self.routes[slot as usize].and_then(|conn| self.identities.get(&conn));
-            if identity == client || carrier != Some(&client) {
-                self.routes[slot as usize] = Some(conn);
-            }
+            take_over(
+                &mut self.routes[slot as usize],
+                &self.identities,
+                conn,
+                engine.parties(slot).0,
+            );
         }
         u32::try_from(slots.len()).expect("channels are numbered in 32 bits")
     }
@@ -90,11 +91,12 @@ impl Sessions {
         }
         for &slot in slots {
             lent.insert(slot, expiry);
-            let client = engine.parties(slot).0;
-            let carrier = self.routes[slot as usize].and_then(|conn| self.identities.get(&conn));
-            if carrier != Some(&client) {
-                self.routes[slot as usize] = Some(conn);
-            }
+            take_over(
+                &mut self.routes[slot as usize],
+                &self.identities,
+                conn,
+                engine.parties(slot).0,
+            );
         }
         Some(u32::try_from(slots.len()).expect("channels are numbered in 32 bits"))
     }
@@ -144,7 +146,8 @@ impl Sessions {
         self.identities.get(&conn) == Some(&engine.parties(slot).0)
     }
 
-    /// True if the session may speak for the channel; then it is the one that carries it.
+    /// True if the session may speak for the channel; then it is the one that carries it, unless it is a delegate's and the
+    /// client's own session is there: that one hears of what comes of it.
     pub(crate) fn may_carry(&mut self, conn: ConnId, slot: u32, engine: &HubEngine) -> bool {
         if self.routes[slot as usize] == Some(conn) {
             return true;
@@ -156,7 +159,7 @@ impl Sessions {
         let lent = || self.lent.get(&conn).is_some_and(|lent| lent.contains_key(&slot));
         let may = *identity == client || *identity == delegate || lent();
         if may {
-            self.routes[slot as usize] = Some(conn);
+            take_over(&mut self.routes[slot as usize], &self.identities, conn, client);
         }
         may
     }
@@ -167,5 +170,13 @@ impl Sessions {
 
     pub(crate) fn key(&self, slot: u32) -> KeyHandle {
         self.keys[slot as usize]
+    }
+}
+
+/// Has `conn` carry a channel of `client`, unless it is another's session and one of the client's own carries the channel.
+fn take_over(route: &mut Option<ConnId>, identities: &HashMap<ConnId, KeyBytes>, conn: ConnId, client: KeyBytes) {
+    let is_clients = |conn: &ConnId| identities.get(conn) == Some(&client);
+    if is_clients(&conn) || !route.is_some_and(|carrier| is_clients(&carrier)) {
+        *route = Some(conn);
     }
 }
