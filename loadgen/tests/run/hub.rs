@@ -132,6 +132,7 @@ pub(crate) fn start(ledger: LedgerId, channels: &[(ChannelId, KeyBytes)], cheat:
         ledger,
         noise: noise(),
         identity: identity(),
+        links: false,
         limits: Limits::default(),
     };
     let local = reactor

@@ -99,6 +99,7 @@ fn configs() -> (Arc<ServerConfig>, Arc<ClientConfig>) {
         ledger,
         noise: hub_noise,
         identity: hub_identity,
+        links: false,
         limits: Limits::default(),
     });
     (server_config, client_config)

@@ -17,6 +17,7 @@ use tidegate_session::{Buffer, Event, Millis, Session};
 use tidegate_wire::frame::MessageReader;
 
 use crate::config::Config;
+use crate::dial::Dial;
 use crate::directory::Directory;
 use crate::gate::Prefix;
 use crate::handler::{CloseReason, Handler};
@@ -99,6 +100,8 @@ pub(crate) struct Connection {
     sealed_out: Buffer,
     /// Accepted, from this prefix; `None` if this side has connected.
     pub(crate) incoming: Option<Prefix>,
+    /// What this side has dialled, until the peer is known.
+    pub(crate) dial: Option<Box<Dial>>,
     /// The handler knows of it.
     pub(crate) was_ready: bool,
     /// The three-way handshake of TCP is not over.
@@ -131,6 +134,7 @@ impl Connection {
             plain_in: Buffer::new(),
             sealed_out: Buffer::new(),
             incoming: None,
+            dial: None,
             was_ready: false,
             connecting: false,
             readable: false,
@@ -153,10 +157,17 @@ impl Connection {
         }
     }
 
-    /// A connection that this side has begun; `first` is what the session says first.
-    pub(crate) fn outgoing(id: ConnId, socket: TcpStream, session: Session, first: Buffer, cx: &Context<'_>) -> Self {
+    /// A connection that this side has begun by `dial`; `first` is what the session says first.
+    pub(crate) fn outgoing(
+        id: ConnId,
+        socket: TcpStream,
+        session: Session,
+        (dial, first): (Dial, Buffer),
+        cx: &Context<'_>,
+    ) -> Self {
         Self {
             connecting: true,
+            dial: Some(Box::new(dial)),
             sealed_out: first,
             ..Self::new(id, socket, session, cx)
         }
@@ -320,7 +331,13 @@ impl Connection {
                 }
                 // What the handler queued before, and the handshake's last frame, can go out now.
                 cx.directory.touch(self.id);
-                handler.on_ready(self.id, &peer, &mut cx.outbox());
+                self.dial = None;
+                if self.session.is_link() {
+                    let from = self.socket.peer_addr().map_err(CloseReason::Socket)?;
+                    handler.on_link_ready(self.id, &peer, from.ip(), &mut cx.outbox());
+                } else {
+                    handler.on_ready(self.id, &peer, &mut cx.outbox());
+                }
             }
             Some(Event::SentAway) => {
                 cx.stats.sent_away.add(1);

@@ -2,11 +2,7 @@
 //!
 //! Connections themselves are elsewhere, so that a handler can queue for any of them while one lends it a message.
 
-use std::net::SocketAddr;
-use std::sync::Arc;
-
-use tidegate_session::ClientConfig;
-
+use crate::dial::Dial;
 use crate::id::ConnId;
 use crate::outbox::OutboxError;
 
@@ -54,7 +50,7 @@ pub(crate) struct Directory {
     pub(crate) resumed_all: bool,
     /// The reactor is stopping: no connection begins.
     pub(crate) stopping: bool,
-    pub(crate) connects: Vec<(ConnId, SocketAddr, Arc<ClientConfig>)>,
+    pub(crate) connects: Vec<(ConnId, Dial)>,
 }
 
 impl Directory {

@@ -1,6 +1,7 @@
 //! What a program plugs into a reactor.
 
 use std::io;
+use std::net::IpAddr;
 
 use tidegate_session::{Millis, PublicKey, SendError, SessionError};
 use tidegate_wire::frame::{FrameError, Header};
@@ -13,6 +14,13 @@ use crate::outbox::Outbox;
 pub trait Handler {
     /// The peer has proved its identity. Nothing of it was delivered before.
     fn on_ready(&mut self, conn: ConnId, peer: &PublicKey, out: &mut Outbox<'_>);
+
+    /// Another hub has proved its identity, on a connection that it has begun as a link or that [`Outbox::connect_link`] has. By
+    /// default the connection is closed: who listens without `ServerConfig::links` is never asked.
+    fn on_link_ready(&mut self, conn: ConnId, peer: &PublicKey, from: IpAddr, out: &mut Outbox<'_>) {
+        let _ = (peer, from);
+        out.close(conn);
+    }
 
     /// True if this peer may take one of the places that are kept for peers with something at stake here. Asked when the
     /// others are taken.

@@ -16,6 +16,7 @@
 //!   handler is bounded by pausing: [`Outbox::pause_all`].
 //! - Sockets are edge-triggered, so an idle loop sleeps; what could not be finished stands in a list, so a busy one forgets
 //!   nothing.
+//! - A hub under load asks strangers to come again with a cookie; a connection that is begun here does so by itself.
 //! - A [`ConnId`] whose connection is gone names nobody.
 //!
 //! Nothing here knows a message's meaning, and no byte of a peer that is not known reaches a handler. The loop never waits
@@ -23,6 +24,7 @@
 
 mod config;
 mod connection;
+mod dial;
 mod directory;
 mod gate;
 mod handler;

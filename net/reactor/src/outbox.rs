@@ -6,9 +6,10 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use tidegate_session::{ClientConfig, Millis};
+use tidegate_session::{ClientConfig, LinkConfig, Millis};
 use tidegate_wire::frame::{BodyTooLong, write_message};
 
+use crate::dial::{Dial, To};
 use crate::directory::{Directory, Entry};
 use crate::id::ConnId;
 
@@ -105,11 +106,21 @@ impl Outbox<'_> {
         self.directory.paused_all
     }
 
-    /// Begins a connection. Whether it was made is told by `on_ready` or `on_closed`. `None` if there are as many
+    /// Begins a connection. Whether it was made is told by `on_ready` or `on_closed`; a hub under load may ask for a few attempts,
+    /// of which nothing is told. `None` if there are as many
     /// connections as there may be, or the reactor is being stopped.
     pub fn connect(&mut self, address: SocketAddr, config: Arc<ClientConfig>) -> Option<ConnId> {
+        self.dial(Dial::new(address, To::Hub(config)))
+    }
+
+    /// As [`Outbox::connect`], a link with another hub; told of by `on_link_ready` or `on_closed`.
+    pub fn connect_link(&mut self, address: SocketAddr, config: Arc<LinkConfig>) -> Option<ConnId> {
+        self.dial(Dial::new(address, To::Link(config)))
+    }
+
+    fn dial(&mut self, dial: Dial) -> Option<ConnId> {
         let conn = self.directory.allocate()?;
-        self.directory.connects.push((conn, address, config));
+        self.directory.connects.push((conn, dial));
         Some(conn)
     }
 

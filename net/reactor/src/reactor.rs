@@ -2,7 +2,7 @@
 
 mod lifecycle;
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -13,6 +13,7 @@ use tidegate_session::{ClientConfig, Millis, ServerConfig};
 
 use crate::config::Config;
 use crate::connection::{Connection, Context, Next, Scratch};
+use crate::dial::Dial;
 use crate::directory::Directory;
 use crate::gate::Gate;
 use crate::handler::{CloseReason, Handler};
@@ -84,6 +85,8 @@ pub struct Reactor {
     /// Incoming connections since when, in the order in which they came; those that are known or gone are forgotten late.
     strangers: VecDeque<(ConnId, Millis)>,
     open: usize,
+    /// Connections that wait to be begun again, by slot.
+    redials: HashMap<usize, (ConnId, Dial)>,
     /// Set by a stop: when it ends at the latest.
     stop_at: Option<Millis>,
 }
@@ -122,6 +125,7 @@ impl Reactor {
             half_open: 0,
             strangers: VecDeque::new(),
             open: 0,
+            redials: HashMap::new(),
             stop_at: None,
         })
     }
@@ -363,10 +367,11 @@ impl Reactor {
     }
 
     fn settle_one(&mut self, id: ConnId) -> Result<Next, CloseReason> {
+        // Also of one that waits to be begun again: else it could never be touched any more.
+        let asked = self.directory.settling(id);
         let Some(conn) = find(&mut self.connections, id) else {
             return Ok(Next::Wait);
         };
-        let asked = self.directory.settling(id);
         if asked.overflow {
             return Err(CloseReason::SendQueueFull);
         }

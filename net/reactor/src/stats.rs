@@ -48,6 +48,8 @@ pub struct Stats {
     pub refused_by_prefix: Counter,
     /// Strangers that were asked to come again with a cookie.
     pub sent_away: Counter,
+    /// Connections that this side began again, since a hub under load asked for it.
+    pub redialled: Counter,
     /// Strangers' turns that waited for processor time.
     pub handshakes_deferred: Counter,
     /// Connections that are gone.

@@ -3,11 +3,13 @@
 mod support;
 
 use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
+use std::sync::mpsc;
 
 use support::*;
-use tidegate_reactor::{Admission, CloseReason, Config};
-use tidegate_session::{Buffer, Millis, Session, SessionError};
+use tidegate_reactor::{Admission, CloseReason, Config, ConnId, Handler, Outbox, Reactor};
+use tidegate_session::{Buffer, Millis, PublicKey, Session, SessionError};
+use tidegate_wire::frame::Header;
 
 /// Loopback is treated as any network.
 fn strict(admission: Admission) -> Config {
@@ -70,6 +72,79 @@ fn many_strangers_must_show_a_cookie_and_who_shows_it_gets_in() {
     client.send(ECHO, &[b"x"]);
     assert_eq!(client.receive().unwrap().1, b"x");
     hub.stop(0);
+}
+
+/// Reports what it is told of one connection that it begins.
+struct Caller {
+    told: mpsc::Sender<Option<String>>,
+}
+
+impl Handler for Caller {
+    fn on_ready(&mut self, conn: ConnId, _: &PublicKey, out: &mut Outbox<'_>) {
+        out.message(conn, ECHO, 1, |to| to.extend_from_slice(b"x")).unwrap();
+    }
+
+    fn on_message(&mut self, _: ConnId, _: Header, _: &[u8], _: &mut Outbox<'_>) {
+        let _ = self.told.send(None);
+    }
+
+    fn on_closed(&mut self, _: ConnId, reason: &CloseReason, _: &mut Outbox<'_>) {
+        let _ = self.told.send(Some(reason.to_string()));
+    }
+}
+
+/// A reactor's own connection shows the cookie that it is asked for, and its handler hears of nothing but the end of it.
+#[test]
+fn a_connection_that_is_asked_for_a_cookie_brings_it() {
+    let admission = Admission {
+        cookies_from: 1,
+        ..Admission::default()
+    };
+    let hub = Hub::start(strict(admission), 5_000);
+    let _silent = TcpStream::connect(hub.address).unwrap();
+    wait_until("one is half open", || hub.stats.half_open.get() == 1);
+    let mut reactor = Reactor::new(Config::default()).unwrap();
+    reactor.connect(hub.address, client_config(1)).unwrap();
+    let (told, hear) = mpsc::channel();
+    let (sender, stats) = (reactor.sender(), reactor.stats());
+    let thread = std::thread::spawn(move || reactor.run(&mut Caller { told }).unwrap());
+    assert_eq!(hear.recv_timeout(PATIENCE).unwrap(), None, "it is answered");
+    assert_eq!((stats.redialled.get(), hub.stats.sent_away.get()), (1, 1));
+    sender.stop(0).unwrap();
+    thread.join().unwrap();
+    hub.stop(0);
+}
+
+/// A hub that never lets anyone in is asked four times in all, and then the handler hears why.
+#[test]
+fn a_hub_that_asks_again_and_again_is_given_up() {
+    let listener = TcpListener::bind(ANYWHERE).unwrap();
+    let address = listener.local_addr().unwrap();
+    let hub = std::thread::spawn(move || {
+        let mut cookies = Vec::new();
+        for attempt in 0..4_u8 {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut frame = [0; 2];
+            stream.read_exact(&mut frame).unwrap();
+            let mut message = vec![0; usize::from(u16::from_le_bytes(frame))];
+            stream.read_exact(&mut message).unwrap();
+            cookies.push((message.len() > 96).then(|| message[0]));
+            let mut retry = vec![40, 0, 1, 0, 0, 0, 0, 0, 0, 0];
+            retry.extend([attempt; 32]);
+            stream.write_all(&retry).unwrap();
+        }
+        cookies
+    });
+    let mut reactor = Reactor::new(Config::default()).unwrap();
+    reactor.connect(address, client_config(1)).unwrap();
+    let (told, hear) = mpsc::channel();
+    let sender = reactor.sender();
+    let thread = std::thread::spawn(move || reactor.run(&mut Caller { told }).unwrap());
+    let reason = hear.recv_timeout(PATIENCE).unwrap().expect("it is not let in");
+    assert!(reason.contains("come again"), "{reason}");
+    assert_eq!(hub.join().unwrap(), [None, Some(0), Some(1), Some(2)]);
+    sender.stop(0).unwrap();
+    thread.join().unwrap();
 }
 
 /// Without processor time for strangers, a peer that is known is served and the strangers wait until their deadline.

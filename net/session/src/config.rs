@@ -1,5 +1,7 @@
 //! What each end brings to a session.
 
+use std::sync::Arc;
+
 use tidegate_crypto::keys::{PublicKey, SecretKey};
 use tidegate_types::LedgerId;
 
@@ -95,6 +97,17 @@ pub struct ServerConfig {
     pub noise: NoiseSecret,
     /// The hub's identity.
     pub identity: SecretKey,
+    /// True if other hubs may begin links with this one, by Noise XX.
+    pub links: bool,
     /// Bounds.
     pub limits: Limits,
+}
+
+/// What a hub needs to begin a link with another one. The other's Noise key comes in the handshake; who it is must be known.
+#[derive(Debug)]
+pub struct LinkConfig {
+    /// This hub's own keys and bounds.
+    pub own: Arc<ServerConfig>,
+    /// The other hub's identity, from its address.
+    pub peer: PublicKey,
 }

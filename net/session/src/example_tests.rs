@@ -7,7 +7,7 @@ use tidegate_crypto::keys::SecretKey;
 use tidegate_types::{Fixed as _, LedgerId};
 use tidegate_wire::messages::{Body as _, Hello, PROTOCOL_VERSION};
 
-use super::{NoiseSecret, params, prologue, resolver};
+use super::{NoiseSecret, Pattern, params, prologue, resolver};
 use crate::buffer::Buffer;
 use crate::identity::{Binding, Role};
 use crate::rekey::RekeyLimits;
@@ -18,7 +18,7 @@ const LEDGER: LedgerId = LedgerId::from_bytes([0xad; 32]);
 
 fn handshake(secret: [u8; 32], remote: Option<[u8; 32]>, ephemeral: [u8; 32]) -> HandshakeState {
     let prologue = prologue(&LEDGER);
-    let builder = Builder::with_resolver(params(), resolver());
+    let builder = Builder::with_resolver(params(Pattern::Ik), resolver());
     let builder = builder.prologue(&prologue).unwrap();
     let builder = builder
         .local_private_key(&secret)

@@ -24,18 +24,35 @@ pub const PLAIN_MAX: usize = 16 * 1024;
 /// The longest frame behind its prefix, in bytes.
 pub const SEALED_MAX: usize = PLAIN_MAX + TAG_LEN;
 
-/// The first handshake message of IK: `e`, encrypted `s`, empty payload. XX between hubs begins with 32 bytes, so the
-/// length alone will tell them apart.
+/// The first handshake message of IK: `e`, encrypted `s`, empty payload. XX begins with fewer bytes, so the length alone tells
+/// which it is.
 pub(crate) const IK_FIRST_LEN: usize = 32 + (32 + TAG_LEN) + TAG_LEN;
 
 /// The second handshake message of IK: `e`, empty payload.
 pub(crate) const IK_SECOND_LEN: usize = 32 + TAG_LEN;
 
-/// The first handshake message behind a cookie.
-pub(crate) const COOKIE_FIRST_LEN: usize = COOKIE_LEN + IK_FIRST_LEN;
+/// The first handshake message of XX: `e`, empty payload in the clear.
+pub(crate) const XX_FIRST_LEN: usize = 32;
 
-/// All that a stranger may send before it is known: two prefixes, a cookie, a handshake message and the proof of its identity.
-pub const UNKNOWN_PEER_BYTES_MAX: usize = 2 * PREFIX_LEN + COOKIE_FIRST_LEN + crate::identity::PROOF_LEN + TAG_LEN;
+/// The second handshake message of XX: `e`, encrypted `s`, empty payload.
+pub(crate) const XX_SECOND_LEN: usize = 32 + (32 + TAG_LEN) + TAG_LEN;
+
+/// The third handshake message of XX: encrypted `s`, empty payload.
+pub(crate) const XX_THIRD_LEN: usize = (32 + TAG_LEN) + TAG_LEN;
+
+/// The first handshake messages behind a cookie.
+pub(crate) const IK_COOKIE_LEN: usize = COOKIE_LEN + IK_FIRST_LEN;
+pub(crate) const XX_COOKIE_LEN: usize = COOKIE_LEN + XX_FIRST_LEN;
+
+/// All that a stranger may send before it is known: prefixes, a cookie, handshake messages and the proof of its identity.
+pub const UNKNOWN_PEER_BYTES_MAX: usize = {
+    let proof = PREFIX_LEN + crate::identity::PROOF_LEN + TAG_LEN;
+    let (client, link) = (
+        PREFIX_LEN + IK_COOKIE_LEN + proof,
+        2 * PREFIX_LEN + XX_COOKIE_LEN + XX_THIRD_LEN + proof,
+    );
+    if client > link { client } else { link }
+};
 
 const _: () = assert!(UNKNOWN_PEER_BYTES_MAX <= 4096);
 const _: () = assert!(SEALED_MAX <= u16::MAX as usize);
@@ -55,8 +72,8 @@ pub struct FrameLength {
 /// The lengths that may come next.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Lengths {
-    /// One of these two.
-    Either(usize, usize),
+    /// One of these, in rising order.
+    OneOf(&'static [usize]),
     /// Any between these, both included.
     Between(usize, usize),
 }
@@ -64,7 +81,10 @@ pub(crate) enum Lengths {
 impl Lengths {
     fn check(self, len: usize) -> Result<(), FrameLength> {
         let (good, min, max) = match self {
-            Self::Either(min, max) => (len == min || len == max, min, max),
+            Self::OneOf(all) => {
+                let end = |of: Option<&usize>| of.copied().unwrap_or_default();
+                (all.contains(&len), end(all.first()), end(all.last()))
+            }
             Self::Between(min, max) => ((min..=max).contains(&len), min, max),
         };
         if good {

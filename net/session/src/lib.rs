@@ -1,6 +1,6 @@
 //! Sessions: who the peer is, and secrecy and order of what it says.
 //!
-//! A session is a Noise IK handshake ([`noise`]), an Ed25519 identity on each side bound to it ([`identity`]), and frames of
+//! A session is a Noise handshake, IK of a client and XX between hubs ([`noise`]), an Ed25519 identity on each side bound to it ([`identity`]), and frames of
 //! up to 16 KiB ([`frame`]) whose keys change now and then ([`rekey`]). [`Session`] is a state machine: bytes from the
 //! socket and the time go in, plaintext and bytes for the socket come out. The plaintext is a stream of messages, which
 //! `tidegate_wire::frame` finds.
@@ -21,7 +21,7 @@ mod session;
 mod transport;
 
 pub use buffer::Buffer;
-pub use config::{ClientConfig, Limits, Millis, ServerConfig};
+pub use config::{ClientConfig, Limits, LinkConfig, Millis, ServerConfig};
 pub use cookie::{Challenge, Cookie, Cookies, Retry};
 pub use credits::{Credits, NoCredit};
 pub use error::{SendError, SessionError};

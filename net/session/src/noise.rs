@@ -19,6 +19,9 @@ use zeroize::{Zeroize as _, Zeroizing};
 /// Clients know the hub's static key, and send their own.
 pub const PATTERN_IK: &str = "Noise_IK_25519_AESGCM_SHA256";
 
+/// Hubs learn each other's static keys on the way; who they are is proved behind it.
+pub const PATTERN_XX: &str = "Noise_XX_25519_AESGCM_SHA256";
+
 /// The prologue is this, then the ledger id: a handshake for another version or another ledger fails.
 pub const PROLOGUE_TAG: &[u8; 10] = b"tidegate/1";
 
@@ -85,27 +88,53 @@ impl fmt::Debug for NoiseSecret {
     }
 }
 
+/// Which handshake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pattern {
+    /// A client with a hub.
+    Ik,
+    /// A hub with a hub.
+    Xx,
+}
+
 /// The client's half of an IK handshake.
 pub(crate) fn initiator(ledger: &LedgerId, local: &NoiseSecret, hub: &NoiseKey) -> Result<HandshakeState, snow::Error> {
     let prologue = prologue(ledger);
-    Builder::with_resolver(params(), resolver())
+    Builder::with_resolver(params(Pattern::Ik), resolver())
         .prologue(&prologue)?
         .local_private_key(&*local.0)?
         .remote_public_key(&hub.0)?
         .build_initiator()
 }
 
-/// The hub's half of an IK handshake.
-pub(crate) fn responder(ledger: &LedgerId, local: &NoiseSecret) -> Result<HandshakeState, snow::Error> {
+/// The half of an XX handshake that begins it.
+pub(crate) fn link_initiator(ledger: &LedgerId, local: &NoiseSecret) -> Result<HandshakeState, snow::Error> {
     let prologue = prologue(ledger);
-    Builder::with_resolver(params(), resolver())
+    Builder::with_resolver(params(Pattern::Xx), resolver())
+        .prologue(&prologue)?
+        .local_private_key(&*local.0)?
+        .build_initiator()
+}
+
+/// The half of a handshake that answers.
+pub(crate) fn responder(
+    pattern: Pattern,
+    ledger: &LedgerId,
+    local: &NoiseSecret,
+) -> Result<HandshakeState, snow::Error> {
+    let prologue = prologue(ledger);
+    Builder::with_resolver(params(pattern), resolver())
         .prologue(&prologue)?
         .local_private_key(&*local.0)?
         .build_responder()
 }
 
-fn params() -> NoiseParams {
-    PATTERN_IK.parse().expect("a pattern that snow knows")
+fn params(pattern: Pattern) -> NoiseParams {
+    let name = match pattern {
+        Pattern::Ik => PATTERN_IK,
+        Pattern::Xx => PATTERN_XX,
+    };
+    name.parse().expect("a pattern that snow knows")
 }
 
 fn prologue(ledger: &LedgerId) -> [u8; PROLOGUE_LEN] {

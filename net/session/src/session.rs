@@ -7,11 +7,16 @@
 //!                          <------------------------  proof of the hub's identity, the first frame
 //!  proof of the client's   ------------------------>            the first frame
 //!  (ready)                                            (ready)
+//!
+//!            hub that begins a link                   hub
+//!  e                       ------------------------>            32 bytes, behind a cookie of 32 if one was asked for
+//!                          <------------------------  e, ee, s, es 96 bytes
+//!  s, se                   ------------------------>            64 bytes; proofs as above
 //! ```
 //!
 //! A hub keeps nothing for a stranger before the first message is there, and under load answers it with a cookie instead
-//! (`cookie`). A client is ready as soon as it has seen the hub's proof, and may send messages right behind its own; the hub delivers
-//! none of them before it has checked that proof.
+//! (`cookie`). Whoever connects proves who it is only to whom it meant to reach. It is ready as soon as it has seen the other's
+//! proof, and may send messages right behind its own; the hub delivers none of them before it has checked that proof.
 
 use std::sync::Arc;
 
@@ -19,15 +24,16 @@ use snow::HandshakeState;
 use tidegate_crypto::keys::{PublicKey, SecretKey};
 
 use crate::buffer::Buffer;
-use crate::config::{ClientConfig, Limits, Millis, ServerConfig};
+use crate::config::{ClientConfig, Limits, LinkConfig, Millis, ServerConfig};
 use crate::cookie::{COOKIE_LEN, Challenge, Cookie, Retry};
 use crate::credits::Credits;
 use crate::error::{SendError, SessionError};
 use crate::frame::{
-    COOKIE_FIRST_LEN, IK_FIRST_LEN, IK_SECOND_LEN, Lengths, PREFIX_LEN, SEALED_MAX, TAG_LEN, first_frame, prefix,
+    IK_COOKIE_LEN, IK_FIRST_LEN, IK_SECOND_LEN, Lengths, PREFIX_LEN, SEALED_MAX, TAG_LEN, XX_COOKIE_LEN, XX_FIRST_LEN,
+    XX_SECOND_LEN, XX_THIRD_LEN, first_frame, prefix,
 };
 use crate::identity::{Binding, PROOF_LEN, Role};
-use crate::noise;
+use crate::noise::{self, Pattern};
 use crate::transport::Transport;
 
 /// What [`Session::poll_event`] reports.
@@ -64,6 +70,7 @@ pub struct Session {
     phase: Phase,
     config: Config,
     deadline: Millis,
+    pattern: Pattern,
     peer: Option<PublicKey>,
     event: Option<Event>,
     credits: Credits,
@@ -75,8 +82,10 @@ enum Phase {
     Greeting(Option<Challenge>),
     /// A hub's end: the peer was asked to come again.
     SentAway,
-    /// A client's end: the hub's handshake message is to come.
+    /// The end that connected: the hub's handshake message is to come.
     Handshake(Box<HandshakeState>),
+    /// A hub's end of a link: the third message is to come.
+    Confirm(Box<HandshakeState>),
     /// The peer's proof is to come.
     Identify(Transport, Binding),
     /// The peer is known.
@@ -88,13 +97,14 @@ enum Phase {
 #[derive(Debug)]
 enum Config {
     Client(Arc<ClientConfig>),
+    Link(Arc<LinkConfig>),
     Hub(Arc<ServerConfig>),
 }
 
 impl Config {
     fn role(&self) -> Role {
         match self {
-            Self::Client(_) => Role::Client,
+            Self::Client(_) | Self::Link(_) => Role::Client,
             Self::Hub(_) => Role::Hub,
         }
     }
@@ -102,6 +112,7 @@ impl Config {
     fn limits(&self) -> &Limits {
         match self {
             Self::Client(config) => &config.limits,
+            Self::Link(config) => &config.own.limits,
             Self::Hub(config) => &config.limits,
         }
     }
@@ -109,6 +120,7 @@ impl Config {
     fn identity(&self) -> &SecretKey {
         match self {
             Self::Client(config) => &config.identity,
+            Self::Link(config) => &config.own.identity,
             Self::Hub(config) => &config.identity,
         }
     }
@@ -116,6 +128,7 @@ impl Config {
     fn binding(&self, handshake: &HandshakeState) -> Binding {
         let ledger = match self {
             Self::Client(config) => config.ledger,
+            Self::Link(config) => config.own.ledger,
             Self::Hub(config) => config.ledger,
         };
         let mut handshake_hash = [0; 32];
@@ -127,18 +140,19 @@ impl Config {
     fn expected_peer(&self) -> Option<&PublicKey> {
         match self {
             Self::Client(config) => Some(&config.hub_identity),
+            Self::Link(config) => Some(&config.peer),
             Self::Hub(_) => None,
         }
     }
 }
 
 impl Session {
-    /// The connecting end. Appends the first handshake message to `out`.
+    /// The connecting end, a client's. Appends the first handshake message to `out`.
     ///
     /// # Errors
     /// [`SessionError::Local`] if the configuration's keys make no handshake (a hub key of small order).
     pub fn client(config: Arc<ClientConfig>, now: Millis, out: &mut Buffer) -> Result<Self, SessionError> {
-        Self::connecting(config, None, now, out)
+        Self::connecting(Config::Client(config), None, now, out)
     }
 
     /// As [`Session::client`], on a new connection after [`SessionError::Retry`].
@@ -151,24 +165,46 @@ impl Session {
         now: Millis,
         out: &mut Buffer,
     ) -> Result<Self, SessionError> {
-        Self::connecting(config, Some(cookie), now, out)
+        Self::connecting(Config::Client(config), Some(cookie), now, out)
     }
 
-    fn connecting(
-        config: Arc<ClientConfig>,
+    /// The connecting end, a hub's; with the cookie of [`SessionError::Retry`] on a new connection after it.
+    ///
+    /// # Errors
+    /// As [`Session::client`].
+    pub fn link(
+        config: Arc<LinkConfig>,
         cookie: Option<&Cookie>,
         now: Millis,
         out: &mut Buffer,
     ) -> Result<Self, SessionError> {
-        let mut handshake =
-            noise::initiator(&config.ledger, &config.noise, &config.hub_noise).map_err(SessionError::Local)?;
+        Self::connecting(Config::Link(config), cookie, now, out)
+    }
+
+    fn connecting(
+        config: Config,
+        cookie: Option<&Cookie>,
+        now: Millis,
+        out: &mut Buffer,
+    ) -> Result<Self, SessionError> {
+        let (pattern, len, handshake) = match &config {
+            Config::Client(config) => {
+                let handshake = noise::initiator(&config.ledger, &config.noise, &config.hub_noise);
+                (Pattern::Ik, IK_FIRST_LEN, handshake)
+            }
+            Config::Link(config) => {
+                let handshake = noise::link_initiator(&config.own.ledger, &config.own.noise);
+                (Pattern::Xx, XX_FIRST_LEN, handshake)
+            }
+            Config::Hub(_) => return Err(SessionError::Failed),
+        };
+        let mut handshake = handshake.map_err(SessionError::Local)?;
         let cookie = cookie.map_or(&[][..], |cookie| cookie.as_bytes());
-        write_handshake(&mut handshake, cookie, IK_FIRST_LEN, out).map_err(SessionError::Local)?;
-        Ok(Self::new(
-            Phase::Handshake(Box::new(handshake)),
-            Config::Client(config),
-            now,
-        ))
+        write_handshake(&mut handshake, cookie, len, out).map_err(SessionError::Local)?;
+        Ok(Self {
+            pattern,
+            ..Self::new(Phase::Handshake(Box::new(handshake)), config, now)
+        })
     }
 
     /// The end that was connected to. With a challenge, a stranger without one of its cookies is sent away.
@@ -183,6 +219,7 @@ impl Session {
             phase,
             config,
             deadline: now.after(limits.handshake_millis),
+            pattern: Pattern::Ik,
             peer: None,
             event: None,
             credits: Credits::new(limits.window()),
@@ -232,14 +269,19 @@ impl Session {
     }
 
     /// The lengths of the frame that may come next.
-    const fn allowed_len(&self) -> Result<Lengths, SessionError> {
-        match &self.phase {
-            Phase::Greeting(_) => Ok(Lengths::Either(IK_FIRST_LEN, COOKIE_FIRST_LEN)),
-            Phase::Handshake(_) => Ok(Lengths::Either(Retry::LEN, IK_SECOND_LEN)),
-            Phase::Identify(..) => Ok(Lengths::Between(PROOF_LEN + TAG_LEN, PROOF_LEN + TAG_LEN)),
+    fn allowed_len(&self) -> Result<Lengths, SessionError> {
+        match (&self.phase, self.pattern) {
+            (Phase::Greeting(_), _) => Ok(Lengths::OneOf(match &self.config {
+                Config::Hub(config) if config.links => &[XX_FIRST_LEN, XX_COOKIE_LEN, IK_FIRST_LEN, IK_COOKIE_LEN],
+                _ => &[IK_FIRST_LEN, IK_COOKIE_LEN],
+            })),
+            (Phase::Handshake(_), Pattern::Ik) => Ok(Lengths::OneOf(&[Retry::LEN, IK_SECOND_LEN])),
+            (Phase::Handshake(_), Pattern::Xx) => Ok(Lengths::OneOf(&[Retry::LEN, XX_SECOND_LEN])),
+            (Phase::Confirm(_), _) => Ok(Lengths::OneOf(&[XX_THIRD_LEN])),
+            (Phase::Identify(..), _) => Ok(Lengths::OneOf(&[PROOF_LEN + TAG_LEN])),
             // A frame of no plaintext would be work for nothing.
-            Phase::Ready(_) => Ok(Lengths::Between(TAG_LEN + 1, SEALED_MAX)),
-            Phase::SentAway | Phase::Failed => Err(SessionError::Failed),
+            (Phase::Ready(_), _) => Ok(Lengths::Between(TAG_LEN + 1, SEALED_MAX)),
+            (Phase::SentAway | Phase::Failed, _) => Err(SessionError::Failed),
         }
     }
 
@@ -247,8 +289,9 @@ impl Session {
     fn receive_frame(&mut self, frame: &[u8], plain: &mut Buffer, out: &mut Buffer) -> Result<bool, SessionError> {
         match core::mem::replace(&mut self.phase, Phase::Failed) {
             Phase::Greeting(challenge) => self.phase = self.receive_greeting(challenge, frame, out)?,
-            Phase::Handshake(handshake) => self.phase = self.receive_handshake(handshake, frame, out)?,
-            Phase::Identify(transport, binding) => self.phase = self.receive_proof(transport, &binding, frame)?,
+            Phase::Handshake(handshake) => self.phase = self.receive_answer(handshake, frame, out)?,
+            Phase::Confirm(handshake) => self.phase = self.receive_confirmation(handshake, frame, out)?,
+            Phase::Identify(transport, binding) => self.phase = self.receive_proof(transport, &binding, frame, out)?,
             Phase::Ready(mut transport) => {
                 let opened = self.credits.take((frame.len() - TAG_LEN) as u64).is_ok();
                 if opened {
@@ -269,12 +312,13 @@ impl Session {
         frame: &[u8],
         out: &mut Buffer,
     ) -> Result<Phase, SessionError> {
-        let (shown, message) = match frame.split_first_chunk::<COOKIE_LEN>() {
-            Some((cookie, message)) if frame.len() == COOKIE_FIRST_LEN => (Some(Cookie::from_bytes(*cookie)), message),
-            _ => (None, frame),
+        let cookie_len = match frame.len() {
+            IK_COOKIE_LEN | XX_COOKIE_LEN => COOKIE_LEN,
+            _ => 0,
         };
+        let (shown, message) = frame.split_at(cookie_len);
         if let Some(challenge) = challenge
-            && !shown.is_some_and(|cookie| challenge.admits(&cookie))
+            && !<[u8; COOKIE_LEN]>::try_from(shown).is_ok_and(|bytes| challenge.admits(&Cookie::from_bytes(bytes)))
         {
             let retry = Retry {
                 after_millis: RETRY_MILLIS,
@@ -285,41 +329,74 @@ impl Session {
             self.event = Some(Event::SentAway);
             return Ok(Phase::SentAway);
         }
+        self.answer_greeting(message, out)
+    }
+
+    /// Reads a handshake's first message, whose length says of which pattern, and answers it.
+    fn answer_greeting(&mut self, message: &[u8], out: &mut Buffer) -> Result<Phase, SessionError> {
         let Config::Hub(config) = &self.config else {
             return Err(SessionError::Failed);
         };
-        let handshake = noise::responder(&config.ledger, &config.noise).map_err(SessionError::Local)?;
-        self.receive_handshake(Box::new(handshake), message, out)
+        let (pattern, answer_len) = match message.len() {
+            XX_FIRST_LEN => (Pattern::Xx, XX_SECOND_LEN),
+            _ => (Pattern::Ik, IK_SECOND_LEN),
+        };
+        self.pattern = pattern;
+        let handshake = noise::responder(pattern, &config.ledger, &config.noise);
+        let mut handshake = Box::new(handshake.map_err(SessionError::Local)?);
+        read_handshake(&mut handshake, message)?;
+        write_handshake(&mut handshake, &[], answer_len, out).map_err(SessionError::Handshake)?;
+        match pattern {
+            Pattern::Ik => self.finish_handshake(handshake, out),
+            Pattern::Xx => Ok(Phase::Confirm(handshake)),
+        }
     }
 
-    /// Reads the one handshake message that this end waits for; whichever end, the keys are there after it, and this
-    /// end's proof goes out.
-    fn receive_handshake(
+    /// Reads the hub's handshake message; in XX one more goes out.
+    fn receive_answer(
         &self,
         mut handshake: Box<HandshakeState>,
         frame: &[u8],
         out: &mut Buffer,
     ) -> Result<Phase, SessionError> {
-        let role = self.config.role();
-        if role == Role::Client && frame.len() == Retry::LEN {
+        if frame.len() == Retry::LEN {
             let retry = Retry::decode(frame).ok_or(SessionError::MalformedRetry)?;
             return Err(SessionError::Retry(retry));
         }
-        // The lengths leave no room for a payload.
-        handshake
-            .read_message(frame, &mut [])
-            .map_err(SessionError::Handshake)?;
-        if role == Role::Hub {
-            write_handshake(&mut handshake, &[], IK_SECOND_LEN, out).map_err(SessionError::Handshake)?;
+        read_handshake(&mut handshake, frame)?;
+        if self.pattern == Pattern::Xx {
+            write_handshake(&mut handshake, &[], XX_THIRD_LEN, out).map_err(SessionError::Handshake)?;
         }
+        self.finish_handshake(handshake, out)
+    }
+
+    /// Reads the third message of a link.
+    fn receive_confirmation(
+        &self,
+        mut handshake: Box<HandshakeState>,
+        frame: &[u8],
+        out: &mut Buffer,
+    ) -> Result<Phase, SessionError> {
+        read_handshake(&mut handshake, frame)?;
+        self.finish_handshake(handshake, out)
+    }
+
+    /// The keys are there. The end that was connected to proves itself first.
+    fn finish_handshake(&self, handshake: Box<HandshakeState>, out: &mut Buffer) -> Result<Phase, SessionError> {
         let binding = self.config.binding(&handshake);
         let noise = handshake.into_transport_mode().map_err(SessionError::Handshake)?;
         let mut transport = Transport::new(noise, self.config.limits().rekey);
-        let proof = binding.prove(role, self.config.identity());
+        if self.config.role() == Role::Hub {
+            self.prove(&mut transport, &binding, out);
+        }
+        Ok(Phase::Identify(transport, binding))
+    }
+
+    fn prove(&self, transport: &mut Transport, binding: &Binding, out: &mut Buffer) {
+        let proof = binding.prove(self.config.role(), self.config.identity());
         transport
             .seal(&proof, out)
             .expect("the first frame of a session has the first number");
-        Ok(Phase::Identify(transport, binding))
     }
 
     fn receive_proof(
@@ -327,11 +404,15 @@ impl Session {
         mut transport: Transport,
         binding: &Binding,
         frame: &[u8],
+        out: &mut Buffer,
     ) -> Result<Phase, SessionError> {
         let mut proof = Buffer::new();
         transport.open(frame, &mut proof)?;
         let theirs = self.config.role().other();
         let peer = binding.check(theirs, self.config.expected_peer(), proof.bytes())?;
+        if self.config.role() == Role::Client {
+            self.prove(&mut transport, binding, out);
+        }
         self.peer = Some(peer);
         self.event = Some(Event::Ready { peer });
         Ok(Phase::Ready(transport))
@@ -358,7 +439,9 @@ impl Session {
     #[must_use]
     pub const fn deadline(&self) -> Option<Millis> {
         match self.phase {
-            Phase::Greeting(_) | Phase::SentAway | Phase::Handshake(_) | Phase::Identify(..) => Some(self.deadline),
+            Phase::Greeting(_) | Phase::SentAway | Phase::Handshake(_) | Phase::Confirm(_) | Phase::Identify(..) => {
+                Some(self.deadline)
+            }
             Phase::Ready(_) | Phase::Failed => None,
         }
     }
@@ -387,6 +470,12 @@ impl Session {
     #[must_use]
     pub fn role(&self) -> Role {
         self.config.role()
+    }
+
+    /// True if this is a link between hubs, once that is known.
+    #[must_use]
+    pub fn is_link(&self) -> bool {
+        self.pattern == Pattern::Xx
     }
 
     /// True from the moment that the peer is known until the session fails.
@@ -423,6 +512,14 @@ impl Session {
     pub const fn grant(&mut self, bytes: u64) {
         self.credits.grant(bytes);
     }
+}
+
+/// Reads a handshake message. The lengths leave no room for a payload.
+fn read_handshake(handshake: &mut HandshakeState, message: &[u8]) -> Result<(), SessionError> {
+    handshake
+        .read_message(message, &mut [])
+        .map_err(SessionError::Handshake)?;
+    Ok(())
 }
 
 /// Appends the handshake message that is due, with an empty payload, behind `front`.

@@ -28,6 +28,7 @@ fn server_config(limits: Limits) -> ServerConfig {
         ledger: LEDGER,
         noise: NoiseSecret::from_bytes([21; 32]),
         identity: SecretKey::from_seed([22; 32]),
+        links: false,
         limits,
     }
 }
@@ -372,7 +373,7 @@ fn a_handshake_of_another_session_opens_nothing() {
 
 #[test]
 fn wrong_lengths_are_refused_at_the_second_byte() {
-    let good = [IK_FIRST_LEN, COOKIE_FIRST_LEN];
+    let good = [IK_FIRST_LEN, IK_COOKIE_LEN];
     for len in (0..=u16::MAX).filter(|&len| !good.contains(&usize::from(len))) {
         let mut hub = End::hub(server_config(Limits::default()));
         let refused = hub.feed(&len.to_le_bytes());
@@ -512,3 +513,19 @@ fn a_cookie_is_taken_where_none_is_asked_for() {
     pump(&mut client, &mut hub).unwrap();
     assert!(hub.session.is_ready());
 }
+
+/// Whoever stands between, or has the hub's Noise key and not its identity, does not learn who the client is.
+#[test]
+fn a_client_proves_who_it_is_only_to_the_hub_that_it_means() {
+    let (mut client, mut hub) = ends(Limits::default());
+    hub.feed(&client.take_out()).unwrap();
+    let answer = hub.take_out();
+    let (handshake, proof) = answer.split_at(PREFIX_LEN + IK_SECOND_LEN);
+    client.feed(handshake).unwrap();
+    assert!(client.out.is_empty(), "nothing before the hub's proof");
+    client.feed(proof).unwrap();
+    assert_eq!(client.out.len(), PREFIX_LEN + PROOF_LEN + TAG_LEN);
+}
+
+#[path = "link_tests.rs"]
+mod links;

@@ -123,6 +123,7 @@ impl Endpoint {
             ledger: node.ledger(),
             noise: options.noise,
             identity: options.identity,
+            links: false,
             limits: Limits::default(),
         };
         let listen = reactor.listen(options.listen, Arc::new(session))?;

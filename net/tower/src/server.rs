@@ -141,6 +141,7 @@ impl TowerServer {
             ledger: options.ledger.ledger,
             noise: options.noise,
             identity: options.identity,
+            links: false,
             limits: SessionLimits::default(),
         };
         let listen = reactor.listen(options.listen, Arc::new(session))?;

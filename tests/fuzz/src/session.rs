@@ -6,7 +6,9 @@
 use std::sync::{Arc, LazyLock};
 
 use tidegate_crypto::keys::{PublicKey, SecretKey};
-use tidegate_session::{Buffer, ClientConfig, Event, Limits, Millis, NoiseSecret, RekeyLimits, ServerConfig, Session};
+use tidegate_session::{
+    Buffer, ClientConfig, Event, Limits, LinkConfig, Millis, NoiseSecret, RekeyLimits, ServerConfig, Session,
+};
 use tidegate_types::LedgerId;
 
 const LEDGER: LedgerId = LedgerId::from_bytes([0xad; 32]);
@@ -26,6 +28,8 @@ const STEPS_MAX: usize = 64;
 
 struct Configs {
     client: Arc<ClientConfig>,
+    /// Another hub, with the client's keys.
+    link: Arc<LinkConfig>,
     hub: Arc<ServerConfig>,
 }
 
@@ -40,10 +44,21 @@ static CONFIGS: LazyLock<Configs> = LazyLock::new(|| {
             hub_identity: identity.public(),
             limits: LIMITS,
         }),
+        link: Arc::new(LinkConfig {
+            own: Arc::new(ServerConfig {
+                ledger: LEDGER,
+                noise: NoiseSecret::from_bytes([11; 32]),
+                identity: SecretKey::from_seed([12; 32]),
+                links: true,
+                limits: LIMITS,
+            }),
+            peer: identity.public(),
+        }),
         hub: Arc::new(ServerConfig {
             ledger: LEDGER,
             noise: NoiseSecret::from_bytes(noise),
             identity,
+            links: true,
             limits: LIMITS,
         }),
     }
@@ -119,12 +134,27 @@ impl End {
     }
 }
 
-/// Carries out a script; true if it brought both ends to know each other and nothing failed.
+/// When scripts begin.
+const START: Millis = Millis::new(1_000_000);
+
+/// Carries out a script between a client and a hub; true if it brought both ends to know each other and nothing failed.
 #[must_use]
 pub fn drive_session(data: &[u8]) -> bool {
     let mut first = Buffer::new();
-    let mut now = Millis::new(1_000_000);
-    let client = Session::client(Arc::clone(&CONFIGS.client), now, &mut first).expect("the keys are good");
+    let client = Session::client(Arc::clone(&CONFIGS.client), START, &mut first).expect("the keys are good");
+    drive(data, client, first)
+}
+
+/// As [`drive_session`], between two hubs.
+#[must_use]
+pub fn drive_link(data: &[u8]) -> bool {
+    let mut first = Buffer::new();
+    let near = Session::link(Arc::clone(&CONFIGS.link), None, START, &mut first).expect("the keys are good");
+    drive(data, near, first)
+}
+
+fn drive(data: &[u8], client: Session, first: Buffer) -> bool {
+    let mut now = START;
     let hub = Session::server(Arc::clone(&CONFIGS.hub), None, now);
     let (mut client, mut hub) = (End::new(client, first), End::new(hub, Buffer::new()));
     let (client_key, hub_key) = (CONFIGS.client.identity.public(), CONFIGS.hub.identity.public());
@@ -172,7 +202,7 @@ pub(crate) fn scripts() -> Vec<Vec<u8>> {
     const TAKE: [u8; 2] = [0, 1];
     const SAY: [u8; 2] = [4, 5];
     const GRANT: [u8; 2] = [6, 7];
-    let handshake = [TAKE[1], 0, TAKE[0], 0, TAKE[1], 0].to_vec();
+    let handshake = [TAKE[1], 0, TAKE[0], 0, TAKE[1], 0, TAKE[0], 0, TAKE[1], 0].to_vec();
     let mut talk = handshake.clone();
     for length in [1, 90, 180, 3, 255, 255] {
         talk.extend([SAY[0], length, TAKE[1], 0, GRANT[1], 0, SAY[1], length, TAKE[0], 0]);
@@ -195,13 +225,12 @@ pub fn greet_hub(data: &[u8]) -> bool {
     taken.is_ok()
 }
 
-/// A first handshake message, whole and cut. Its ephemeral key is drawn anew for each run.
+/// First handshake messages, whole and cut. Their ephemeral keys are drawn anew for each run.
 pub(crate) fn greetings() -> Vec<Vec<u8>> {
-    let mut first = Buffer::new();
+    let (mut first, mut other) = (Buffer::new(), Buffer::new());
     let now = Millis::new(0);
     let _client = Session::client(Arc::clone(&CONFIGS.client), now, &mut first).expect("the keys are good");
-    let bytes = first.bytes();
-    [0, 1, 2, 34, bytes.len() - 1, bytes.len()]
-        .map(|len| bytes[..len].to_vec())
-        .to_vec()
+    let _link = Session::link(Arc::clone(&CONFIGS.link), None, now, &mut other).expect("the keys are good");
+    let cuts = |bytes: &[u8]| [0, 1, 2, 33, bytes.len() - 1, bytes.len()].map(|len| bytes[..len].to_vec());
+    [cuts(first.bytes()), cuts(other.bytes())].concat()
 }

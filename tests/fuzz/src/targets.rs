@@ -3,7 +3,7 @@
 //! Each returns whether the bytes were accepted, and panics if the value's encoding is not those very bytes: a second
 //! encoding of one value would let a third party alter what was signed.
 
-pub use crate::session::{drive_session, greet_hub};
+pub use crate::session::{drive_link, drive_session, greet_hub};
 pub use crate::signatures::judge_signature;
 use tidegate_batch as batch;
 use tidegate_channel as channel;
@@ -116,6 +116,7 @@ targets! {
     Signature judge_signature,
     Greeting greet_hub,
     Script drive_session,
+    Script drive_link,
 }
 
 /// Decodes a value of fixed width and holds its encoding against the bytes.

@@ -184,6 +184,7 @@ pub fn configs() -> (Arc<ServerConfig>, Arc<ClientConfig>) {
         ledger: LedgerId::ZERO,
         noise,
         identity,
+        links: false,
         limits: patient(),
     };
     (Arc::new(server), Arc::new(client))

@@ -85,6 +85,7 @@ fn configurations() -> (Arc<ClientConfig>, Arc<ServerConfig>) {
         ledger,
         noise: hub_noise,
         identity: hub_identity,
+        links: false,
         limits: Limits::default(),
     };
     (Arc::new(client), Arc::new(hub))

@@ -64,6 +64,7 @@ fn start(mood: Mood) -> (ConnectOptions, JoinHandle<()>) {
             ledger: LEDGER,
             noise: NoiseSecret::from_bytes(NOISE),
             identity: SecretKey::from_seed(IDENTITY),
+            links: false,
             limits: Limits::default(),
         };
         let server = Server {

@@ -252,6 +252,7 @@ fn open_reactor(options: &ServeOptions, ledger: LedgerId) -> Result<(Reactor, So
         ledger,
         noise: options.keys.noise(),
         identity: options.keys.identity(),
+        links: false,
         limits: Limits::default(),
     };
     let listen = reactor.listen(options.listen, Arc::new(session))?;

@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use mio::net::TcpStream;
 use mio::{Interest, Token};
-use tidegate_session::{Buffer, Session};
+use tidegate_session::{Buffer, Session, SessionError};
 
 use super::{Reactor, STRANGER_MILLIS_MIN, find};
 use crate::connection::{Connection, Context};
+use crate::dial::Dial;
 use crate::gate::{Prefix, address_bytes};
 use crate::handler::{CloseReason, Handler};
 use crate::id::ConnId;
@@ -103,22 +104,52 @@ impl Reactor {
 
     /// Begins the connections that were asked for.
     pub(super) fn begin_connects(&mut self, handler: &mut impl Handler) {
-        for (id, address, config) in core::mem::take(&mut self.directory.connects) {
+        for (id, dial) in core::mem::take(&mut self.directory.connects) {
             let mut first = Buffer::new();
-            let begun = Session::client(config, self.now, &mut first)
+            let begun = dial
+                .session(self.now, &mut first)
                 .map_err(CloseReason::Session)
                 .and_then(|session| {
-                    let stream = listener::connect(address, &self.config).map_err(CloseReason::Connect)?;
+                    let stream = listener::connect(dial.address, &self.config).map_err(CloseReason::Connect)?;
                     Ok((session, stream))
                 });
             match begun {
                 Ok((session, stream)) => {
                     let cx = self.context();
-                    let conn = Connection::outgoing(id, stream, session, first, &cx);
+                    let conn = Connection::outgoing(id, stream, session, (dial, first), &cx);
                     self.insert(conn, handler);
                 }
                 Err(reason) => self.report_closed(id, &reason, handler),
             }
+        }
+    }
+
+    /// Has a connection begin again under its id if that is what its hub asks for: the handler is told of the last attempt alone.
+    fn is_redialled(&mut self, id: ConnId, dial: Option<Box<Dial>>, reason: &CloseReason) -> bool {
+        let CloseReason::Session(SessionError::Retry(retry)) = reason else {
+            return false;
+        };
+        if self.stop_at.is_some() || self.directory.is_closing(id) {
+            return false;
+        }
+        let Some((dial, wait)) = dial.and_then(|dial| dial.again(retry)) else {
+            return false;
+        };
+        self.stats.redialled.add(1);
+        self.redials.insert(id.slot(), (id, dial));
+        self.wheel.arm(id.slot(), self.now.after(wait));
+        true
+    }
+
+    /// The wait of a connection that is to begin again is over.
+    fn redial(&mut self, slot: usize, handler: &mut impl Handler) {
+        let Some((id, dial)) = self.redials.remove(&slot) else {
+            return;
+        };
+        if self.directory.is_closing(id) {
+            self.report_closed(id, &CloseReason::Closed, handler);
+        } else {
+            self.directory.connects.push((id, dial));
         }
     }
 
@@ -155,6 +186,7 @@ impl Reactor {
 
     fn expire_one(&mut self, slot: usize, handler: &mut impl Handler) {
         let Some(conn) = self.connections.get_mut(slot).and_then(Option::as_mut) else {
+            self.redial(slot, handler);
             return;
         };
         let id = conn.id;
@@ -196,6 +228,9 @@ impl Reactor {
     /// True once nothing is left to be sent, or the time for it is over.
     pub(super) fn is_stopped(&mut self, handler: &mut impl Handler) -> bool {
         let Some(stop_at) = self.stop_at else { return false };
+        for (id, _) in core::mem::take(&mut self.redials).into_values() {
+            self.report_closed(id, &CloseReason::Stopped, handler);
+        }
         let left: Vec<ConnId> = self.connections.iter().flatten().map(|conn| conn.id).collect();
         if left.is_empty() {
             return true;
@@ -226,7 +261,11 @@ impl Reactor {
         }
         self.open -= 1;
         self.stats.connections.set(self.open as u64);
+        let dial = conn.dial.take();
         drop(conn);
+        if self.is_redialled(id, dial, &reason) {
+            return;
+        }
         let stopped = self.stop_at.is_some() && matches!(reason, CloseReason::Closed);
         let reason = if stopped { CloseReason::Stopped } else { reason };
         self.report_closed(id, &reason, handler);

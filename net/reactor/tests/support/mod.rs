@@ -46,6 +46,7 @@ pub(crate) fn server_config(handshake_millis: u64) -> Arc<ServerConfig> {
         ledger: LEDGER,
         noise: NoiseSecret::from_bytes([21; 32]),
         identity: SecretKey::from_seed([22; 32]),
+        links: false,
         limits: Limits {
             handshake_millis,
             ..Limits::default()
