@@ -238,48 +238,20 @@ impl Canonical for Payer {
 }
 
 impl Action {
-    fn encode_of_channel(&self, out: &mut Vec<u8>) {
+    const fn kind(&self) -> u8 {
         match self {
-            Self::StartClose { start, pair } => {
-                out.push(1);
-                start.append_to(out);
-                out.push(pair.is_some().into());
-                if let Some(pair) = pair {
-                    pair.encode(out);
-                }
-            }
-            Self::Evidence { channel, payer, pair } => {
-                out.push(2);
-                channel.append_to(out);
-                payer.encode(out);
-                pair.encode(out);
-            }
-            Self::LockEvidence { place, payer, evidence } => {
-                out.push(3);
-                place.append_to(out);
-                payer.encode(out);
-                evidence.encode(out);
-            }
-            Self::Settle { channel } => {
-                out.push(4);
-                channel.append_to(out);
-            }
-            Self::RevealPreimage { preimage, place, payer } => {
-                out.push(5);
-                preimage.append_to(out);
-                out.push(place.is_some().into());
-                if let Some(place) = place {
-                    place.append_to(out);
-                }
-                payer.encode(out);
-            }
-            Self::RevealAck { funding, word, payer } => {
-                out.push(6);
-                funding.append_to(out);
-                word.encode(out);
-                payer.encode(out);
-            }
-            _ => unreachable!("encode() writes the others itself"),
+            Self::StartClose { .. } => 1,
+            Self::Evidence { .. } => 2,
+            Self::LockEvidence { .. } => 3,
+            Self::Settle { .. } => 4,
+            Self::RevealPreimage { .. } => 5,
+            Self::RevealAck { .. } => 6,
+            Self::Unbond { .. } => 7,
+            Self::Commit { .. } => 8,
+            Self::ReportFault { .. } => 9,
+            Self::Forfeit { .. } => 10,
+            Self::ClaimStake { .. } => 11,
+            Self::Distribute { .. } => 12,
         }
     }
 }
@@ -288,38 +260,53 @@ impl Canonical for Action {
     const LEN_MIN: usize = 1 + 32;
 
     fn encode(&self, out: &mut Vec<u8>) {
+        out.push(self.kind());
         match self {
+            Self::StartClose { start, pair } => {
+                start.append_to(out);
+                write_option(pair.as_deref(), out, Canonical::encode);
+            }
+            Self::Evidence { channel, payer, pair } => {
+                channel.append_to(out);
+                payer.encode(out);
+                pair.encode(out);
+            }
+            Self::LockEvidence { place, payer, evidence } => {
+                place.append_to(out);
+                payer.encode(out);
+                evidence.encode(out);
+            }
+            Self::Settle { channel } => channel.append_to(out),
+            Self::RevealPreimage { preimage, place, payer } => {
+                preimage.append_to(out);
+                write_option(place.as_ref(), out, Fixed::append_to);
+                payer.encode(out);
+            }
+            Self::RevealAck { funding, word, payer } => {
+                funding.append_to(out);
+                word.encode(out);
+                payer.encode(out);
+            }
             Self::Unbond { hub, signature } => {
-                out.push(7);
                 hub.append_to(out);
                 signature.append_to(out);
             }
-            Self::Commit { digest } => {
-                out.push(8);
-                digest.append_to(out);
-            }
+            Self::Commit { digest } => digest.append_to(out),
             Self::ReportFault { hub, reward, fault } => {
-                out.push(9);
                 hub.append_to(out);
                 reward.append_to(out);
                 fault.encode(out);
             }
             Self::Forfeit { channel, fault } => {
-                out.push(10);
                 channel.append_to(out);
                 fault.encode(out);
             }
             Self::ClaimStake { channel, hub, fault } => {
-                out.push(11);
                 channel.append_to(out);
                 hub.append_to(out);
                 fault.encode(out);
             }
-            Self::Distribute { hub } => {
-                out.push(12);
-                hub.append_to(out);
-            }
-            of_channel => of_channel.encode_of_channel(out),
+            Self::Distribute { hub } => hub.append_to(out),
         }
     }
 
@@ -388,6 +375,13 @@ fn read_of_channel(kind: u8, r: &mut Reader<'_>) -> Result<Action, DecodeError> 
             word: Box::new(Acknowledged::read(r)?),
             payer: Payer::read(r)?,
         }),
+    }
+}
+
+fn write_option<T>(value: Option<&T>, out: &mut Vec<u8>, write: impl FnOnce(&T, &mut Vec<u8>)) {
+    out.push(value.is_some().into());
+    if let Some(value) = value {
+        write(value, out);
     }
 }
 
