@@ -122,11 +122,8 @@ fn execute_and_encode(done: &mut dyn FnMut(&str, usize)) -> Result<(), KernelErr
     let salt = settings.salt_secret;
     let mut engine = Engine::create(store, settings.hub, settings.ledger, settings.policy, salt)?;
     let block = BlockInput {
-        height: Height::new(1),
-        hash: Digest::from_bytes([1; 32]),
         opened: openings(CHANNELS).collect(),
-        closed: Vec::new(),
-        revealed: Vec::new(),
+        ..BlockInput::empty(Height::new(1), Digest::from_bytes([1; 32]))
     };
     let (mut inputs, mut executed) = (vec![Input::Block(block)], Executed::default());
     engine.execute(UnixMillis::new(1), &inputs, &mut executed)?;

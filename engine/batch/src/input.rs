@@ -4,10 +4,11 @@
 //! each   kind 1 | 0 × 3 | length 4 | body
 //! pay    client state 160 | signature 64 | operations …          kind 1
 //! ack    ack 72 | signature 64                                    kind 2
-//! block  height 4 | opened count 4 | closed count 4 | revealed count 4 | hash 32
+//! block  height 4 | opened count 4 | closing count 4 | closed count 4 | revealed count 4 | acked count 4 | hash 32
 //!        opened: terms 240 | outpoint 36 | 0 × 4                  kind 3
-//!        closed: channel 32
+//!        closing, closed: channel 32
 //!        revealed: height 4 | 0 × 4 | preimage 32
+//!        acked: height 4 | 0 × 4 | ack 72 | signature 64
 //! close  channel 32 | fee 8                                       kind 4
 //! fresh  channel 32                                               kind 5
 //! policy 40 bytes                                                 kind 6
@@ -49,7 +50,7 @@ fixed_struct!(AckInput {
     signature: SignatureBytes
 });
 
-/// A final block of the ledger, as far as channels are concerned.
+/// A final block of the ledger, as far as channels are concerned; or several, with the height and the hash of the last.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BlockInput {
     /// Its height.
@@ -58,11 +59,50 @@ pub struct BlockInput {
     pub hash: Digest,
     /// The channels of this hub that it opens.
     pub opened: Vec<(ChannelTerms, OutPoint)>,
+    /// The channels of this hub whose close begins in it: nothing moves in them any more.
+    pub closing: Vec<ChannelId>,
     /// The channels of this hub that it settles.
     pub closed: Vec<ChannelId>,
     /// The preimages that it reveals, or that a block below it revealed which no batch has taken, each with the height of
     /// the block that holds it.
     pub revealed: Vec<Reveal>,
+    /// Likewise the acks that it reveals.
+    pub acked: Vec<RevealedAck>,
+}
+
+impl BlockInput {
+    /// A block without anything for channels.
+    #[must_use]
+    pub const fn empty(height: Height, hash: Digest) -> Self {
+        Self {
+            height,
+            hash,
+            opened: Vec::new(),
+            closing: Vec::new(),
+            closed: Vec::new(),
+            revealed: Vec::new(),
+            acked: Vec::new(),
+        }
+    }
+
+    /// True if it does something to channels or to payments; if not, nothing is lost while it waits for the next.
+    #[must_use]
+    pub const fn has_events(&self) -> bool {
+        !self.opened.is_empty()
+            || !self.closing.is_empty()
+            || !self.closed.is_empty()
+            || !self.revealed.is_empty()
+            || !self.acked.is_empty()
+    }
+
+    /// Puts the events of an earlier block before this one's.
+    pub fn take_earlier(&mut self, earlier: Self) {
+        self.opened.splice(0..0, earlier.opened);
+        self.closing.splice(0..0, earlier.closing);
+        self.closed.splice(0..0, earlier.closed);
+        self.revealed.splice(0..0, earlier.revealed);
+        self.acked.splice(0..0, earlier.acked);
+    }
 }
 
 /// A preimage on the ledger.
@@ -74,6 +114,18 @@ pub struct Reveal {
     pub preimage: [u8; 32],
 }
 fixed_struct!(Reveal { height: Height, pad 4, preimage: [u8; 32] });
+
+/// A payee's word on the ledger that it holds a leaf (rule 26), checked there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RevealedAck {
+    /// The height of the final block that holds it.
+    pub height: Height,
+    /// What is acknowledged.
+    pub ack: Ack,
+    /// The client's signature; zero if it was a state that named the leaf.
+    pub signature: SignatureBytes,
+}
+fixed_struct!(RevealedAck { height: Height, pad 4, ack: Ack, signature: SignatureBytes });
 
 /// A payee shows the preimage of a lock that was offered to it (rule 13). It needs no signature: the preimage is the proof.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -197,15 +249,19 @@ impl PayInput {
 struct BlockHead {
     height: Height,
     opened: u32,
+    closing: u32,
     closed: u32,
     revealed: u32,
+    acked: u32,
     hash: Digest,
 }
 fixed_struct!(BlockHead {
     height: Height,
     opened: u32,
+    closing: u32,
     closed: u32,
     revealed: u32,
+    acked: u32,
     hash: Digest
 });
 
@@ -215,15 +271,20 @@ struct OpenedEntry {
 }
 fixed_struct!(OpenedEntry { terms: ChannelTerms, funding: OutPoint, pad 4 });
 
+fn read_list<T: Fixed>(r: &mut Reader<'_>, count: u32) -> Result<Vec<T>, DecodeError> {
+    (0..count).map(|_| T::read(r)).collect()
+}
+
 impl BlockInput {
     fn append_to(&self, out: &mut Vec<u8>) {
         let count = |n: usize| u32::try_from(n).expect("a block holds fewer than 2³² events");
-        let (opened, closed) = (count(self.opened.len()), count(self.closed.len()));
         BlockHead {
             height: self.height,
-            opened,
-            closed,
+            opened: count(self.opened.len()),
+            closing: count(self.closing.len()),
+            closed: count(self.closed.len()),
             revealed: count(self.revealed.len()),
+            acked: count(self.acked.len()),
             hash: self.hash,
         }
         .append_to(out);
@@ -234,12 +295,10 @@ impl BlockInput {
             }
             .append_to(out);
         }
-        for channel in &self.closed {
-            channel.append_to(out);
-        }
-        for reveal in &self.revealed {
-            reveal.append_to(out);
-        }
+        self.closing.iter().for_each(|channel| channel.append_to(out));
+        self.closed.iter().for_each(|channel| channel.append_to(out));
+        self.revealed.iter().for_each(|reveal| reveal.append_to(out));
+        self.acked.iter().for_each(|acked| acked.append_to(out));
     }
 
     fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
@@ -247,24 +306,21 @@ impl BlockInput {
         let head = BlockHead::read(&mut r)?;
         // Counted against the bytes that are there before anything is allocated.
         let need = u64::from(head.opened) * OpenedEntry::LEN as u64
-            + u64::from(head.closed) * ChannelId::LEN as u64
-            + u64::from(head.revealed) * Reveal::LEN as u64;
+            + (u64::from(head.closing) + u64::from(head.closed)) * ChannelId::LEN as u64
+            + u64::from(head.revealed) * Reveal::LEN as u64
+            + u64::from(head.acked) * RevealedAck::LEN as u64;
         if need != r.remaining() as u64 {
             return Err(DecodeError::OutOfRange { field: "block events" });
         }
-        let opened = (0..head.opened).map(|_| OpenedEntry::read(&mut r).map(|e| (e.terms, e.funding)));
-        let opened = opened.collect::<Result<Vec<_>, _>>()?;
-        let closed = (0..head.closed)
-            .map(|_| ChannelId::read(&mut r))
-            .collect::<Result<Vec<_>, _>>()?;
-        let revealed = (0..head.revealed).map(|_| Reveal::read(&mut r));
-        let revealed = revealed.collect::<Result<Vec<_>, _>>()?;
+        let opened: Vec<OpenedEntry> = read_list(&mut r, head.opened)?;
         Ok(Self {
             height: head.height,
             hash: head.hash,
-            opened,
-            closed,
-            revealed,
+            opened: opened.into_iter().map(|entry| (entry.terms, entry.funding)).collect(),
+            closing: read_list(&mut r, head.closing)?,
+            closed: read_list(&mut r, head.closed)?,
+            revealed: read_list(&mut r, head.revealed)?,
+            acked: read_list(&mut r, head.acked)?,
         })
     }
 }

@@ -18,6 +18,7 @@
 
 mod engine;
 mod entries;
+mod evidence;
 mod executed;
 mod input;
 mod policy;
@@ -30,8 +31,11 @@ mod versions;
 
 pub use engine::{Engine, EngineError, Opened, Screen};
 pub use entries::{EntryPublisher, EntryReader, EntrySnapshot};
+pub use evidence::{Shown, ShownLeaf};
 pub use executed::{Answer, Changes, Executed, LeafOut, Refusal};
-pub use input::{AckInput, BlockInput, CloseInput, FulfilInput, Input, InputError, PayInput, ReleaseInput, Reveal};
+pub use input::{
+    AckInput, BlockInput, CloseInput, FulfilInput, Input, InputError, PayInput, ReleaseInput, Reveal, RevealedAck,
+};
 pub use policy::{MAX_UNFIRM_CREDITS, Policy, PolicyError};
 pub use query::{ChannelView, InLockView, LockView, PaymentProof, ProofLink, StoredLeaf};
 pub use slots::{Slots, SlotsFull, VecSlots};

@@ -232,7 +232,7 @@ impl<S: Slots> Engine<S> {
         (terms.client, terms.delegate, self.status(slot) == ACTIVE)
     }
 
-    fn locks_of(&self, slot: u32) -> Vec<LockView> {
+    pub(crate) fn locks_of(&self, slot: u32) -> Vec<LockView> {
         let page = match self.live(slot).map_or(0, |live| live.page) {
             0 => return Vec::new(),
             link => self.store.pages.at(link),
@@ -274,8 +274,8 @@ impl<S: Slots> Engine<S> {
         leaves.split_off(skip)
     }
 
-    /// The private part of a leaf that is not acknowledged.
-    fn private_part_of(&self, slot: u32, leaf: &LeafRecord) -> LeafPrivate {
+    /// The private part of a leaf whose rest is kept.
+    pub(crate) fn private_part_of(&self, slot: u32, leaf: &LeafRecord) -> LeafPrivate {
         let body = self.store.bodies.at(leaf.body);
         let terms = (body.is_final != 0).then(|| self.final_terms(slot)).flatten();
         LeafPrivate {
@@ -302,7 +302,7 @@ impl<S: Slots> Engine<S> {
     }
 
     /// The public part of a leaf with these credits.
-    fn public_part_of(&self, leaf: &LeafRecord, previous: Digest, credits: &[Credit]) -> LeafPublic {
+    pub(crate) fn public_part_of(&self, leaf: &LeafRecord, previous: Digest, credits: &[Credit]) -> LeafPublic {
         let failed_root = match leaf.body {
             0 => Digest::ZERO,
             body => digest(&self.store.bodies.at(body).failed_root),
@@ -314,7 +314,7 @@ impl<S: Slots> Engine<S> {
         }
     }
 
-    fn in_locks_of(&self, slot: u32) -> Vec<InLockView> {
+    pub(crate) fn in_locks_of(&self, slot: u32) -> Vec<InLockView> {
         let page = self.in_page(slot);
         let links = page.into_iter().flat_map(|page| page.locks).filter(|&link| link != 0);
         links
@@ -329,7 +329,7 @@ impl<S: Slots> Engine<S> {
             .collect()
     }
 
-    fn in_changes_from(&self, first: u32) -> Vec<InChange> {
+    pub(crate) fn in_changes_from(&self, first: u32) -> Vec<InChange> {
         let mut changes = Vec::new();
         let mut link = first;
         while link != 0 {
@@ -360,7 +360,7 @@ impl<S: Slots> Engine<S> {
         links.map(|&link| self.store.locks.at(link)).find(|l| l.id() == *lock)
     }
 
-    fn credits_from(&self, first: u32) -> Vec<Credit> {
+    pub(crate) fn credits_from(&self, first: u32) -> Vec<Credit> {
         let mut credits = Vec::new();
         let mut link = first;
         while link != 0 {
@@ -465,10 +465,17 @@ impl<S: Slots> Engine<S> {
         credits.map(|credits| (credits, links))
     }
 
-    /// How a closing channel ends.
+    /// How a channel ends whose final leaf is made: by that leaf, until the ledger has paid otherwise.
     #[must_use]
     pub fn final_terms(&self, slot: u32) -> Option<FinalTerms> {
-        let view = self.view(slot).filter(|view| view.status == "CLOSING")?;
+        let newest = self.live(slot)?.leaf_newest;
+        let body = (newest != 0)
+            .then(|| self.store.leaves.at(newest).body)
+            .filter(|&body| body != 0)?;
+        if self.store.bodies.at(body).is_final == 0 {
+            return None;
+        }
+        let view = self.view(slot)?;
         let fee = amount(self.look(slot).1.closing_fee);
         let client_payout = view
             .client_balance

@@ -105,7 +105,8 @@ pub(crate) struct LiveRecord {
     pub(crate) expiry_min: u32,
     /// The open in-locks, if there are any.
     pub(crate) in_page: Link,
-    pub(crate) reserved: u32,
+    /// The newest leaf that was acknowledged in time, whose rest is kept: in a dispute the hub shows it.
+    pub(crate) leaf_kept: Link,
     // The rest.
     pub(crate) ack_message_digest: [u8; 32],
     /// The newest batch that touched the channel, and its place there: see `engine/touch`.
@@ -228,7 +229,7 @@ pub(crate) struct LeafRecord {
     /// K as of this leaf.
     pub(crate) firm: u64,
     pub(crate) credits: Link,
-    /// The rest, until the leaf is acknowledged, or as long as it lives if locks failed in it.
+    /// The rest, until a later leaf is acknowledged, or as long as it lives if locks failed in it.
     pub(crate) body: Link,
     pub(crate) next: Link,
     /// `ack_by` as of this leaf; zero if nothing waited.

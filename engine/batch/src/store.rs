@@ -246,6 +246,16 @@ impl LiveRecord {
         HubCounter::new(self.h)
     }
 
+    /// The leaf that the hub shows in a dispute: the newest that the client has named, by its newest state or by an ack. No
+    /// state that is shown with it acknowledges a later one. Zero for the opening leaf.
+    pub(crate) const fn shown_h(&self) -> u64 {
+        if self.ack_message_h > self.ack_h {
+            self.ack_message_h
+        } else {
+            self.ack_h
+        }
+    }
+
     /// How many leaves its client has not acknowledged.
     pub(crate) const fn unacked(&self) -> u64 {
         self.h - self.acked_h

@@ -68,11 +68,9 @@ fn many_channels_opened_and_settled_in_blocks() {
         let closed = ids.iter().step_by(7 + round as usize).copied().collect();
         let hash = Digest::from_bytes([u8::try_from(round).expect("few"); 32]);
         let block = Input::Block(BlockInput {
-            height: Height::new(round),
-            hash,
             opened,
             closed,
-            revealed: Vec::new(),
+            ..BlockInput::empty(Height::new(round), hash)
         });
         engine
             .execute(UnixMillis::new(u64::from(round)), &[block], &mut out)

@@ -1,7 +1,7 @@
 //! What a node answers. Nothing here changes it.
 
 use tidegate_channel::ChannelTerms;
-use tidegate_ledger::{Block, CloseState, LedgerParams, Supply, Tip, Utxo, UtxoStore, UtxoTree};
+use tidegate_ledger::{Block, CloseState, LedgerParams, Supply, Tip, Transaction, Utxo, UtxoStore, UtxoTree};
 use tidegate_types::{ChannelId, Digest, Height, KeyBytes, LedgerId, OutPoint, Txid};
 
 use crate::files::height_of;
@@ -114,6 +114,22 @@ impl Node {
         self.chain.close_of(outpoint).map(|(state, _)| state)
     }
 
+    /// The closes that have begun and are not settled, in the order of their funding outputs.
+    pub fn closes(&self) -> impl Iterator<Item = (OutPoint, ChannelTerms, CloseState)> {
+        self.index.closing().filter_map(|outpoint| {
+            let (_, terms) = self.utxo(outpoint)?.channel(outpoint).map(|(id, terms)| (id, *terms))?;
+            let (state, _) = self.chain.close_of(outpoint)?;
+            Some((*outpoint, terms, state))
+        })
+    }
+
+    /// The transaction that settles the close of the channel with this funding output; `None` if none has begun. It is taken
+    /// above the height that [`CloseState::grace_end`] tells.
+    #[must_use]
+    pub fn settlement(&self, funding: &OutPoint) -> Option<Transaction> {
+        self.chain.settlement(funding).ok()
+    }
+
     /// All open channels, in no particular order.
     pub fn channels(&self) -> impl Iterator<Item = (ChannelId, OutPoint, ChannelTerms)> {
         self.outputs().filter_map(|(outpoint, utxo)| {
@@ -134,6 +150,12 @@ impl Node {
         } else {
             TransactionStatus::Unknown
         }
+    }
+
+    /// True if a transaction waits for a block.
+    #[must_use]
+    pub fn is_waiting(&self, txid: &Txid) -> bool {
+        self.mempool.contains(txid)
     }
 
     /// How many transactions wait.

@@ -203,8 +203,10 @@ fn inputs() -> Vec<u8> {
         height: Height::ZERO,
         hash: Digest::ZERO,
         opened: vec![(zero(), zero())],
+        closing: vec![ChannelId::ZERO],
         closed: vec![ChannelId::ZERO],
-        revealed: Vec::new(),
+        revealed: vec![zero()],
+        acked: vec![zero()],
     };
     let all = [
         Input::Pay(pay),

@@ -139,11 +139,8 @@ impl World {
             .iter()
             .map(|client| (*client.wallet.terms(), client.funding));
         BlockInput {
-            height: Height::ZERO,
-            hash: GENESIS_BLOCK,
             opened: opened.collect(),
-            closed: Vec::new(),
-            revealed: Vec::new(),
+            ..BlockInput::empty(Height::ZERO, GENESIS_BLOCK)
         }
     }
 
@@ -204,11 +201,9 @@ impl World {
             (2, Some(pay)) => Input::Pay(bent(pay, |state| state.operations = Digest::ZERO)),
             (3, Some(pay)) => Input::Pay(bent(pay, |state| state.channel = stranger)),
             (4, _) => Input::Block(BlockInput {
-                height: Height::ZERO,
-                hash: Digest::from_bytes([8; 32]),
-                opened: Vec::new(),
+                closing: vec![stranger],
                 closed: vec![stranger],
-                revealed: Vec::new(),
+                ..BlockInput::empty(Height::ZERO, Digest::from_bytes([8; 32]))
             }),
             (5, _) => Input::Close(CloseInput {
                 channel: stranger,
@@ -222,13 +217,7 @@ impl World {
     fn block(&mut self) -> Input {
         self.height += 1;
         let hash = Digest::from_bytes(self.random.random());
-        Input::Block(BlockInput {
-            height: Height::new(self.height),
-            hash,
-            opened: Vec::new(),
-            closed: Vec::new(),
-            revealed: Vec::new(),
-        })
+        Input::Block(BlockInput::empty(Height::new(self.height), hash))
     }
 
     fn ack(&mut self, client: usize) -> Option<Input> {

@@ -1,12 +1,12 @@
 //! Acknowledgements: by an `Ack`, or by the leaf that a state names (rules 9 and 12).
 
-use tidegate_channel::{LeafRef, RefuseReason};
-use tidegate_types::{Fixed, Height};
+use tidegate_channel::{Ack, LeafRef, RefuseReason};
+use tidegate_types::{Fixed, Height, SignatureBytes};
 
 use super::Engine;
 use crate::executed::Answer;
-use crate::input::AckInput;
-use crate::record::{ACTIVE, BodyRecord, FIRM, LiveRecord, WAITING};
+use crate::input::{AckInput, RevealedAck};
+use crate::record::{ACTIVE, BodyRecord, DISPUTED, FIRM, LiveRecord, WAITING};
 use crate::slots::{Link, Slots};
 
 impl<S: Slots> Engine<S> {
@@ -28,10 +28,7 @@ impl<S: Slots> Engine<S> {
             return Err(RefuseReason::AckOverdue);
         }
         self.acknowledge(slot, link);
-        let record = self.record_mut(slot);
-        record.ack_message_h = ack.leaf.counter.get();
-        record.ack_message_digest = *ack.leaf.digest.as_bytes();
-        self.signed_mut(slot).ack_message_signature = *message.signature.as_bytes();
+        self.note_ack_message(slot, ack, &message.signature);
         let touch = self.touched(slot);
         touch.answers.push(Answer {
             input,
@@ -57,25 +54,88 @@ impl<S: Slots> Engine<S> {
             self.in_time(newest),
             "a late acknowledgement is refused, or passed over"
         );
-        let (mut sum, mut count) = (0, 0);
-        let mut link = self.record(slot).leaf_unacked;
-        self.prefetch_acknowledged(link, counter);
-        while link != 0 && self.store.leaves.at(link).h <= counter {
-            let (s, c) = self.firm_leaf(link);
-            (sum, count) = (sum + s, count + c);
+        let record = self.record(slot);
+        let (first, kept) = (record.leaf_unacked, record.leaf_kept);
+        self.prefetch_acknowledged(first, kept, counter);
+        let (sum, count) = self.firm_leaves(first, counter);
+        self.note_acknowledged(slot, newest);
+        if count > 0 {
+            self.add_firm(slot, sum, count);
+            self.touched(slot).leaf = true;
+        }
+    }
+
+    /// The newest leaf that is acknowledged is kept whole, those before it are not.
+    fn note_acknowledged(&mut self, slot: u32, newest: Link) {
+        let record = self.record(slot);
+        let (mut link, kept) = (record.leaf_unacked, record.leaf_kept);
+        if kept != 0 {
+            self.drop_body(kept);
+        }
+        while link != newest {
             self.drop_body(link);
             link = self.store.leaves.at(link).next;
         }
+        let leaf = self.store.leaves.at_mut(newest);
+        let (counter, unacked, in_changes) = (leaf.h, leaf.next, core::mem::take(&mut leaf.in_changes));
+        self.free_in_changes(in_changes);
         let record = self.record_mut(slot);
         record.acked_h = counter;
-        record.leaf_unacked = link;
+        (record.leaf_kept, record.leaf_unacked) = (newest, unacked);
+    }
+
+    /// What waits in the leaves from `first` up to a counter becomes firm; its sum and number.
+    fn firm_leaves(&mut self, first: Link, counter: u64) -> (u64, u32) {
+        let (mut sum, mut count) = (0, 0);
+        let mut link = first;
+        while link != 0 && self.store.leaves.at(link).h <= counter {
+            let (s, c) = self.firm_leaf(link);
+            (sum, count) = (sum + s, count + c);
+            link = self.store.leaves.at(link).next;
+        }
+        (sum, count)
+    }
+
+    fn add_firm(&mut self, slot: u32, sum: u64, count: u32) {
+        let record = self.record_mut(slot);
         record.firm += sum;
         record.unfirm -= sum;
         record.unfirm_count -= count;
-        if count > 0 {
-            self.refresh_expiry(slot);
-            self.touched(slot).leaf = true;
+        self.refresh_expiry(slot);
+    }
+
+    /// Takes an ack that a block reveals (rule 26): what it acknowledges is owed to the payee, and by its payers, if its block
+    /// came in time; whatever height the batch has come to. Touches nothing, since a touch voids what has expired by now.
+    /// Returns the channel if it is to make a leaf of it.
+    pub(super) fn take_revealed_ack(&mut self, acked: &RevealedAck) -> Option<u32> {
+        let slot = self.channel(&acked.ack.channel)?;
+        let record = *self.live(slot)?;
+        let link = self.find_leaf(&record, acked.ack.leaf)?;
+        let leaf = self.store.leaves.at(link);
+        let late = leaf.ack_by != 0 && acked.height.get() > leaf.ack_by;
+        let (counter, open) = (leaf.h, record.status == ACTIVE || record.status == DISPUTED);
+        if late || !open || counter <= record.acked_h {
+            return None;
         }
+        let (sum, count) = self.firm_leaves(record.leaf_unacked, counter);
+        self.add_firm(slot, sum, count);
+        self.opened_or_settled.push(slot);
+        // In a channel that closes the leaf that is shown stays the one that it was.
+        if record.status != ACTIVE {
+            return None;
+        }
+        if acked.signature != SignatureBytes::ZERO && counter > record.ack_message_h {
+            self.note_acknowledged(slot, link);
+            self.note_ack_message(slot, &acked.ack, &acked.signature);
+        }
+        (count > 0).then_some(slot)
+    }
+
+    fn note_ack_message(&mut self, slot: u32, ack: &Ack, signature: &SignatureBytes) {
+        let record = self.record_mut(slot);
+        record.ack_message_h = ack.leaf.counter.get();
+        record.ack_message_digest = *ack.leaf.digest.as_bytes();
+        self.signed_mut(slot).ack_message_signature = *signature.as_bytes();
     }
 
     /// The credits of a leaf that wait become firm; their sum and number.

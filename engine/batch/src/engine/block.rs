@@ -23,7 +23,16 @@ impl<S: Slots> Engine<S> {
         for (terms, funding) in &block.opened {
             self.open_channel(terms, *funding);
         }
+        // From the block in which a close begins nobody believes a leaf, so what it reveals makes none there.
+        for channel in &block.closing {
+            // One that was frozen before, by whoever started the close, or that is not this hub's.
+            let _known = self.freeze(channel);
+        }
+        let acknowledged: Vec<u32> = block.acked.iter().filter_map(|a| self.take_revealed_ack(a)).collect();
         self.take_reveals(block);
+        for slot in acknowledged {
+            self.touched(slot).leaf = true;
+        }
         for channel in &block.closed {
             self.settle_channel(channel);
         }
@@ -53,7 +62,7 @@ impl<S: Slots> Engine<S> {
         let record = self.record_mut(slot);
         record.status = SETTLED;
         (record.leaf_oldest, record.leaf_newest, record.leaf_count) = (0, 0, 0);
-        record.leaf_unacked = 0;
+        (record.leaf_unacked, record.leaf_kept) = (0, 0);
         (record.answer_oldest, record.answer_newest) = (0, 0);
         self.opened_or_settled.push(slot);
     }

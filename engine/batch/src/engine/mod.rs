@@ -51,7 +51,7 @@ pub struct Engine<S> {
     versions: Option<EntryWriter>,
     touches: Touches,
     outcome_log: Vec<u8>,
-    /// Channels that this batch opened, froze or settled.
+    /// Channels that this batch opened, froze or settled, or whose acks it found on the ledger.
     opened_or_settled: Vec<u32>,
     notes_changes: bool,
     plan: plan::Plan,
@@ -334,7 +334,8 @@ impl<S: Slots> Engine<S> {
                 Input::Fulfil(_) | Input::Release(_) => need.channels_touched += 2,
                 Input::Block(block) => {
                     need.channels += block.opened.len();
-                    need.channels_touched += block.closed.len() + 2 * self.revealed_locks(block).len();
+                    need.channels_touched += block.closing.len() + block.acked.len() + block.closed.len();
+                    need.channels_touched += 2 * self.revealed_locks(block).len();
                 }
                 Input::Policy(_) => {}
             }

@@ -13,6 +13,8 @@ pub(crate) enum Act {
     Ack(usize),
     Refresh(usize),
     Close(usize),
+    /// A close begins on the ledger.
+    StartClose(usize),
     Settle(usize),
     Mine(u32),
 }
@@ -26,6 +28,7 @@ pub(crate) fn act() -> impl Strategy<Value = Act> {
         4 => client().prop_map(Act::Ack),
         1 => client().prop_map(Act::Refresh),
         1 => client().prop_map(Act::Close),
+        1 => client().prop_map(Act::StartClose),
         1 => client().prop_map(Act::Settle),
         1 => (1_u32..40).prop_map(Act::Mine),
     ]
@@ -47,6 +50,14 @@ fn input(rig: &mut Rig, act: Act) -> Option<Input> {
         }
         Act::Refresh(client) => Some(Input::Refresh(rig.clients[client].id)),
         Act::Close(client) => Some(rig.close(client, 7)),
+        Act::StartClose(client) => {
+            let mined = rig.mine(1);
+            let Input::Block(block) = mined else { return Some(mined) };
+            Some(Input::Block(BlockInput {
+                closing: vec![rig.clients[client].id],
+                ..block
+            }))
+        }
         Act::Settle(client) => {
             let mined = rig.mine(1);
             let Input::Block(block) = mined else { return Some(mined) };
@@ -67,7 +78,7 @@ pub(crate) fn inputs(rig: &mut Rig, acts: Vec<Act>) -> Vec<Input> {
     let (mut busy, mut mined) = ([false; CLIENTS], false);
     let acts = acts.into_iter().filter(|act| match *act {
         Act::Pay(c, ..) | Act::Ack(c) | Act::Refresh(c) | Act::Close(c) => !core::mem::replace(&mut busy[c], true),
-        Act::Settle(_) | Act::Mine(_) => !core::mem::replace(&mut mined, true),
+        Act::StartClose(_) | Act::Settle(_) | Act::Mine(_) => !core::mem::replace(&mut mined, true),
     });
     let mut acts: Vec<_> = acts.collect();
     acts.sort_by_key(|act| !matches!(act, Act::Settle(_) | Act::Mine(_)));

@@ -7,14 +7,15 @@ use tidegate_batch::{
     AckInput, BlockInput, CloseInput, Engine, Executed, FulfilInput, Input, PayInput, Policy, ReleaseInput, Slots,
     Store, TABLES, VecSlots,
 };
+use tidegate_channel::evidence::{ClientEvidence, HubEvidence, LeafProof, Pair, ProvenLeaf, StateNaming, StateNote};
 use tidegate_channel::wallet::{LeafView, SettleOn, Wallet};
 use tidegate_channel::{ChannelTerms, Condition, Lock, Operation, encode_operations};
 use tidegate_crypto::hash::payment_hash;
 use tidegate_crypto::keys::SecretKey;
 use tidegate_crypto::merkle::StateTree;
 use tidegate_types::{
-    Age, Amount, ChannelId, Digest, Height, KeyBytes, LedgerId, LockId, OutPoint, PaymentId, SignatureBytes, Txid,
-    UnixMillis,
+    Age, Amount, ChannelId, Digest, Height, HubCounter, KeyBytes, LedgerId, LockId, OutPoint, PaymentId,
+    SignatureBytes, Txid, UnixMillis,
 };
 
 pub(crate) const MARGIN: u32 = 2;
@@ -119,11 +120,8 @@ impl Rig {
             opened.push((terms, funding));
         }
         let block = BlockInput {
-            height: Height::new(1),
-            hash: Digest::from_bytes([1; 32]),
             opened,
-            closed: Vec::new(),
-            revealed: Vec::new(),
+            ..BlockInput::empty(Height::new(1), Digest::from_bytes([1; 32]))
         };
         rig.height = 1;
         rig.batch(vec![Input::Block(block)]);
@@ -142,6 +140,7 @@ impl Rig {
         self.accept_leaves();
         self.history.push(inputs);
         self.check_in_locks();
+        self.check_shown();
         let (held, capacity) = self.engine.value();
         assert_eq!(held, capacity, "value is conserved");
         let (slots, digests): (Vec<_>, Vec<_>) = self.out.changes.iter().map(|(s, e)| (s, e.digest())).unzip();
@@ -197,6 +196,55 @@ impl Rig {
         }
     }
 
+    /// After every batch the hub could show its newest evidence of every channel, and the ledger would take it.
+    fn check_shown(&self) {
+        for (n, client) in self.clients.iter().enumerate() {
+            let view = self.view(n);
+            let Some(pair) = self.shown(n) else {
+                assert!(view.is_settled());
+                continue;
+            };
+            pair.check_content(&client.id, &view.terms)
+                .unwrap_or_else(|error| panic!("client {n}: {error} of {pair:?}"));
+            let named = view
+                .state
+                .ack
+                .counter
+                .max(view.ack.map_or(HubCounter::ZERO, |(ack, _)| ack.leaf.counter));
+            assert_eq!(pair.counters(), (view.state.counter, named));
+        }
+    }
+
+    /// What the hub can show of a client's channel, with its own signatures.
+    pub(crate) fn shown(&self, client: usize) -> Option<Pair> {
+        let slot = self.engine.channel(&self.clients[client].id).expect("an open channel");
+        let shown = self.engine.shown(slot)?;
+        let channel = shown.channel;
+        let client = shown.state.map(|(signed, locks)| {
+            let state = signed.state.reference();
+            let note = StateNote { channel, state }.sign(&self.ledger, &self.hub);
+            Box::new(ClientEvidence {
+                signed,
+                named: StateNaming::ByNote(note),
+                locks,
+            })
+        });
+        let hub = shown.leaf.map(|half| {
+            let mut leaf = ProvenLeaf {
+                proof: LeafProof::Note(SignatureBytes::ZERO),
+                private: half.private,
+                public: half.public,
+            };
+            leaf.proof = LeafProof::Note(leaf.note().sign(&self.ledger, &self.hub));
+            Box::new(HubEvidence {
+                leaf,
+                named: half.named,
+                locks: half.locks,
+            })
+        });
+        Some(Pair { client, hub })
+    }
+
     /// Reads the log into a new engine, and executes it there: the same inputs, the same state.
     pub(crate) fn replay(&self) {
         let hub = self.hub.public().bytes();
@@ -224,13 +272,7 @@ impl Rig {
     pub(crate) fn mine(&mut self, blocks: u32) -> Input {
         self.height += blocks;
         let hash = Digest::from_bytes([u8::try_from(self.height % 251).expect("a byte") + 1; 32]);
-        Input::Block(BlockInput {
-            height: Height::new(self.height),
-            hash,
-            opened: Vec::new(),
-            closed: Vec::new(),
-            revealed: Vec::new(),
-        })
+        Input::Block(BlockInput::empty(Height::new(self.height), hash))
     }
 
     pub(crate) fn lock(&mut self, payee: usize, amount: u64) -> Lock {

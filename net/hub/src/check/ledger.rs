@@ -77,11 +77,12 @@ fn look_at_channels(node: &Node, state: &Inspected, beside: &Beside, verdict: &m
         known.insert(view.id);
         let output = node.channel_output(&view.id);
         let what = match (&output, view.is_settled()) {
-            (Some((_, utxo)), true) if !utxo.is_closing() => "is settled, but its output is unspent",
+            (Some(_), true) => "is settled, but its output is unspent",
             // The hub takes final blocks one after the other, so the ledger may be ahead.
             (None, false) if !beside.spent_later.contains(&view.funding) => "is open, but its output is spent",
             (Some((outpoint, utxo)), false)
-                if *outpoint != view.funding || utxo.output.amount != view.terms.capacity =>
+                // A close draws its cost out of the channel's output, and the hub hears of it when it is final.
+                if *outpoint != view.funding || (!utxo.is_closing() && utxo.output.amount != view.terms.capacity) =>
             {
                 "is open, but its output is another or of another amount"
             }

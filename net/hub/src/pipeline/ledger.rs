@@ -3,6 +3,7 @@
 //! The node makes the blocks itself (`start --dev`), or follows a ledger that is a process of its own ([`link`]). It is durable
 //! by itself, and only what is final there goes on to the sequencer.
 
+mod disputes;
 pub(crate) mod link;
 mod open;
 
@@ -11,12 +12,14 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use crossbeam::channel::{Receiver, RecvTimeoutError, Sender};
-use tidegate_batch::BlockInput;
+use tidegate_batch::{BlockInput, Reveal, RevealedAck};
+use tidegate_channel::Ack;
+use tidegate_channel::evidence::Acknowledged;
 use tidegate_crypto::keys::SecretKey;
-use tidegate_ledger::{Action, Block, Condition, Witness};
+use tidegate_ledger::{Action, Block, Condition, LockProof, Transaction, Witness};
 use tidegate_reactor::{ConnId, Sender as ReactorSender};
 use tidegate_settle::{FollowError, Node, QueryError, Scans, TickError, accepted, submit};
-use tidegate_types::{ChannelId, Height, KeyBytes, OutPoint};
+use tidegate_types::{ChannelId, Height, KeyBytes, OutPoint, SignatureBytes};
 use tidegate_wire::ErrorCode;
 use tidegate_wire::messages::{Body, Busy, CloseDone, LedgerQuery, ToHub};
 
@@ -25,6 +28,7 @@ use super::options::ChannelPolicy;
 use super::sequencer::now;
 use super::stats::Stats;
 use super::work::{Group, Origin, Work};
+use disputes::Disputes;
 use link::{Brought, Next, Purpose, Verdict};
 use open::{Proposal, Reserved};
 
@@ -97,6 +101,7 @@ pub(crate) struct LedgerThread {
     pub(crate) reactor: ReactorSender,
     pub(crate) reserved: Reserved,
     pub(crate) scans: Scans,
+    pub(crate) disputes: Disputes,
     pub(crate) stats: Arc<Stats>,
 }
 
@@ -129,7 +134,7 @@ impl LedgerThread {
             if self.bring.is_none() {
                 self.tick()?;
             }
-            if !self.tell_finals()? {
+            if !self.tell_finals()? || !self.defend() {
                 return Ok(());
             }
             if self.node.tip().height > tip {
@@ -224,14 +229,18 @@ impl LedgerThread {
 
     /// Tells whoever brought a transaction what became of it.
     fn brought(&mut self, brought: &Brought, verdict: Verdict) {
-        let (Purpose::Submit(origin) | Purpose::Close(origin, _)) = brought.purpose;
         if self.bring.is_some() && matches!(verdict, Verdict::Taken(_)) {
             // So that this node knows which outputs are spoken for. If it is behind, it cannot take it yet, and need not.
             let _behind = submit(&mut self.node, &brought.transaction);
         }
-        let bytes = match (verdict, brought.purpose) {
-            (Verdict::Taken(txid), Purpose::Submit(_)) => accepted(&self.node, txid, origin.request),
-            (Verdict::Taken(txid), Purpose::Close(_, channel)) => message(&CloseDone { channel, txid }, origin),
+        let (origin, closed) = match brought.purpose {
+            Purpose::Own(what, channel) => return disputes::tell(what, &channel, &verdict),
+            Purpose::Submit(origin) => (origin, None),
+            Purpose::Close(origin, channel) => (origin, Some(channel)),
+        };
+        let bytes = match (verdict, closed) {
+            (Verdict::Taken(txid), None) => accepted(&self.node, txid, origin.request),
+            (Verdict::Taken(txid), Some(channel)) => message(&CloseDone { channel, txid }, origin),
             (Verdict::Refused(text), _) => error_message(origin, ErrorCode::TransactionRefused, &text),
             (Verdict::Away, _) => busy(origin),
         };
@@ -280,40 +289,65 @@ fn message<'a>(body: &impl Body<'a>, origin: Origin) -> Vec<u8> {
     bytes
 }
 
-/// What a block means to the hub's channels: the funding outputs it creates for them, and those it spends.
+/// What a block means to the hub's channels: the funding outputs it creates for them, those it spends, the closes that begin
+/// in it, and what it reveals.
 ///
 /// Anybody can fund an output that names this hub. One whose terms the hub would not have agreed to, by which its share
 /// would go to another key, say, is not a channel of this hub.
 pub(crate) fn block_input(block: &Block, hub: KeyBytes, policy: &ChannelPolicy) -> BlockInput {
-    let mut opened = Vec::new();
-    let mut closed = Vec::new();
+    let mut input = BlockInput::empty(block.header.height, block.hash());
     for transaction in &block.transactions {
         let txid = transaction.txid();
         for (output, vout) in transaction.body.outputs.iter().zip(0..) {
             if let Condition::Channel(terms) = &output.condition
                 && open::breach(terms, hub, policy).is_none()
             {
-                opened.push((*terms, OutPoint { txid, vout }));
+                input.opened.push((*terms, OutPoint { txid, vout }));
             }
         }
-        // A channel whose close has begun takes no more part in anything: what it owes is settled on the ledger.
-        let action = transaction.body.action.as_deref();
-        let ends = matches!(
-            action,
-            Some(Action::StartClose { .. } | Action::Settle { .. } | Action::Forfeit { .. })
-        );
-        closed.extend(action.filter(|_| ends).and_then(Action::channel));
+        take_action(transaction, &mut input);
         for witness in &transaction.witnesses {
-            if let Witness::ChannelClose(close) = witness {
-                closed.push(close.terms.channel);
+            match witness {
+                Witness::ChannelClose(close) | Witness::ChannelSplice(close) => input.closed.push(close.terms.channel),
+                // Whoever claims a lock by its preimage shows it to everyone.
+                Witness::LockClaim {
+                    proof: LockProof::Preimage(preimage),
+                    ..
+                } => input.revealed.push(Reveal {
+                    height: input.height,
+                    preimage: *preimage,
+                }),
+                Witness::LockClaim { .. }
+                | Witness::Key(_)
+                | Witness::Action
+                | Witness::Multi(_)
+                | Witness::LockRefund(_) => {}
             }
         }
     }
-    BlockInput {
-        height: block.header.height,
-        hash: block.hash(),
-        opened,
-        closed,
-        revealed: Vec::new(),
+    input
+}
+
+fn take_action(transaction: &Transaction, input: &mut BlockInput) {
+    let height = input.height;
+    match transaction.body.action.as_deref() {
+        Some(Action::StartClose { start, .. }) => input.closing.push(start.start.channel),
+        Some(Action::Settle { channel } | Action::Forfeit { channel, .. }) => input.closed.push(*channel),
+        Some(Action::RevealPreimage { preimage, .. }) => input.revealed.push(Reveal {
+            height,
+            preimage: *preimage,
+        }),
+        Some(Action::RevealAck { word, .. }) => {
+            let signature = match &**word {
+                Acknowledged::ByAck(_, signature) => *signature,
+                Acknowledged::ByState(_) => SignatureBytes::ZERO,
+            };
+            let ack = Ack {
+                channel: word.channel(),
+                leaf: word.leaf(),
+            };
+            input.acked.push(RevealedAck { height, ack, signature });
+        }
+        _ => {}
     }
 }

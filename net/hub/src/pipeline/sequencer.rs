@@ -183,11 +183,7 @@ impl Sequencer {
     }
 
     fn has_work(&self) -> bool {
-        !self.pending.is_empty()
-            || self
-                .block
-                .as_ref()
-                .is_some_and(|b| !b.opened.is_empty() || !b.closed.is_empty() || !b.revealed.is_empty())
+        !self.pending.is_empty() || self.block.as_ref().is_some_and(BlockInput::has_events)
     }
 
     /// True if the pending work should be sealed now: the log is idle, the batch is full, or its time has come.
@@ -288,9 +284,7 @@ impl Sequencer {
     /// Keeps the newest height; events of blocks that no batch has taken yet add up.
     fn take_block(&mut self, mut block: BlockInput) {
         if let Some(earlier) = self.block.take() {
-            block.opened.splice(0..0, earlier.opened);
-            block.closed.splice(0..0, earlier.closed);
-            block.revealed.splice(0..0, earlier.revealed);
+            block.take_earlier(earlier);
         }
         self.stats.height.store(block.height.get().into(), Ordering::Relaxed);
         self.hello.height = block.height;

@@ -429,6 +429,7 @@ fn ledger_thread(
         reactor: reactor.clone(),
         reserved: Default::default(),
         scans: Default::default(),
+        disputes: Default::default(),
         stats: Arc::clone(stats),
     })
 }

@@ -1,10 +1,13 @@
 //! What the threads hand each other.
 
 use crossbeam::channel::Sender;
-use tidegate_batch::{AckInput, BlockInput, ChannelView, CloseInput, Executed, FulfilInput, PayInput, ReleaseInput};
+use tidegate_batch::{
+    AckInput, BlockInput, ChannelView, CloseInput, Executed, FulfilInput, PayInput, ReleaseInput, Shown,
+};
 use tidegate_channel::ChannelEntry;
 use tidegate_reactor::ConnId;
 use tidegate_types::{ChannelId, Height, HubCounter, KeyBytes, LockId, SignatureBytes};
+use tidegate_wire::messages::DisputeNotice;
 
 use crate::commitment::{CommitWork, ProofAnswer};
 use crate::inside::TableRows;
@@ -77,6 +80,10 @@ pub(crate) enum Work {
     View(ChannelId, Sender<Option<ChannelView>>),
     /// Someone asks for the proof of a channel's entry in the state tree.
     Prove(ChannelId, Sender<Option<ProofAnswer>>),
+    /// The ledger thread asks what the hub can show of a channel in a dispute.
+    Shown(ChannelId, Sender<Option<Shown>>),
+    /// A close of a channel has begun on the ledger: whoever carries it is told.
+    Dispute(DisputeNotice),
     /// Someone asks how full the tables are.
     Tables(Sender<TableRows>),
     /// Finish what is there, write a checkpoint, end.
@@ -127,6 +134,7 @@ impl Job {
 #[derive(Debug)]
 pub(crate) enum Read {
     View(Sender<Option<ChannelView>>, Box<Option<ChannelView>>),
+    Shown(Sender<Option<Shown>>, Box<Option<Shown>>),
     /// The channel's number and entry, if there is one; the proof is made from the tree.
     Entry(Sender<Option<ProofAnswer>>, Option<(u32, Box<ChannelEntry>)>),
 }
@@ -136,6 +144,7 @@ impl Read {
     pub(crate) fn show(self, commitment: &Sender<CommitWork>) {
         let _gone = match self {
             Self::View(sender, view) => sender.send(*view).is_ok(),
+            Self::Shown(sender, shown) => sender.send(*shown).is_ok(),
             Self::Entry(sender, None) => sender.send(None).is_ok(),
             Self::Entry(sender, Some((slot, entry))) => commitment.send(CommitWork::Prove(slot, entry, sender)).is_ok(),
         };

@@ -133,11 +133,11 @@ pub(crate) struct Meta {
 }
 
 /// The layout of tables and log records. A change of either raises it.
-const LAYOUT: u8 = 3;
-const META_MAGIC: [u8; 8] = *b"tghub\0\0\x03";
+const LAYOUT: u8 = 4;
+const META_MAGIC: [u8; 8] = *b"tghub\0\0\x04";
 /// Of a state that was restored from a copy. The mark stands under the superblock's sum, so that no file which is
 /// removed, renamed or put back makes such a state sign.
-const COPY_MAGIC: [u8; 8] = *b"tgcopy\0\x03";
+const COPY_MAGIC: [u8; 8] = *b"tgcopy\0\x04";
 
 const _: () = assert!(META_MAGIC[7] == LAYOUT && COPY_MAGIC[7] == LAYOUT);
 
@@ -246,11 +246,8 @@ pub fn genesis(
         let opened: Vec<_> = channels.by_ref().take(GENESIS_CHANNELS).collect();
         let last = opened.len() < GENESIS_CHANNELS;
         let input = Input::Block(BlockInput {
-            height: Height::ZERO,
-            hash: block,
             opened,
-            closed: Vec::new(),
-            revealed: Vec::new(),
+            ..BlockInput::empty(Height::ZERO, block)
         });
         engine.execute(time, &[input], &mut executed)?;
         if last {

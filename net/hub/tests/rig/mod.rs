@@ -165,6 +165,10 @@ impl Hub {
             keys,
             settings: Settings {
                 checkpoint_log_bytes: self.shape.checkpoint_log_bytes,
+                channels: ChannelPolicy {
+                    dispute_window: Age::new(self.shape.dispute_window),
+                    ..settings().channels
+                },
                 ..settings()
             },
         };

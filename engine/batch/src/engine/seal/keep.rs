@@ -89,7 +89,9 @@ impl<S: Slots> Engine<S> {
         self.forget_leaves(slot);
     }
 
-    /// Frees leaves that nobody can name any more: beyond the last 64 if acknowledged, and never more than 128.
+    /// Frees leaves that nobody can name any more: beyond the last 64 if acknowledged, and never more than 128, unless the
+    /// hub shows one of them in a dispute. Few come behind that one: with 64 leaves that wait nothing is paid, so they are
+    /// those of the locks that are open.
     fn forget_leaves(&mut self, slot: u32) {
         loop {
             let record = self.record(slot);
@@ -98,10 +100,14 @@ impl<S: Slots> Engine<S> {
             let named = record.h - leaf.h < UNACKED_MAX;
             // A credit that waits must be found again when it becomes void.
             let waits = leaf.body != 0 && self.store.bodies.at(leaf.body).waiting_count > 0;
-            if named || waits || (leaf.h > record.acked_h && record.leaf_count <= LEAVES_KEPT) {
+            let shown = record.shown_h() > 0 && leaf.h >= record.shown_h();
+            if named || waits || shown || (leaf.h > record.acked_h && record.leaf_count <= LEAVES_KEPT) {
                 return;
             }
             let record = self.record_mut(slot);
+            if record.leaf_kept == oldest {
+                record.leaf_kept = 0;
+            }
             record.leaf_oldest = leaf.next;
             if record.leaf_unacked == oldest {
                 record.leaf_unacked = leaf.next;

@@ -2,10 +2,11 @@
 
 use tidegate_batch::{Input, PaymentProof};
 use tidegate_channel::{OpKind, OpOutcome, RefuseReason};
+use tidegate_reactor::ConnId;
 use tidegate_types::{ChannelId, ClientCounter, Fixed, HubCounter, LockId, PaymentId};
 use tidegate_wire::ErrorCode;
 use tidegate_wire::lengths::{ACK_LEN, LEAF_PUBLIC_LEN, MAX_STORED_ANSWERS};
-use tidegate_wire::messages::{AckProof, Body, Fulfill, Link, Proof, StoredAnswer};
+use tidegate_wire::messages::{AckProof, Body, DisputeNotice, Fulfill, Link, Proof, StoredAnswer};
 
 use super::Sequencer;
 use super::gather::{Gathered, Question, Source};
@@ -52,6 +53,10 @@ impl Sequencer {
                     let view = self.engine.channel(&channel).and_then(|slot| self.engine.view(slot));
                     job.reads.push(Read::View(asker, Box::new(view)));
                 }
+                Question::Shown(channel, asker) => {
+                    let shown = self.engine.channel(&channel).and_then(|slot| self.engine.shown(slot));
+                    job.reads.push(Read::Shown(asker, Box::new(shown)));
+                }
                 Question::Proof {
                     origin,
                     slot,
@@ -62,6 +67,14 @@ impl Sequencer {
                 }
             }
         }
+    }
+
+    /// What tells whoever carries a channel that its close has begun on the ledger.
+    pub(super) fn dispute_notice(&self, notice: &DisputeNotice) -> Option<(ConnId, Vec<u8>)> {
+        let conn = self.sessions.route(self.engine.channel(&notice.channel)?)?;
+        let mut bytes = Vec::new();
+        notice.append(NOBODY, &mut bytes).expect("a notice is short");
+        Some((conn, bytes))
     }
 
     fn route_leaves(&self, job: &mut Job) {

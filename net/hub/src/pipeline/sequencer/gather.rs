@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 
 use crossbeam::channel::Sender;
 use hashbrown::HashMap;
-use tidegate_batch::{ChannelView, Input, Screen};
+use tidegate_batch::{ChannelView, Input, Screen, Shown};
 use tidegate_channel::RefuseReason;
 use tidegate_types::{ChannelId, ClientCounter, HubCounter, LockId};
 use tidegate_wire::ErrorCode;
@@ -68,6 +68,7 @@ pub(super) enum Question {
         lock: LockId,
     },
     View(ChannelId, Sender<Option<ChannelView>>),
+    Shown(ChannelId, Sender<Option<Shown>>),
     Prove(ChannelId, Sender<Option<ProofAnswer>>),
 }
 
@@ -134,6 +135,8 @@ impl Sequencer {
                 Work::Policy(policy) => gathered.push(Input::Policy(policy), None),
                 Work::Prove(channel, asker) => gathered.questions.push(Question::Prove(channel, asker)),
                 Work::View(channel, asker) => gathered.questions.push(Question::View(channel, asker)),
+                Work::Shown(channel, asker) => gathered.questions.push(Question::Shown(channel, asker)),
+                Work::Dispute(notice) => job.replies.extend(self.dispute_notice(&notice)),
                 // Nothing of a payment is in it, so it need not wait for the batch. Whoever asked may have gone.
                 Work::Tables(asker) => drop(asker.send(TableRows::of(&self.engine))),
                 Work::Gone(conn) => self.sessions.remove(conn, &self.engine),

@@ -1,0 +1,220 @@
+//! The hub's own part in disputes (rules 24 to 26): it looks at every close of one of its channels, shows its newest evidence if
+//! something older was shown, and has the close settled.
+//!
+//! ```text
+//! final block with a StartClose ─▶ sequencer: the channel is frozen (BlockInput::closing), whoever carries it is told
+//! Work::Shown ────────────────────▶ sequencer: what the engine can show, once that is durable
+//! shown older, height < deadline ─▶ ledger: Evidence, its fee charged to the hub's side
+//! height > deadline + δ + 1 ──────▶ ledger: Settle, if whoever makes the blocks has not
+//! ```
+//!
+//! Nothing here is durable, and nothing needs to be: closes stand on the ledger, and what the hub can show of a frozen channel
+//! stands in its state and does not change. After a restart every close is found again. What has been shown already, by this
+//! run or the one before it, is seen on the ledger, so no evidence is brought twice.
+
+use std::collections::BTreeMap;
+
+use crossbeam::channel::{Receiver, TryRecvError, bounded};
+use tidegate_batch::Shown;
+use tidegate_channel::evidence::{
+    ClientEvidence, HubEvidence, LeafProof, Mandate, MandateSubject, Pair, ProvenLeaf, Side, StateNaming, StateNote,
+};
+use tidegate_crypto::keys::SecretKey;
+use tidegate_ledger::{CloseState, Transaction};
+use tidegate_tower::{Package, PackageError};
+use tidegate_types::{ChannelId, Digest, Height, LedgerId, OutPoint, SignatureBytes};
+use tidegate_wire::messages::DisputeNotice;
+
+use super::LedgerThread;
+use super::link::{Purpose, Verdict};
+use crate::pipeline::work::Work;
+
+const SHOW: &str = "newer evidence";
+const SETTLE: &str = "the settling";
+
+/// The closes of this hub's channels.
+#[derive(Debug, Default)]
+pub(crate) struct Disputes {
+    watched: BTreeMap<ChannelId, Evidence>,
+    /// The block after which the closes were last looked at.
+    looked: Option<Digest>,
+}
+
+/// What the hub can show of a channel.
+#[derive(Debug)]
+enum Evidence {
+    /// The sequencer was asked.
+    Asked(Receiver<Option<Shown>>),
+    /// This.
+    Held(Box<Package>),
+    /// Nothing: the channel is not in the state, or what is there is no evidence.
+    None,
+}
+
+/// A close that stands in a final block.
+#[derive(Clone, Copy, Debug)]
+struct Close {
+    funding: OutPoint,
+    state: CloseState,
+}
+
+impl LedgerThread {
+    /// Looks at the closes, if anything has changed; false if the sequencer has ended.
+    pub(super) fn defend(&mut self) -> bool {
+        let came = self.take_evidence();
+        let tip = self.node.tip().hash;
+        if self.disputes.looked == Some(tip) && !came {
+            return true;
+        }
+        self.disputes.looked = Some(tip);
+        let closes = self.closes();
+        let standing = |channel: &ChannelId| closes.iter().any(|close| close.state.channel == *channel);
+        self.disputes.watched.retain(|channel, _| standing(channel));
+        closes.iter().all(|close| self.watch(close)) && {
+            closes.iter().for_each(|close| self.act(close));
+            true
+        }
+    }
+
+    fn closes(&self) -> Vec<Close> {
+        let (hub, last) = (self.hub.public().bytes(), self.node.tip().final_height);
+        let own = self.node.closes().filter(|(_, terms, _)| terms.hub == hub);
+        own.filter(|(_, _, state)| state.started <= last)
+            .map(|(funding, _, state)| Close { funding, state })
+            .collect()
+    }
+
+    /// Asks for evidence against a close that is new; the block that began it is with the sequencer before the question.
+    fn watch(&mut self, close: &Close) -> bool {
+        let state = &close.state;
+        if self.disputes.watched.contains_key(&state.channel) {
+            return true;
+        }
+        tracing::warn!(channel = %state.channel, opener = ?state.opener, deadline = %state.deadline, "a close has begun");
+        let notice = DisputeNotice {
+            channel: state.channel,
+            started: state.started,
+            deadline: state.deadline,
+            state: state.client.counter,
+            leaf: state.hub.counter,
+        };
+        let (sender, shown) = bounded(1);
+        self.disputes.watched.insert(state.channel, Evidence::Asked(shown));
+        let questions = vec![Work::Dispute(notice), Work::Shown(state.channel, sender)];
+        self.groups.send(questions).is_ok()
+    }
+
+    /// Takes the evidence that was asked for; true if some came.
+    fn take_evidence(&mut self) -> bool {
+        let (ledger, mut came) = (self.node.ledger(), false);
+        for (channel, evidence) in &mut self.disputes.watched {
+            let Evidence::Asked(shown) = evidence else { continue };
+            let found = match shown.try_recv() {
+                Ok(found) => found,
+                Err(TryRecvError::Empty) => continue,
+                // The sequencer ends, and so will this thread.
+                Err(TryRecvError::Disconnected) => None,
+            };
+            came = true;
+            *evidence = match found.map(|shown| package(shown, &ledger, &self.hub)) {
+                Some(Ok(package)) => Evidence::Held(Box::new(package)),
+                Some(Err(error)) => {
+                    tracing::error!(%channel, %error, "what the hub holds of a closing channel is no evidence");
+                    Evidence::None
+                }
+                None => Evidence::None,
+            };
+        }
+        came
+    }
+
+    fn act(&mut self, close: &Close) {
+        let Some(Evidence::Held(package)) = self.disputes.watched.get(&close.state.channel) else {
+            return;
+        };
+        let (tip, state) = (self.node.tip().height, &close.state);
+        let (what, transaction) = if tip < state.deadline && is_newer(package, state) {
+            (SHOW, Some(package.transaction()))
+        } else if is_left(tip, state) {
+            (SETTLE, self.node.settlement(&close.funding))
+        } else {
+            return;
+        };
+        if let Some(transaction) = transaction {
+            self.bring_own(what, &state.channel, &transaction);
+        }
+    }
+
+    /// Brings a transaction of the hub's own, unless it waits already.
+    fn bring_own(&mut self, what: &'static str, channel: &ChannelId, transaction: &Transaction) {
+        if !self.node.is_waiting(&transaction.txid()) {
+            self.bring(transaction.encode(), Purpose::Own(what, *channel));
+        }
+    }
+}
+
+/// What the client owes by the hub's evidence is newer than what was shown. A newer leaf alone would only show what the hub
+/// owes; that is its client's to show.
+fn is_newer(package: &Package, state: &CloseState) -> bool {
+    package.counters().0 > state.client.counter
+}
+
+/// Whoever makes the blocks settles a close in the first one that may hold it; this is for one who does not.
+fn is_left(tip: Height, state: &CloseState) -> bool {
+    state.grace_end.next().is_some_and(|first| tip > first)
+}
+
+/// Tells the operator what became of a transaction of the hub's own.
+pub(super) fn tell(what: &str, channel: &ChannelId, verdict: &Verdict) {
+    match verdict {
+        Verdict::Taken(txid) => tracing::warn!(%channel, %txid, "the ledger has taken {what}"),
+        Verdict::Refused(error) => tracing::warn!(%channel, %error, "the ledger has not taken {what}"),
+        Verdict::Away => tracing::warn!(%channel, "the ledger is away; {what} is brought again"),
+    }
+}
+
+/// The hub's evidence with its own signatures: under the notes that name both halves, and under the mandate to pay for it.
+fn package(shown: Shown, ledger: &LedgerId, hub: &SecretKey) -> Result<Package, PackageError> {
+    let channel = shown.channel;
+    let client = shown.state.map(|(signed, locks)| {
+        let note = StateNote {
+            channel,
+            state: signed.state.reference(),
+        };
+        Box::new(ClientEvidence {
+            signed,
+            named: StateNaming::ByNote(note.sign(ledger, hub)),
+            locks,
+        })
+    });
+    let leaf = shown.leaf.map(|half| {
+        let mut leaf = ProvenLeaf {
+            proof: LeafProof::Note(SignatureBytes::ZERO),
+            private: half.private,
+            public: half.public,
+        };
+        leaf.proof = LeafProof::Note(leaf.note().sign(ledger, hub));
+        Box::new(HubEvidence {
+            leaf,
+            named: half.named,
+            locks: half.locks,
+        })
+    });
+    let pair = Pair { client, hub: leaf };
+    let (c, h) = pair.counters();
+    let mandate = Mandate {
+        channel,
+        side: Side::Hub,
+        subject: MandateSubject::Pair(c, h),
+    };
+    let package = Package {
+        channel,
+        funding: shown.funding,
+        terms: shown.terms,
+        side: Side::Hub,
+        pair,
+        mandate: mandate.sign(ledger, hub),
+    };
+    package.check(ledger)?;
+    Ok(package)
+}

@@ -1,0 +1,216 @@
+//! Closes of the hub's channels on the ledger: the hub freezes them, tells whoever carries them, shows its newest evidence once,
+//! and has them settled, with a restart at every turn.
+
+mod rig;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rig::{Hub, Shape, open, sat, stop};
+use tidegate_channel::evidence::Pair;
+use tidegate_client::channel::Signer;
+use tidegate_client::key_file::{Seed, random_seed};
+use tidegate_client::{Client, ClientChannel, Connection, FileStore, Payment};
+use tidegate_crypto::keys::SecretKey;
+use tidegate_disk::{Disk, RealDisk};
+use tidegate_ledger::{Action, CloseState, Condition, Transaction};
+use tidegate_settle::Node;
+use tidegate_types::{ChannelId, Fixed as _, Height, KeyBytes};
+use tidegate_wire::ToClient;
+use tidegate_wire::messages::{DisputeNotice, LedgerQuery, LedgerResult};
+
+const PATIENCE: Duration = Duration::from_secs(20);
+const OWN: u64 = 1_500_000;
+const PAID: u64 = 70_000;
+
+/// A hub whose channels are disputed for a second or two.
+fn hub(window: u32, seeds: &[&Seed]) -> Hub {
+    let shape = Shape {
+        block_interval_ms: 50,
+        dispute_window: window,
+        ..Shape::default()
+    };
+    Hub::format_as(seeds, shape)
+}
+
+fn payment(payee: &Client<FileStore>, channel: ChannelId) -> Payment {
+    Payment {
+        payee: payee.key(),
+        payee_channel: channel,
+        amount: sat(PAID),
+        fee: None,
+        payment_id: None,
+        hash: None,
+    }
+}
+
+fn signer(hub: &Hub, seed: &Seed) -> Signer {
+    Signer {
+        ledger: hub.ledger,
+        key: SecretKey::from_seed(**seed),
+    }
+}
+
+fn own(client: &Client<FileStore>, channel: &ChannelId) -> ClientChannel {
+    client.channels().get(channel).expect("opened").clone()
+}
+
+/// The start of a close by a channel as it was.
+fn start_of(channel: &ClientChannel, signer: &Signer, height: Height) -> Transaction {
+    let pair = channel.pair(signer, height).expect("a pair");
+    channel.start_close(signer, pair)
+}
+
+fn close_of(client: &mut Client<FileStore>, channel: ChannelId) -> Option<CloseState> {
+    let found = client.query(LedgerQuery::Close(channel), |answer| match answer.result {
+        LedgerResult::Close([]) => Ok(None),
+        LedgerResult::Close(record) => Ok(Some(CloseState::decode(record).expect("a close"))),
+        _ => panic!("another answer"),
+    });
+    found.expect("the hub answers")
+}
+
+fn wait(what: &str, mut holds: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !holds() {
+        assert!(Instant::now() < deadline, "not in time: {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+fn notice(connection: &mut Connection) -> DisputeNotice {
+    let incoming = connection.wait_for(PATIENCE, |incoming| {
+        matches!(incoming.message(), Ok(ToClient::DisputeNotice(_)))
+    });
+    match incoming.expect("the hub tells").message() {
+        Ok(ToClient::DisputeNotice(notice)) => notice,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// The hub's ledger, read while nobody writes; its books hold.
+fn ledger(hub: &Hub) -> Node {
+    let disk: Arc<dyn Disk> = Arc::new(RealDisk);
+    let (mut node, _) = Node::look(&disk, &hub.dir.path().join("ledger")).expect("a ledger");
+    node.audit().expect("the books hold");
+    node
+}
+
+/// How many transactions of the ledger show evidence.
+fn shown(node: &Node) -> usize {
+    let blocks = node.final_blocks_above(Height::ZERO, usize::MAX).expect("readable");
+    let actions = blocks
+        .iter()
+        .flat_map(|block| &block.transactions)
+        .filter_map(|tx| tx.body.action.as_deref());
+    actions
+        .filter(|action| matches!(action, Action::Evidence { .. }))
+        .count()
+}
+
+fn coins(node: &Node, key: KeyBytes) -> u64 {
+    let own = node.utxos_of(&key).into_iter();
+    own.map(|(_, utxo)| utxo.output.amount.to_sat()).sum()
+}
+
+#[test]
+fn an_old_state_is_answered_once_whatever_is_restarted() {
+    let (alice, bob) = (random_seed().expect("random"), random_seed().expect("random"));
+    let hub = hub(40, &[&alice, &bob]);
+    let mut serving = hub.start();
+    let (mut a, mut b) = (hub.connect(&serving, &alice), hub.connect(&serving, &bob));
+    let (from, to) = (open(&mut a, OWN), open(&mut b, 500_000));
+    let signer = signer(&hub, &alice);
+    a.pay(&from, &[payment(&b, to)]).expect("paid");
+    let old = own(&a, &from);
+    for _ in 0..3 {
+        a.pay(&from, &[payment(&b, to)]).expect("paid");
+    }
+    let newest = own(&a, &from).acknowledged();
+    drop((a, b));
+    let hub_before = {
+        stop(serving);
+        let coins = coins(&ledger(&hub), hub.public().bytes());
+        serving = hub.start();
+        coins
+    };
+
+    let (mut a, b) = (hub.connect(&serving, &alice), hub.connect(&serving, &bob));
+    // The session that came last carries the channel, and is told.
+    let mut listener =
+        Connection::connect(&hub.options(&serving), SecretKey::from_seed(*alice)).expect("the hub answers");
+    let start = start_of(&old, &signer, a.height());
+    a.submit(&start).expect("the ledger takes it");
+    let told = notice(&mut listener);
+    assert_eq!(told.channel, from);
+    assert!(told.state < newest.counter && told.deadline > told.started, "{told:?}");
+    // Frozen: the newest state is the last one, for good.
+    let refused = a.pay(&from, &[payment(&b, to)]).expect_err("nothing moves any more");
+    assert!(refused.to_string().contains("clos"), "{refused}");
+    drop((a, b, listener));
+    stop(serving);
+
+    let serving = hub.start();
+    let mut a = hub.connect(&serving, &alice);
+    wait("the hub has answered", || {
+        close_of(&mut a, from).is_some_and(|close| close.client.counter == newest.counter && close.corrected)
+    });
+    stop(serving);
+    let serving = hub.start();
+    let mut b = hub.connect(&serving, &bob);
+    wait("the ledger pays both sides", || close_of(&mut b, from).is_none());
+    stop(serving);
+
+    let node = ledger(&hub);
+    assert_eq!(shown(&node), 1, "what was shown once is not shown again");
+    let debit = newest.debit.add(newest.locks_sum).expect("small").to_sat();
+    assert!(debit >= 4 * PAID);
+    // Of what the hub put into the channel and was paid there only what the close cost is missing, and that is Alice's to bear.
+    let gained = coins(&node, hub.public().bytes()) - hub_before;
+    let waiting: u64 = locks(&node).iter().sum();
+    assert_eq!(gained + waiting, 2_000_000 - OWN + debit, "{gained}");
+    let state = tidegate_hub::state::inspect(&disk(), hub.dir.path(), &mut |_| {}).expect("a good state");
+    let (held, capacity) = state.engine.value();
+    assert_eq!(held, capacity, "no value is made or lost");
+    let view = state.channels().find(|view| view.id == from).expect("it is remembered");
+    assert!(view.is_settled());
+}
+
+fn disk() -> Arc<dyn Disk> {
+    Arc::new(RealDisk)
+}
+
+/// What the locks hold that are outputs of the ledger now.
+fn locks(node: &Node) -> Vec<u64> {
+    let all = node
+        .outputs()
+        .filter(|(_, utxo)| matches!(utxo.output.condition, Condition::Lock(_)));
+    all.map(|(_, utxo)| utxo.output.amount.to_sat()).collect()
+}
+
+/// Without evidence, and with the newest: one is answered, the other is not.
+#[test]
+fn a_close_without_evidence_is_answered_and_an_honest_one_is_let_be() {
+    let (alice, bob) = (random_seed().expect("random"), random_seed().expect("random"));
+    let hub = hub(20, &[&alice, &bob]);
+    let serving = hub.start();
+    let (mut a, mut b) = (hub.connect(&serving, &alice), hub.connect(&serving, &bob));
+    let (from, to) = (open(&mut a, OWN), open(&mut b, 500_000));
+    a.pay(&from, &[payment(&b, to)]).expect("paid");
+    b.poll(Duration::from_secs(5)).expect("a receipt");
+    b.ack(&to).expect("acknowledged");
+    a.settle(&from).expect("settled");
+    let counter = own(&a, &from).acknowledged().counter;
+    let bare = own(&a, &from).start_close(&signer(&hub, &alice), Pair::default());
+    a.submit(&bare).expect("the ledger takes it");
+    wait("the hub has answered", || {
+        close_of(&mut a, from).is_some_and(|close| close.client.counter == counter)
+    });
+    let honest = start_of(&own(&b, &to), &signer(&hub, &bob), b.height());
+    b.submit(&honest).expect("the ledger takes it");
+    wait("the ledger pays all", || {
+        close_of(&mut b, from).is_none() && close_of(&mut b, to).is_none()
+    });
+    stop(serving);
+    assert_eq!(shown(&ledger(&hub)), 1, "an honest close needs no answer");
+}
