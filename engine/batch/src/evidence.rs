@@ -12,7 +12,7 @@ use tidegate_channel::{ChannelTerms, InChangeKind, InLock, LeafPrivate, LeafPubl
 use tidegate_types::{BatchNumber, ChannelId, LockSlot, OutPoint, SignatureBytes};
 
 use crate::Engine;
-use crate::record::{DISPUTED, FROZEN};
+use crate::record::DISPUTED;
 use crate::slots::{Link, Slots};
 use crate::store::digest;
 
@@ -40,7 +40,7 @@ pub struct Shown {
     pub terms: ChannelTerms,
     /// The newest batch: no leaf of the channel is in a later one, if it is frozen.
     pub batch: BatchNumber,
-    /// True if the channel is frozen: nothing newer will come.
+    /// True if the channel is frozen for a close on the ledger: nothing newer will come.
     pub is_frozen: bool,
     /// The client's newest state, with its open locks; `None` for C(0).
     pub state: Option<(SignedState, Vec<OpenedOut>)>,
@@ -68,7 +68,7 @@ impl<S: Slots> Engine<S> {
             funding: view.funding,
             terms: view.terms,
             batch: self.store.meta().batch(),
-            is_frozen: matches!(self.status(slot), FROZEN | DISPUTED),
+            is_frozen: self.status(slot) == DISPUTED,
             state: (!is_opening).then(|| (signed, view.locks.iter().map(opened).collect())),
             leaf: self.shown_leaf(slot),
         })

@@ -21,6 +21,7 @@ mod entries;
 mod evidence;
 mod executed;
 mod input;
+mod overdue;
 mod policy;
 mod query;
 mod record;
@@ -36,6 +37,7 @@ pub use executed::{Answer, Changes, Executed, LeafOut, Refusal};
 pub use input::{
     AckInput, BlockInput, CloseInput, FulfilInput, Input, InputError, PayInput, ReleaseInput, Reveal, RevealedAck,
 };
+pub use overdue::{Ending, OwedAck, OwedPreimage};
 pub use policy::{MAX_UNFIRM_CREDITS, Policy, PolicyError};
 pub use query::{ChannelView, InLockView, LockView, PaymentProof, ProofLink, StoredLeaf};
 pub use slots::{Slots, SlotsFull, VecSlots};

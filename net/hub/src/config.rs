@@ -115,6 +115,8 @@ pub struct Channels {
     pub evidence_grace_blocks: u32,
     /// From opening to expiry.
     pub lifetime_blocks: u32,
+    /// From the final leaf to the hub's own close on the ledger.
+    pub close_patience_blocks: u32,
 }
 
 /// What a new ledger is made with.
@@ -230,6 +232,7 @@ impl Default for Channels {
             dispute_window_blocks: 4_032,
             evidence_grace_blocks: 144,
             lifetime_blocks: 63_072_000,
+            close_patience_blocks: 1_008,
         }
     }
 }
@@ -401,6 +404,7 @@ impl Config {
             max_capacity: sat(channels.max_capacity_sat),
             max_hub_share: sat(channels.max_hub_share_sat),
             max_life: Age::new(channels.lifetime_blocks),
+            close_patience: Age::new(channels.close_patience_blocks),
         }
     }
 }

@@ -7,17 +7,18 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rig::{Hub, Shape, open, sat, stop};
-use tidegate_channel::evidence::Pair;
+use tidegate_channel::evidence::{Opener, Pair};
 use tidegate_client::channel::Signer;
 use tidegate_client::key_file::{Seed, random_seed};
-use tidegate_client::{Client, ClientChannel, Connection, FileStore, Payment};
+use tidegate_client::{Client, ClientChannel, Connection, FileStore, HashLock, Incoming, Payment};
+use tidegate_crypto::hash::payment_hash;
 use tidegate_crypto::keys::SecretKey;
 use tidegate_disk::{Disk, RealDisk};
 use tidegate_ledger::{Action, CloseState, Condition, Transaction};
 use tidegate_settle::Node;
-use tidegate_types::{ChannelId, Fixed as _, Height, KeyBytes};
+use tidegate_types::{Age, ChannelId, Fixed as _, Height, KeyBytes};
 use tidegate_wire::ToClient;
-use tidegate_wire::messages::{DisputeNotice, LedgerQuery, LedgerResult};
+use tidegate_wire::messages::{CloseRequest, DisputeNotice, LedgerQuery, LedgerResult};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 const OWN: u64 = 1_500_000;
@@ -96,16 +97,17 @@ fn ledger(hub: &Hub) -> Node {
     node
 }
 
+/// How many transactions of the ledger have such an action.
+fn actions(node: &Node, wanted: impl Fn(&Action) -> bool) -> usize {
+    let blocks = node.final_blocks_above(Height::ZERO, usize::MAX).expect("readable");
+    let transactions = blocks.iter().flat_map(|block| &block.transactions);
+    let actions = transactions.filter_map(|transaction| transaction.body.action.as_deref());
+    actions.filter(|action| wanted(action)).count()
+}
+
 /// How many transactions of the ledger show evidence.
 fn shown(node: &Node) -> usize {
-    let blocks = node.final_blocks_above(Height::ZERO, usize::MAX).expect("readable");
-    let actions = blocks
-        .iter()
-        .flat_map(|block| &block.transactions)
-        .filter_map(|tx| tx.body.action.as_deref());
-    actions
-        .filter(|action| matches!(action, Action::Evidence { .. }))
-        .count()
+    actions(node, |action| matches!(action, Action::Evidence { .. }))
 }
 
 fn coins(node: &Node, key: KeyBytes) -> u64 {
@@ -213,4 +215,93 @@ fn a_close_without_evidence_is_answered_and_an_honest_one_is_let_be() {
     });
     stop(serving);
     assert_eq!(shown(&ledger(&hub)), 1, "an honest close needs no answer");
+}
+
+fn hub_close(client: &mut Client<FileStore>, channel: ChannelId) -> Option<CloseState> {
+    close_of(client, channel).filter(|close| close.opener == Opener::Hub)
+}
+
+/// The client asks for the final leaf and never completes the close (rule 23).
+#[test]
+fn a_close_that_its_client_does_not_complete_is_the_hubs_to_start() {
+    let (alice, bob) = (random_seed().expect("random"), random_seed().expect("random"));
+    let hub = hub(20, &[&alice, &bob]);
+    let serving = hub.start();
+    let (mut a, mut b) = (hub.connect(&serving, &alice), hub.connect(&serving, &bob));
+    let (from, to) = (open(&mut a, OWN), open(&mut b, 500_000));
+    a.pay(&from, &[payment(&b, to)]).expect("paid");
+    b.poll(Duration::from_secs(5)).expect("a receipt");
+    b.ack(&to).expect("acknowledged");
+    a.settle(&from).expect("settled");
+    let counter = own(&a, &from).acknowledged().counter;
+    drop((a, b));
+    let mut raw = Connection::connect(&hub.options(&serving), SecretKey::from_seed(*alice)).expect("the hub answers");
+    let ask = CloseRequest {
+        channel: from,
+        fee: sat(500),
+    };
+    raw.send(&ask).expect("sent");
+    let is_leaf = |incoming: &Incoming| matches!(incoming.message(), Ok(ToClient::Receipt(_)));
+    raw.wait_for(PATIENCE, is_leaf).expect("the final leaf");
+    drop(raw);
+    stop(serving);
+    let serving = hub.start();
+    let mut a = hub.connect(&serving, &alice);
+    wait("the hub starts the close", || hub_close(&mut a, from).is_some());
+    let close = hub_close(&mut a, from).expect("it stands");
+    assert_eq!((close.client.counter, close.corrected), (counter, false));
+    wait("the ledger pays both sides", || close_of(&mut a, from).is_none());
+    stop(serving);
+    let node = ledger(&hub);
+    let starts = actions(&node, |action| matches!(action, Action::StartClose { .. }));
+    assert_eq!((starts, shown(&node)), (1, 0), "started once, with the newest evidence");
+}
+
+/// A payer that was told of the preimage and settles nothing: the hub has paid, and is paid on the ledger (rule 13).
+#[test]
+fn what_a_payer_owes_by_a_preimage_is_had_on_the_ledger() {
+    let (alice, bob) = (random_seed().expect("random"), random_seed().expect("random"));
+    let hub = hub(20, &[&alice, &bob]);
+    let serving = hub.start();
+    let (mut a, mut b) = (hub.connect(&serving, &alice), hub.connect(&serving, &bob));
+    let (from, to) = (open(&mut a, OWN), open(&mut b, 500_000));
+    let preimage = [7; 32];
+    let hash = payment_hash(&preimage);
+    let by_hash = Payment {
+        hash: Some(HashLock {
+            hash,
+            blocks: Some(Age::new(80)),
+        }),
+        ..payment(&b, to)
+    };
+    let paid = a.pay(&from, &[by_hash]).expect("offered");
+    let before = own(&a, &from);
+    b.sync(&to).expect("in date");
+    b.ack(&to).expect("acknowledged");
+    b.fulfil(&to, &paid[0].lock, &preimage).expect("in time");
+    // Alice closes with what she knew before she was told, and is not heard of again.
+    let start = start_of(&before, &signer(&hub, &alice), a.height());
+    a.submit(&start).expect("the ledger takes it");
+    drop((a, b));
+    stop(serving);
+    let before = coins(&ledger(&hub), hub.public().bytes());
+    let serving = hub.start();
+    let mut b = hub.connect(&serving, &bob);
+    wait("the ledger pays both sides", || close_of(&mut b, from).is_none());
+    // The lock is an output now; what became of it is seen when it is the hub's.
+    let key = hub.public().bytes();
+    let mut funds = || {
+        let sum = b.query(LedgerQuery::UtxosOf(key), |answer| match answer.result {
+            LedgerResult::Utxos { outputs, .. } => Ok(outputs.iter().map(|utxo| utxo.amount.to_sat()).sum::<u64>()),
+            _ => panic!("another answer"),
+        });
+        sum.expect("the hub answers")
+    };
+    let owed = 2_000_000 - OWN + PAID - 2_000;
+    wait("the hub has what it is owed", || funds() > before + owed);
+    stop(serving);
+    let node = ledger(&hub);
+    assert!(locks(&node).is_empty(), "the lock was claimed");
+    let reveals = actions(&node, |action| matches!(action, Action::RevealPreimage { .. }));
+    assert_eq!(reveals, 1, "one reveal is enough");
 }

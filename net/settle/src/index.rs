@@ -13,6 +13,8 @@ pub(crate) struct Index {
     channels: HashMap<ChannelId, OutPoint>,
     /// Funding outputs whose close has begun.
     closing: BTreeSet<OutPoint>,
+    /// Locks that closes have turned into outputs.
+    locks: BTreeSet<OutPoint>,
     transactions: HashMap<Txid, Height>,
     /// In the order of their blocks: the oldest are forgotten.
     order: VecDeque<Txid>,
@@ -33,6 +35,9 @@ impl Index {
                     self.closing.insert(*outpoint);
                 }
             }
+            Condition::Lock(_) => {
+                self.locks.insert(*outpoint);
+            }
             _ => {}
         }
     }
@@ -50,6 +55,9 @@ impl Index {
             Condition::Channel(terms) | Condition::Closing(terms) => {
                 self.channels.remove(&terms.channel_id(outpoint));
                 self.closing.remove(outpoint);
+            }
+            Condition::Lock(_) => {
+                self.locks.remove(outpoint);
             }
             _ => {}
         }
@@ -79,6 +87,10 @@ impl Index {
         self.closing.iter()
     }
 
+    pub(crate) fn locks(&self) -> impl Iterator<Item = &OutPoint> {
+        self.locks.iter()
+    }
+
     pub(crate) fn channel(&self, channel: &ChannelId) -> Option<&OutPoint> {
         self.channels.get(channel)
     }
@@ -89,6 +101,9 @@ impl Index {
 
     /// True if both find the same outputs.
     pub(crate) fn finds_the_same(&self, other: &Self) -> bool {
-        self.by_key == other.by_key && self.channels == other.channels && self.closing == other.closing
+        self.by_key == other.by_key
+            && self.channels == other.channels
+            && self.closing == other.closing
+            && self.locks == other.locks
     }
 }

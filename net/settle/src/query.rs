@@ -1,8 +1,11 @@
 //! What a node answers. Nothing here changes it.
 
-use tidegate_channel::ChannelTerms;
-use tidegate_ledger::{Block, CloseState, LedgerParams, Supply, Tip, Transaction, Utxo, UtxoStore, UtxoTree};
-use tidegate_types::{ChannelId, Digest, Height, KeyBytes, LedgerId, OutPoint, Txid};
+use tidegate_channel::{ChannelTerms, LeafRef};
+use tidegate_ledger::{
+    AckRecord, Block, CloseState, Condition, LedgerParams, LockTerms, Supply, Tip, Transaction, Utxo, UtxoStore,
+    UtxoTree,
+};
+use tidegate_types::{Amount, ChannelId, Digest, Height, KeyBytes, LedgerId, OutPoint, Txid};
 
 use crate::files::height_of;
 use crate::index::Index;
@@ -120,6 +123,34 @@ impl Node {
             let (_, terms) = self.utxo(outpoint)?.channel(outpoint).map(|(id, terms)| (id, *terms))?;
             let (state, _) = self.chain.close_of(outpoint)?;
             Some((*outpoint, terms, state))
+        })
+    }
+
+    /// The locks that closes have turned into outputs, in the order of these.
+    pub fn locks(&self) -> impl Iterator<Item = (OutPoint, Amount, LockTerms)> {
+        self.index.locks().filter_map(|outpoint| {
+            let output = self.utxo(outpoint)?.output;
+            match output.condition {
+                Condition::Lock(terms) => Some((*outpoint, output.amount, terms)),
+                _ => None,
+            }
+        })
+    }
+
+    /// Since when the preimage of a hash stands on the ledger, if it does.
+    #[must_use]
+    pub fn revealed(&self, hash: &[u8; 32]) -> Option<Height> {
+        self.chain.preimage(hash).map(|(_, height)| height)
+    }
+
+    /// Since when a client's word that it holds a leaf stands on the ledger, if it does.
+    #[must_use]
+    pub fn acked(&self, channel: ChannelId, leaf: LeafRef) -> Option<Height> {
+        let LeafRef { counter, digest } = leaf;
+        self.chain.ack(&AckRecord {
+            channel,
+            counter,
+            digest,
         })
     }
 

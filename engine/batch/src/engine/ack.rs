@@ -205,7 +205,7 @@ impl<S: Slots> Engine<S> {
     }
 
     /// The header height of a leaf that is held.
-    pub(super) fn leaf_height(&self, leaf: Link) -> Height {
+    pub(crate) fn leaf_height(&self, leaf: Link) -> Height {
         Height::new(self.store.leaves.at(leaf).height)
     }
 

@@ -14,7 +14,7 @@ const fn key(path: &'static str, about: &'static str) -> Key {
 }
 
 /// All keys, section by section.
-pub const KEYS: [Key; 40] = [
+pub const KEYS: [Key; 41] = [
     key("listen.clients", "Address for clients, IP:PORT."),
     key(
         "listen.admin",
@@ -74,6 +74,10 @@ pub const KEYS: [Key; 40] = [
     key(
         "channels.lifetime_blocks",
         "Blocks from the opening of a channel to its expiry.",
+    ),
+    key(
+        "channels.close_patience_blocks",
+        "Blocks that a client has to complete the close it asked for; then the hub closes the channel on the ledger.",
     ),
     key(
         "ledger.network",

@@ -3,7 +3,9 @@
 //! The node makes the blocks itself (`start --dev`), or follows a ledger that is a process of its own ([`link`]). It is durable
 //! by itself, and only what is final there goes on to the sequencer.
 
+mod claims;
 mod disputes;
+mod duties;
 pub(crate) mod link;
 mod open;
 
@@ -19,7 +21,7 @@ use tidegate_crypto::keys::SecretKey;
 use tidegate_ledger::{Action, Block, Condition, LockProof, Transaction, Witness};
 use tidegate_reactor::{ConnId, Sender as ReactorSender};
 use tidegate_settle::{FollowError, Node, QueryError, Scans, TickError, accepted, submit};
-use tidegate_types::{ChannelId, Height, KeyBytes, OutPoint, SignatureBytes};
+use tidegate_types::{Age, ChannelId, Height, KeyBytes, OutPoint, SignatureBytes};
 use tidegate_wire::ErrorCode;
 use tidegate_wire::messages::{Body, Busy, CloseDone, LedgerQuery, ToHub};
 
@@ -29,6 +31,7 @@ use super::sequencer::now;
 use super::stats::Stats;
 use super::work::{Group, Origin, Work};
 use disputes::Disputes;
+use duties::Running;
 use link::{Brought, Next, Purpose, Verdict};
 use open::{Proposal, Reserved};
 
@@ -102,6 +105,9 @@ pub(crate) struct LedgerThread {
     pub(crate) reserved: Reserved,
     pub(crate) scans: Scans,
     pub(crate) disputes: Disputes,
+    pub(crate) running: Running,
+    /// Blocks by which the hub acts before a deadline.
+    pub(crate) margin: Age,
     pub(crate) stats: Arc<Stats>,
 }
 
@@ -134,7 +140,7 @@ impl LedgerThread {
             if self.bring.is_none() {
                 self.tick()?;
             }
-            if !self.tell_finals()? || !self.defend() {
+            if !self.tell_finals()? || !self.defend() || !self.do_duties() {
                 return Ok(());
             }
             if self.node.tip().height > tip {

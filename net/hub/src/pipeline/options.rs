@@ -79,4 +79,6 @@ pub struct ChannelPolicy {
     pub max_hub_share: Amount,
     /// The longest life of a channel, in blocks.
     pub max_life: Age,
+    /// So many blocks after its final leaf the hub closes a channel on the ledger, if its client has not.
+    pub close_patience: Age,
 }

@@ -3,6 +3,7 @@
 //! It gathers what arrived into a batch, refuses what is cheap to refuse, has the signatures checked, executes, and hands
 //! the batch to the log. While batch n syncs, n+1 is checked and executed; at most `batches_in_flight_max` wait.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -68,6 +69,8 @@ pub(crate) struct Sequencer {
     no_room: Arc<AtomicBool>,
     stats: Arc<Stats>,
     pending: Vec<Work>,
+    /// Channels whose end was begun and has not come to the ledger, or once had not.
+    ending: BTreeSet<u32>,
     /// The newest final block, if no batch has taken it yet; it waits for company unless it opens or closes a channel.
     block: Option<BlockInput>,
     /// When the oldest of `pending` came.
@@ -134,6 +137,9 @@ impl Sequencer {
             no_room,
             stats,
         } = parts;
+        let ending = (0..engine.opened().channels)
+            .filter(|&slot| engine.ending(slot).is_some())
+            .collect();
         let sessions = Sessions::new(&engine, &verifier, flow.known);
         Self {
             engine,
@@ -154,6 +160,7 @@ impl Sequencer {
             no_room,
             stats,
             pending: Vec::new(),
+            ending,
             block: None,
             pending_since: None,
             stopping: false,

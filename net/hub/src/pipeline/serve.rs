@@ -430,6 +430,8 @@ fn ledger_thread(
         reserved: Default::default(),
         scans: Default::default(),
         disputes: Default::default(),
+        running: Default::default(),
+        margin: options.settings.policy.margin,
         stats: Arc::clone(stats),
     })
 }

@@ -2,7 +2,8 @@
 
 use crossbeam::channel::Sender;
 use tidegate_batch::{
-    AckInput, BlockInput, ChannelView, CloseInput, Executed, FulfilInput, PayInput, ReleaseInput, Shown,
+    AckInput, BlockInput, ChannelView, CloseInput, Executed, FulfilInput, OwedAck, OwedPreimage, PayInput,
+    ReleaseInput, Shown,
 };
 use tidegate_channel::ChannelEntry;
 use tidegate_reactor::ConnId;
@@ -82,12 +83,34 @@ pub(crate) enum Work {
     Prove(ChannelId, Sender<Option<ProofAnswer>>),
     /// The ledger thread asks what the hub can show of a channel in a dispute.
     Shown(ChannelId, Sender<Option<Shown>>),
+    /// The ledger thread asks what the hub has to do on the ledger.
+    Duties(Ask, Sender<Duties>),
+    /// The hub is about to start the close of a channel.
+    Freeze(ChannelId),
     /// A close of a channel has begun on the ledger: whoever carries it is told.
     Dispute(DisputeNotice),
     /// Someone asks how full the tables are.
     Tables(Sender<TableRows>),
     /// Finish what is there, write a checkpoint, end.
     Stop,
+}
+
+/// How far the question goes for what is to be done on the ledger.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ask {
+    /// Locks that expire up to and with this height.
+    pub(crate) expires_by: Height,
+    /// Channels whose final leaf was made at this height or before; `None` for none.
+    pub(crate) final_by: Option<Height>,
+}
+
+/// What the hub has to do on the ledger.
+#[derive(Debug, Default)]
+pub(crate) struct Duties {
+    pub(crate) preimages: Vec<OwedPreimage>,
+    pub(crate) acks: Vec<OwedAck>,
+    /// Channels whose close the hub is to start, if nobody has.
+    pub(crate) ends: Vec<ChannelId>,
 }
 
 /// Work that arrived together.
@@ -135,6 +158,7 @@ impl Job {
 pub(crate) enum Read {
     View(Sender<Option<ChannelView>>, Box<Option<ChannelView>>),
     Shown(Sender<Option<Shown>>, Box<Option<Shown>>),
+    Duties(Sender<Duties>, Box<Duties>),
     /// The channel's number and entry, if there is one; the proof is made from the tree.
     Entry(Sender<Option<ProofAnswer>>, Option<(u32, Box<ChannelEntry>)>),
 }
@@ -145,6 +169,7 @@ impl Read {
         let _gone = match self {
             Self::View(sender, view) => sender.send(*view).is_ok(),
             Self::Shown(sender, shown) => sender.send(*shown).is_ok(),
+            Self::Duties(sender, duties) => sender.send(*duties).is_ok(),
             Self::Entry(sender, None) => sender.send(None).is_ok(),
             Self::Entry(sender, Some((slot, entry))) => commitment.send(CommitWork::Prove(slot, entry, sender)).is_ok(),
         };

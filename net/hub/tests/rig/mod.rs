@@ -48,6 +48,7 @@ pub(crate) fn settings() -> Settings {
             max_capacity: sat(100_000_000),
             max_hub_share: sat(100_000_000),
             max_life: Age::new(1_000_000),
+            close_patience: Age::new(40),
         },
         ack_interval_ms: 1_000,
         batch_inputs_max: 1024,

@@ -70,10 +70,12 @@ impl LedgerThread {
         let closes = self.closes();
         let standing = |channel: &ChannelId| closes.iter().any(|close| close.state.channel == *channel);
         self.disputes.watched.retain(|channel, _| standing(channel));
-        closes.iter().all(|close| self.watch(close)) && {
-            closes.iter().for_each(|close| self.act(close));
-            true
+        if !closes.iter().all(|close| self.watch(close)) {
+            return false;
         }
+        closes.iter().for_each(|close| self.act(close));
+        self.take_locks();
+        true
     }
 
     fn closes(&self) -> Vec<Close> {
@@ -146,7 +148,7 @@ impl LedgerThread {
     }
 
     /// Brings a transaction of the hub's own, unless it waits already.
-    fn bring_own(&mut self, what: &'static str, channel: &ChannelId, transaction: &Transaction) {
+    pub(super) fn bring_own(&mut self, what: &'static str, channel: &ChannelId, transaction: &Transaction) {
         if !self.node.is_waiting(&transaction.txid()) {
             self.bring(transaction.encode(), Purpose::Own(what, *channel));
         }
@@ -174,7 +176,7 @@ pub(super) fn tell(what: &str, channel: &ChannelId, verdict: &Verdict) {
 }
 
 /// The hub's evidence with its own signatures: under the notes that name both halves, and under the mandate to pay for it.
-fn package(shown: Shown, ledger: &LedgerId, hub: &SecretKey) -> Result<Package, PackageError> {
+pub(super) fn package(shown: Shown, ledger: &LedgerId, hub: &SecretKey) -> Result<Package, PackageError> {
     let channel = shown.channel;
     let client = shown.state.map(|(signed, locks)| {
         let note = StateNote {

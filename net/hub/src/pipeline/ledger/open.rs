@@ -167,7 +167,7 @@ impl LedgerThread {
     }
 
     /// Coins of the hub that cover `share`, the largest first; none for no share.
-    fn coins(&self, share: Amount) -> Option<Vec<(OutPoint, Amount)>> {
+    pub(super) fn coins(&self, share: Amount) -> Option<Vec<(OutPoint, Amount)>> {
         let mut free: Vec<_> = self
             .node
             .utxos_of(&self.hub.public().bytes())
@@ -248,6 +248,7 @@ mod tests {
             max_capacity: sat(10_000),
             max_hub_share: sat(5_000),
             max_life: Age::new(1_000),
+            close_patience: Age::new(144),
         };
         let good = ChannelTerms {
             client,

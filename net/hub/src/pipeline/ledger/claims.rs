@@ -1,0 +1,82 @@
+//! The locks that closes have turned into outputs (rule 26): the hub takes those that it claims and that are met, and takes back
+//! those that it owed and that nobody met.
+//!
+//! The record that says whether one is met stands on the ledger, so nothing else is asked. What an ack has met is not taken here:
+//! its claim needs the leaves between.
+
+use tidegate_ledger::{LockCondition, LockProof, LockTerms, Output, Transaction, TransactionBody, Witness};
+use tidegate_types::{Amount, ChannelId, Height, OutPoint, SignatureBytes};
+
+use super::LedgerThread;
+
+const CLAIM: &str = "the claim of a lock";
+const REFUND: &str = "the return of a lock";
+
+impl LedgerThread {
+    /// Brings a claim, or a return, for each lock output that is the hub's now.
+    pub(super) fn take_locks(&mut self) {
+        let due: Vec<_> = self
+            .node
+            .locks()
+            .filter(|(outpoint, ..)| self.node.spender(outpoint).is_none())
+            .filter_map(|(outpoint, amount, terms)| Some((outpoint, amount, self.due(&terms)?)))
+            .collect();
+        for (outpoint, amount, (what, witness)) in due {
+            if let Some(transaction) = self.spending(outpoint, amount, &witness) {
+                // It has no name but its own: the channel is no more.
+                self.bring_own(what, &ChannelId::ZERO, &transaction);
+            }
+        }
+    }
+
+    /// By what the hub may spend a lock now; the signature is still to be made.
+    fn due(&self, terms: &LockTerms) -> Option<(&'static str, Witness)> {
+        let LockCondition::Hash(hash) = &terms.condition else {
+            return self.is_refunded(terms, None).then_some((REFUND, unsigned_refund()));
+        };
+        let met = self.node.revealed(hash).filter(|height| *height <= terms.expiry);
+        if terms.claim == self.hub.public().bytes() && met.is_some() {
+            let proof = LockProof::Recorded;
+            let signature = SignatureBytes::ZERO;
+            return Some((CLAIM, Witness::LockClaim { proof, signature }));
+        }
+        self.is_refunded(terms, met).then_some((REFUND, unsigned_refund()))
+    }
+
+    /// An ack lock waits a dispute window more, in which its claimer may show what an ack covers.
+    fn is_refunded(&self, terms: &LockTerms, met: Option<Height>) -> bool {
+        let grace = match terms.condition {
+            LockCondition::Hash(_) => Some(terms.expiry),
+            LockCondition::Ack { .. } => terms.expiry.plus(self.node.params().dispute_window_min),
+        };
+        let over = grace.is_some_and(|last| self.node.tip().height > last);
+        terms.refund == self.hub.public().bytes() && met.is_none() && over
+    }
+
+    /// The transaction that pays a lock to the hub; `None` if its fee would take all of it.
+    fn spending(&self, outpoint: OutPoint, amount: Amount, witness: &Witness) -> Option<Transaction> {
+        let params = self.node.params();
+        let pays = |paid| {
+            let body = TransactionBody::plain(vec![outpoint], vec![Output::to_key(paid, self.hub.public().bytes())]);
+            let signature = body.sign(&self.node.ledger(), &self.hub);
+            let witness = match witness {
+                Witness::LockClaim { proof, .. } => Witness::LockClaim {
+                    proof: proof.clone(),
+                    signature,
+                },
+                _ => Witness::LockRefund(signature),
+            };
+            Transaction {
+                body,
+                witnesses: vec![witness],
+            }
+        };
+        // The cost does not depend on the amount.
+        let left = amount.sub(params.fee_min(pays(amount).cost())).ok()?;
+        (left >= params.dust).then(|| pays(left))
+    }
+}
+
+const fn unsigned_refund() -> Witness {
+    Witness::LockRefund(SignatureBytes::ZERO)
+}
