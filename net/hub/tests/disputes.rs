@@ -270,7 +270,7 @@ fn what_a_payer_owes_by_a_preimage_is_had_on_the_ledger() {
     let by_hash = Payment {
         hash: Some(HashLock {
             hash,
-            blocks: Some(Age::new(80)),
+            blocks: Some(Age::new(40)),
         }),
         ..payment(&b, to)
     };

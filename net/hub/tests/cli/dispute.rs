@@ -53,22 +53,30 @@ impl World {
             "ledger.key",
         ];
         let ledger = place.serve(&start);
-        let hub = place.serve(&[
-            "start",
-            "--data",
-            "hub",
-            "--ledger",
-            &ledger.address,
-            "--listen",
-            ANY,
-            "--admin",
-            ANY,
-        ]);
+        let hub = serve_hub(&place, &ledger);
         Self {
             name: text(&formatted, "ledger").to_owned(),
             place,
             ledger,
             hub,
+        }
+    }
+
+    /// The hub is killed and started again.
+    fn kill_hub(self) -> Self {
+        let Self {
+            place,
+            ledger,
+            hub,
+            name,
+        } = self;
+        hub.kill();
+        let hub = serve_hub(&place, &ledger);
+        Self {
+            place,
+            ledger,
+            hub,
+            name,
         }
     }
 
@@ -93,13 +101,18 @@ impl World {
     /// A verb of Bob's that goes to the ledger, with the wallets in this folder.
     #[track_caller]
     fn on_ledger(&self, wallets: &str, words: &[&str]) -> Value {
+        self.on_ledger_as("bob.key", wallets, words)
+    }
+
+    #[track_caller]
+    fn on_ledger_as(&self, key: &str, wallets: &str, words: &[&str]) -> Value {
         let flags = [
             "--hub",
             &self.hub.address,
             "--admin",
             &self.hub.admin,
             "--key",
-            "bob.key",
+            key,
             "--wallet",
             wallets,
             "--ledger",
@@ -126,6 +139,11 @@ impl World {
         }
         to
     }
+}
+
+fn serve_hub(place: &Place, ledger: &Hub) -> Hub {
+    let start = ["start", "--data", "hub", "--ledger", &ledger.address];
+    place.serve(&[&start[..], &["--listen", ANY, "--admin", ANY]].concat())
 }
 
 fn wait(what: &str, mut holds: impl FnMut() -> bool) {
@@ -193,6 +211,37 @@ fn every_old_state_is_corrected_by_the_tower() {
     for copied_after in 0..3 {
         published_and_corrected(copied_after);
     }
+}
+
+/// Whoever holds Alice's old wallet publishes an old state of hers; the hub, killed and started again before and after, shows the
+/// newest one by itself. What she has paid she has paid, and the close is hers to bear.
+#[test]
+fn an_old_state_of_a_payer_is_punished_by_the_hub() {
+    const PAYMENTS: usize = 3;
+    let world = World::new(40);
+    world.pays(1, PAYMENTS);
+    let newest = number(&world.wallet("alice.key", &["show"]), "state_counter");
+    let before = world.funds("alice.key");
+    let stale = world.on_ledger_as("alice.key", "old", &["close", "--unilateral"]);
+    let world = world.kill_hub();
+    let shown = number(&stale, "state_counter");
+    assert!(shown < newest, "{stale} beside {newest}");
+    wait("the hub answers", || {
+        let seen = world.on_ledger_as("alice.key", "old", &["dispute"]);
+        number(&seen, "state_counter") == newest && seen["corrected"] == true
+    });
+    let world = world.kill_hub();
+    wait("the ledger pays both sides", || world.funds("alice.key") > before);
+    let paid = world.funds("alice.key") - before;
+    let due = 150_000 - 2_500 * PAYMENTS as u64;
+    assert!(
+        paid < due && paid + 5_000 > due,
+        "{paid} of {due}: the close is missing too"
+    );
+    world.hub.stop();
+    world.ledger.stop();
+    let verdict = world.place.json(&["verify", "--data", "hub"]);
+    assert_eq!(verdict["ok"], true, "{verdict}");
 }
 
 /// Without a tower the wallet itself looks and corrects; the newest state needs no correction.
