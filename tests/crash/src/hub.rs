@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
 use tidegate_client::channels_file::{ChannelsFile, PlannedChannel, PlannedTerms};
@@ -17,18 +18,23 @@ use tidegate_crypto::keys::SecretKey;
 use tidegate_ledger::{Condition, Genesis};
 use tidegate_types::{Age, Amount, ChannelId, KeyBytes, LedgerId};
 
+use crate::mount;
+
 /// What each channel holds; half of it is the client's.
 const CAPACITY_SAT: u64 = 200_000_000;
 /// Small, so that checkpoints are written and log segments recycled while the hub is killed.
-const LOG_BYTES: &str = "1048576";
+const LOG_BYTES: u64 = 1 << 20;
+/// Where a hub that may fail says why.
+const ERRORS: &str = "errors";
 
-/// The program of this build's profile, built if it is not there or old. Once per process.
+/// The program that `TIDEGATE_CRASH_HUB` names; without it that of this build's profile, built if it is not there or old. Once
+/// per process.
 ///
 /// # Panics
 /// If it cannot be built.
 pub fn binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
-    BINARY.get_or_init(build)
+    BINARY.get_or_init(|| std::env::var_os("TIDEGATE_CRASH_HUB").map_or_else(build, PathBuf::from))
 }
 
 /// Test programs stand in `TARGET/PROFILE/deps`.
@@ -66,7 +72,10 @@ fn build() -> PathBuf {
 /// A formatted data directory, and the clients whose channels its genesis opens.
 #[derive(Debug)]
 pub struct Site {
+    /// Of the clients.
     folder: TempDir,
+    /// Of the hub, unless it is on another disk.
+    _own: Option<TempDir>,
     data: PathBuf,
     /// Clients' keys, in order.
     pub seeds: Vec<Seed>,
@@ -93,8 +102,13 @@ impl Site {
     /// If the program fails.
     #[must_use]
     pub fn format_in(clients: usize, seed: u64, block_interval_ms: u32, parent: Option<&Path>) -> Self {
-        let folder = TempDir::new().expect("a temporary folder");
-        let data = parent.unwrap_or(folder.path()).join("hub");
+        // Clients are not killed, so their files may be in memory: the less a client waits, the more is under way in the hub.
+        let folder = mount::folder().expect("a temporary folder");
+        let own = parent.is_none().then(|| TempDir::new().expect("a temporary folder"));
+        let data = parent
+            .or(own.as_ref().map(TempDir::path))
+            .expect("one of both")
+            .join("hub");
         let mut random = ChaCha8Rng::seed_from_u64(seed);
         let seeds: Vec<Seed> = (0..clients).map(|_| random_seed(&mut random)).collect();
         let plan = folder.path().join("plan.channels");
@@ -103,6 +117,7 @@ impl Site {
             .expect("a writable folder");
         let mut site = Self {
             folder,
+            _own: own,
             data,
             seeds,
             channels: Vec::new(),
@@ -203,6 +218,33 @@ impl Site {
     /// If it does not start; what it says stands in standard error.
     #[must_use]
     pub fn start_with(&self, outer: &[&str], more: &[&str]) -> Hub {
+        self.launch(outer, more, Stdio::inherit())
+            .unwrap_or_else(|code| panic!("the hub did not start: exit code {code}"))
+    }
+
+    /// As [`Site::start_below`], for a hub that may fail: with its exit code if it ends before it serves. What it says on
+    /// standard error stands in [`Site::errors`].
+    ///
+    /// # Errors
+    /// The exit code.
+    ///
+    /// # Panics
+    /// If the program cannot be run, or a signal ended it.
+    pub fn try_start(&self, outer: &[&str]) -> Result<Hub, i32> {
+        let errors = std::fs::File::create(self.path(ERRORS)).expect("a writable folder");
+        self.launch(outer, &[], errors.into())
+    }
+
+    /// What the last hub that [`Site::try_start`] started has said on standard error.
+    ///
+    /// # Panics
+    /// If there was none.
+    #[must_use]
+    pub fn errors(&self) -> String {
+        std::fs::read_to_string(self.path(ERRORS)).expect("a hub was started so")
+    }
+
+    fn launch(&self, outer: &[&str], more: &[&str], errors: Stdio) -> Result<Hub, i32> {
         let data = self.data_text();
         let words = [
             "start",
@@ -227,21 +269,26 @@ impl Site {
         let mut child = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
+            .stderr(errors)
             .spawn()
             .expect("the program runs");
         let stdin = child.stdin.take().expect("piped");
         let mut line = String::new();
         let out = child.stdout.take().expect("piped");
         BufReader::new(out).read_line(&mut line).expect("readable output");
-        let ready: Value = serde_json::from_str(&line).unwrap_or_else(|error| panic!("the hub did not start: {error}"));
+        if line.is_empty() {
+            let status = child.wait().expect("a child");
+            return Err(status.code().expect("no signal ended the hub"));
+        }
+        let ready: Value = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"));
         let text = |key: &str| ready[key].as_str().expect("a text").to_owned();
-        Hub {
+        Ok(Hub {
             address: text("address").parse().expect("the hub names its address"),
             admin: text("admin"),
             replayed: ready["replayed_batches"].as_u64().expect("a number"),
             child,
             stdin: Some(stdin),
-        }
+        })
     }
 
     /// How a client reaches a hub of this site.
@@ -309,10 +356,23 @@ impl Hub {
         self.wait_end(patience)
     }
 
-    /// Its process.
+    /// Its process, or that of the program it runs below.
     #[must_use]
     pub fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Kills a hub that runs below another program with SIGKILL; the other program ends with it.
+    ///
+    /// # Panics
+    /// If there is no process below the other program.
+    pub fn kill_below(&mut self) {
+        let pid = self.pid();
+        let below = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).expect("the process is there");
+        let hub = below.split_whitespace().next().and_then(|hub| hub.parse().ok());
+        let hub = hub.and_then(Pid::from_raw).expect("it runs a hub");
+        kill_process(hub, Signal::KILL).expect("a process of ours");
+        self.child.wait().expect("a child");
     }
 
     /// True while it runs.

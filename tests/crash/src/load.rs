@@ -8,13 +8,16 @@ use std::time::Duration;
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use tidegate_channel::wallet::SettleOn;
-use tidegate_client::{Client, ClientError, ConnectOptions, FileStore, Payment};
+use tidegate_client::{Client, ClientError, ConnectOptions, ConnectionError, FileStore, Payment};
 use tidegate_crypto::keys::SecretKey;
 use tidegate_disk::RealDisk;
 use tidegate_types::{Amount, KeyBytes};
 
 use crate::held::NotingStore;
 use crate::hub::Site;
+
+/// How long a client leaves a busy hub alone.
+const BUSY_PAUSE: Duration = Duration::from_millis(50);
 
 /// How one client's time with one hub process ended.
 #[derive(Debug, Default)]
@@ -44,13 +47,19 @@ impl<'a> Payer<'a> {
         }
     }
 
-    /// Pays until the connection breaks or `killed` is set.
+    /// Pays until the connection breaks or `killed` is set; comes again to a hub that is busy.
     pub fn run(&mut self, options: &ConnectOptions, killed: &AtomicBool) -> Ended {
         let mut ended = Ended::default();
-        if let Err(error) = self.pay_on(options, &mut ended.paid) {
+        while let Err(error) = self.pay_on(options, &mut ended.paid) {
             // Whatever happens to a client after the kill happens because of it.
-            let gone = matches!(error, ClientError::Connection(_)) || killed.load(Ordering::SeqCst);
+            let over = killed.load(Ordering::SeqCst);
+            if !over && matches!(error, ClientError::Connection(ConnectionError::Busy { .. })) {
+                std::thread::sleep(BUSY_PAUSE);
+                continue;
+            }
+            let gone = over || matches!(error, ClientError::Connection(_));
             ended.stuck = (!gone).then_some(error);
+            break;
         }
         ended
     }

@@ -1,10 +1,11 @@
 //! Load, ends and questions that the tests share.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rand::RngExt as _;
 use rand_chacha::ChaCha8Rng;
@@ -12,7 +13,8 @@ use tidegate_client::Connection;
 use tidegate_crypto::keys::SecretKey;
 use tidegate_disk::{Disk, RealDisk};
 use tidegate_hub::state;
-use tidegate_test_crash::check;
+use tidegate_table::{SlotInfo, superblocks};
+use tidegate_test_crash::check::{self, InLog};
 use tidegate_test_crash::held::{self, Held};
 use tidegate_test_crash::hub::{Hub, Site};
 use tidegate_test_crash::load::{Payer, held_path};
@@ -24,6 +26,54 @@ pub(crate) fn number(name: &str, default: u64) -> u64 {
     std::env::var(name).map_or(default, |text| {
         text.parse().unwrap_or_else(|_| panic!("{name}={text} is no number"))
     })
+}
+
+/// Where the time of a run goes.
+#[derive(Debug)]
+pub(crate) struct Clock {
+    laps: BTreeMap<&'static str, Duration>,
+    last: Instant,
+}
+
+impl Clock {
+    pub(crate) fn new() -> Self {
+        Self {
+            laps: BTreeMap::new(),
+            last: Instant::now(),
+        }
+    }
+
+    /// What was done since the last lap.
+    pub(crate) fn lap(&mut self, what: &'static str) {
+        *self.laps.entry(what).or_default() += self.last.elapsed();
+        self.last = Instant::now();
+    }
+}
+
+impl fmt::Display for Clock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let all: Duration = self.laps.values().sum();
+        write!(f, "{:.1} s", all.as_secs_f64())?;
+        for (what, lap) in &self.laps {
+            write!(f, ", {what} {:.1}", lap.as_secs_f64())?;
+        }
+        Ok(())
+    }
+}
+
+/// The number of a dead or living hub's newest checkpoint, and the last record that it covers.
+pub(crate) fn checkpoint(site: &Site) -> (u64, u64) {
+    let slots = superblocks(&RealDisk, &state::state_dir(&site.data())).expect("a hub's state");
+    let whole = slots.iter().filter_map(SlotInfo::whole);
+    whole
+        .map(|found| (found.sequence, found.lsn.get()))
+        .max()
+        .unwrap_or_default()
+}
+
+/// How many checkpoints have been written in the life of a directory.
+pub(crate) fn newest_checkpoint(site: &Site) -> u64 {
+    checkpoint(site).0
 }
 
 /// The headers in a dead hub's log, by number; the value in its channels is their capacity.
@@ -93,10 +143,15 @@ pub(crate) fn all_held(site: &Site) -> Vec<Held> {
         .collect()
 }
 
+/// What a dead hub's log holds of its clients' receipts.
+pub(crate) fn look(site: &Site) -> InLog {
+    check::in_log(&all_held(site), &dead_log(site))
+}
+
 /// Looks a dead hub's directory through, starts it again and asks it: nothing that a client holds may be missing. Returns the
 /// hub.
 pub(crate) fn assert_whole(site: &Site, what: &str) -> Hub {
-    let log = check::in_log(&all_held(site), &dead_log(site));
+    let log = look(site);
     assert_eq!(log.missing, 0, "{what}: receipts that the log does not hold: {log:?}");
     let hub = site.start();
     assert_nothing_is_missing(site, &hub);
@@ -123,6 +178,11 @@ pub(crate) fn missing(site: &Site, hub: &Hub, index: usize, held: &[Held]) -> Ve
     let newest = held.last().map_or(0, |leaf| leaf.counter);
     let told = check::ask(&mut connection, &headers, site.channels[index], newest);
     check::missing(held, &told).into_iter().copied().collect()
+}
+
+/// The seed of this run: the one that is asked for, or a new one.
+pub(crate) fn seeded() -> u64 {
+    number("TIDEGATE_CRASH_SEED", rand_seed())
 }
 
 /// A new moment for every run; printed, so that it can be repeated.
