@@ -45,6 +45,16 @@ impl Memory {
         Ok(Self { map: map.into() })
     }
 
+    /// Has the kernel give the memory of the pages in `range` now, so that no write waits for it later.
+    ///
+    /// # Panics
+    /// If `range` ends behind the memory.
+    pub(crate) fn populate(&self, range: Range<usize>) {
+        let _ = self.start(&range);
+        // Only advice: a kernel before 5.14 refuses it, and the memory is given page by page as it is written.
+        let _ = self.map.advise_range(Advice::PopulateWrite, range.start, range.len());
+    }
+
     fn start(&self, range: &Range<usize>) -> *mut u8 {
         assert!(
             range.start <= range.end && range.end <= self.map.len(),

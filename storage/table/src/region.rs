@@ -250,25 +250,40 @@ impl Region {
     /// # Errors
     /// [`RegionError::Full`]; nothing has changed then.
     pub fn grow(&mut self, len: usize) -> Result<(), RegionError> {
-        let RegionSpec {
-            name,
-            slots_max,
-            slot_bytes,
-        } = self.spec;
-        if len > slots_max {
-            return Err(RegionError::Full {
-                name,
-                wanted: len,
-                slots_max,
-            });
+        if len > self.spec.slots_max {
+            return Err(self.full(len));
         }
         if len > self.slots {
-            let from = self.slots * slot_bytes / PAGE_BYTES;
+            let from = self.slots * self.spec.slot_bytes / PAGE_BYTES;
             self.slots = len;
             // Also pages of zeros are written: an image file then has every page below its length.
             self.dirty.insert_range(from..self.pages());
         }
         Ok(())
+    }
+
+    /// Has the kernel give the memory of the next `bytes` behind the last slot, so that growth soon after does not wait for it: a
+    /// huge page takes some 100 µs. Nothing changes by it but how much memory is resident. As much as the region may have is
+    /// touched at most; how much that was, in bytes.
+    pub fn pre_touch(&self, bytes: usize) -> usize {
+        let RegionSpec {
+            slot_bytes, slots_max, ..
+        } = self.spec;
+        let from = self.pages() * PAGE_BYTES;
+        let end = (from + bytes).min(slot_bytes * slots_max) / PAGE_BYTES * PAGE_BYTES;
+        if from < end {
+            self.memory.populate(from..end);
+        }
+        end.saturating_sub(from)
+    }
+
+    /// That there are no `wanted` slots.
+    pub(crate) const fn full(&self, wanted: usize) -> RegionError {
+        RegionError::Full {
+            name: self.spec.name,
+            wanted,
+            slots_max: self.spec.slots_max,
+        }
     }
 
     /// The pages changed since [`Region::take_dirty`].

@@ -415,3 +415,38 @@ fn a_real_disk_gives_back_what_it_got() {
     }
     assert_eq!(verify(&*disk, dir).expect("reads").problems, []);
 }
+
+/// An image that several threads read is the one that was written, and of many bad pages the first is named.
+#[test]
+fn a_large_image_is_read_by_several_threads_as_by_one() {
+    let spec = RegionSpec {
+        name: "large",
+        slot_bytes: 4096,
+        slots_max: 6_000,
+    };
+    let (disk, dir) = (FaultyDisk::new(), Path::new(DIR));
+    disk.create_dir_all(dir).expect("a folder");
+    let mut region = Region::new(spec).expect("address space");
+    region.grow(5_003).expect("room");
+    for slot in 0..region.len() {
+        region.slot_mut(slot)[..8].copy_from_slice(&(slot as u64).to_le_bytes());
+    }
+    let mut store = CheckpointStore::create(shared(&disk), dir, &[spec]).expect("a new store");
+    store
+        .write(&mut [&mut region], Lsn::new(1), &[], &mut |_| {})
+        .expect("room");
+    let (_, regions, _) = CheckpointStore::open(shared(&disk), dir, &[spec]).expect("whole");
+    assert!(same(&regions, std::slice::from_ref(&region)));
+    let pages = dir.join("image-b-large.pages");
+    for page in [4_900, 2_700, 5_002] {
+        disk.flip(&pages, page * 4096 + 9, 1).expect("there");
+    }
+    let refused = CheckpointStore::open(shared(&disk), dir, &[spec]).map(drop);
+    assert!(
+        matches!(
+            refused,
+            Err(CheckpointError::Damaged(Problem::Page { page: 2_700, .. }))
+        ),
+        "{refused:?}"
+    );
+}

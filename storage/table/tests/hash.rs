@@ -40,6 +40,97 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(step, 0..1500)
 }
 
+/// Keys enough for dozens of chunks, so that most are split again and again.
+fn many_steps() -> impl Strategy<Value = Vec<Step>> {
+    let many = 0..6_000_u16;
+    let step = prop_oneof![
+        6 => (many.clone(), any::<u64>()).prop_map(|(k, v)| Step::Insert(k, v)),
+        1 => many.prop_map(Step::Remove),
+    ];
+    prop::collection::vec(step, 4_000..8_000)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(8))]
+
+    #[test]
+    fn grows_as_the_standard_map_and_is_opened_as_it_was(steps in many_steps()) {
+        let mut table = table(6_000);
+        let mut model: HashMap<Key, Value> = HashMap::new();
+        for (at, step) in steps.into_iter().enumerate() {
+            match step {
+                Step::Insert(k, v) => {
+                    prop_assert_eq!(table.insert(key(k), [v; 5]).expect("room"), model.insert(key(k), [v; 5]));
+                }
+                Step::Remove(k) | Step::Change(k, _) => prop_assert_eq!(table.remove(&key(k)), model.remove(&key(k))),
+            }
+            if at % 1_000 == 0 {
+                table = Table::open(copy(table.region())).expect("a table");
+            }
+        }
+        prop_assert_eq!(table.len(), model.len());
+        let all: HashMap<Key, Value> = table.iter().map(|(k, v)| (*k, *v)).collect();
+        prop_assert_eq!(all, model);
+    }
+}
+
+/// A region as a checkpoint gives it back.
+fn copy(region: &Region) -> Region {
+    let mut copy = Region::new(*region.spec()).expect("address space");
+    copy.grow(region.len()).expect("room");
+    for slot in 0..region.len() {
+        copy.slot_mut(slot).copy_from_slice(region.slot(slot));
+    }
+    copy
+}
+
+/// Slots of a chunk, as the drawing in the crate has it.
+const CHUNK: usize = 256;
+
+#[test]
+fn no_insertion_changes_more_than_two_chunks() {
+    let mut table = table(60_000);
+    let _ = table.region_mut().take_dirty();
+    let pages_max = 2 * (CHUNK * Table::SLOT_BYTES).div_ceil(tidegate_table::PAGE_BYTES) + 1;
+    let (mut most, mut before, mut splits) = (0, table.region().len(), 0);
+    for n in 0..60_000 {
+        table.insert(key(n), [n.into(); 5]).expect("room");
+        let (pages, slots) = (table.region_mut().take_dirty().count(), table.region().len());
+        splits += usize::from(slots > before);
+        assert!(slots - before <= CHUNK, "one chunk more at a time");
+        (most, before) = (most.max(pages), slots);
+    }
+    assert!(
+        most <= pages_max,
+        "{most} pages changed by one insertion, {pages_max} at most"
+    );
+    assert!(
+        splits > 200 && most > pages_max / 2,
+        "the table has grown: {splits} splits, {most} pages"
+    );
+}
+
+#[test]
+fn heads_that_do_not_fit_together_are_no_table() {
+    let mut table = table(6_000);
+    for n in 0..6_000 {
+        table.insert(key(n), [n.into(); 5]).expect("room");
+    }
+    assert!(Table::open(copy(table.region())).is_ok());
+    type Bend = fn(&mut Region);
+    let bends: [Bend; 4] = [
+        |region| region.slot_mut(CHUNK)[0] ^= 1,
+        |region| region.slot_mut(CHUNK)[8] ^= 1,
+        |region| region.slot_mut(CHUNK)[16] += 1,
+        |region| region.slot_mut(0)[40] ^= 1,
+    ];
+    for (number, bend) in bends.iter().enumerate() {
+        let mut bent = copy(table.region());
+        bend(&mut bent);
+        assert!(Table::open(bent).is_err(), "bend {number}");
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
@@ -82,7 +173,10 @@ fn removing_everything_leaves_zeros() {
         assert_eq!(table.remove(&key(n)), Some([n.into(); 5]));
     }
     assert!(table.is_empty());
-    assert!((1..table.region().len()).all(|slot| table.region().slot(slot).iter().all(|byte| *byte == 0)));
+    let places = (0..table.region().len()).filter(|slot| slot % CHUNK != 0);
+    for slot in places {
+        assert!(table.region().slot(slot).iter().all(|byte| *byte == 0));
+    }
 }
 
 #[test]
@@ -184,4 +278,37 @@ fn bad_specs_are_refused() {
     assert!(matches!(bad("a", 65, 1), RegionError::BadSize { .. }));
     assert!(matches!(bad("a", 0, 1), RegionError::BadSize { .. }));
     assert!(matches!(bad("a", 64, usize::MAX), RegionError::BadSize { .. }));
+}
+
+#[test]
+fn memory_is_there_before_it_is_needed_and_no_byte_changes() {
+    let spec = RegionSpec {
+        name: "r",
+        slot_bytes: 64,
+        slots_max: 1 << 20,
+    };
+    let mut region = Region::new(spec).expect("address space");
+    region.grow(100).expect("room");
+    region.slot_mut(99)[63] = 7;
+    let resident = || {
+        let status = std::fs::read_to_string("/proc/self/smaps_rollup").expect("Linux tells");
+        let line = status.lines().find_map(|line| line.strip_prefix("Anonymous:"));
+        let kib = line.and_then(|line| line.split_whitespace().next()?.parse::<usize>().ok());
+        kib.expect("a number") << 10
+    };
+    let before = resident();
+    assert_eq!(region.pre_touch(32 << 20), 32 << 20);
+    assert!(
+        resident() >= before + (30 << 20),
+        "{} bytes, {before} before",
+        resident()
+    );
+    assert_eq!(
+        region.pre_touch(1 << 30),
+        (64 << 20) - 8_192,
+        "no more than there can be"
+    );
+    region.grow(1 << 20).expect("room");
+    assert_eq!(region.slot(99)[63], 7);
+    assert!((100..1 << 20).all(|slot| region.slot(slot).iter().all(|byte| *byte == 0)));
 }

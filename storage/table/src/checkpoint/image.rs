@@ -1,6 +1,7 @@
 //! One image of one region: its files, and reading them with every sum checked.
 
 use std::{
+    num::NonZero,
     ops::Range,
     path::{Path, PathBuf},
     sync::Arc,
@@ -13,6 +14,9 @@ use crate::{PAGE_BYTES, Region, pages::pages_of};
 
 /// Pages that are read by one call at most: 1 MiB.
 pub(super) const RUN_PAGES: usize = 256;
+/// An image of so many pages, 16 MiB, is read by several threads: copying out of the cache, giving the memory and summing take longer
+/// than starting them.
+const SHARED_PAGES: usize = 4_096;
 
 pub(super) fn pages_file(dir: &Path, image: usize, region: &str) -> PathBuf {
     dir.join(format!("image-{}-{region}.pages", ["a", "b"][image]))
@@ -72,6 +76,15 @@ impl Image {
             .map(move |start| start..pages.min(start + RUN_PAGES))
     }
 
+    /// Reads the pages from `first` on into `bytes`, run by run.
+    fn read_part(&self, first: usize, bytes: &mut [u8], on_problem: OnProblem<'_>) -> Result<(), CheckpointError> {
+        for (run, bytes) in (0..).zip(bytes.chunks_mut(RUN_PAGES * PAGE_BYTES)) {
+            let start = first + run * RUN_PAGES;
+            self.read_run(start..start + bytes.len() / PAGE_BYTES, bytes, on_problem)?;
+        }
+        Ok(())
+    }
+
     /// Reads a run of pages into `bytes` and checks each.
     pub(super) fn read_run(
         &self,
@@ -109,8 +122,34 @@ pub(super) fn read(
     let Some(image) = Image::open(disk, dir, image, entry, on_problem)? else {
         return Ok(Vec::new());
     };
-    for range in image.runs() {
-        image.read_run(range.clone(), region.load_pages(range), on_problem)?;
+    let pages = image.runs().last().map_or(0, |run| run.end);
+    let bytes = region.load_pages(0..pages);
+    if pages < SHARED_PAGES {
+        image.read_part(0, bytes, on_problem)?;
+        return Ok(image.sums);
+    }
+    let threads = std::thread::available_parallelism().map_or(1, NonZero::get);
+    let part = pages.div_ceil(threads).next_multiple_of(RUN_PAGES);
+    let read = |(number, bytes): (usize, _)| {
+        let mut problems = Vec::new();
+        let read = image.read_part(number * part, bytes, &mut |problem| {
+            problems.push(problem);
+            Ok(())
+        });
+        read.map(|()| problems)
+    };
+    let read = &read;
+    let parts = bytes.chunks_mut(part * PAGE_BYTES).enumerate();
+    let found: Vec<_> = std::thread::scope(|scope| {
+        let threads: Vec<_> = parts.map(|part| scope.spawn(move || read(part))).collect();
+        let joined = threads
+            .into_iter()
+            .map(|thread| thread.join().expect("reading does not panic"));
+        joined.collect()
+    });
+    // In the order of the pages, as one thread would tell them.
+    for problems in found {
+        problems?.into_iter().try_for_each(&mut *on_problem)?;
     }
     Ok(image.sums)
 }
