@@ -21,7 +21,7 @@ use std::{
 
 use memmap2::{Advice, MmapMut, MmapOptions, MmapRaw};
 
-/// Maps from this size on ask for huge pages; below, they would cost more memory than the table.
+/// From so many used bytes on huge pages are asked for.
 const HUGE_FROM_BYTES: usize = 2 << 20;
 
 /// A reserved range of addresses, zeros at first. Memory is taken as pages are first written.
@@ -37,12 +37,20 @@ fn reserve(bytes: usize) -> io::Result<MmapMut> {
 impl Memory {
     /// Reserves `bytes`, which is not zero.
     pub(crate) fn reserve(bytes: usize) -> io::Result<Self> {
-        let map = reserve(bytes)?;
-        if bytes >= HUGE_FROM_BYTES {
+        Ok(Self {
+            map: reserve(bytes)?.into(),
+        })
+    }
+
+    /// Asks for huge pages, if `bytes` are to be used soon: for less they would cost more memory, and time to clear it, than the
+    /// table. True if they were asked for.
+    pub(crate) fn advise_huge(&self, bytes: usize) -> bool {
+        let wanted = bytes >= HUGE_FROM_BYTES;
+        if wanted {
             // Only advice: a kernel built without huge pages refuses it, and everything works, slower.
-            let _ = map.advise(Advice::HugePage);
+            let _ = self.map.advise(Advice::HugePage);
         }
-        Ok(Self { map: map.into() })
+        wanted
     }
 
     /// Has the kernel give the memory of the pages in `range` now, so that no write waits for it later.

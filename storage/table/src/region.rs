@@ -74,6 +74,8 @@ pub struct Region {
     /// Changed only through `&mut self`.
     memory: Arc<Memory>,
     slots: usize,
+    /// Huge pages were asked for: it is no small table any more.
+    huge: bool,
     dirty: PageSet,
     pin: Option<Arc<PinnedRegion>>,
 }
@@ -124,6 +126,7 @@ impl Region {
             spec,
             memory: Arc::new(Memory::reserve(bytes).map_err(failed)?),
             slots: 0,
+            huge: false,
             dirty: PageSet::new(),
             pin: None,
         })
@@ -256,6 +259,7 @@ impl Region {
         if len > self.slots {
             let from = self.slots * self.spec.slot_bytes / PAGE_BYTES;
             self.slots = len;
+            self.huge = self.huge || self.memory.advise_huge(len * self.spec.slot_bytes);
             // Also pages of zeros are written: an image file then has every page below its length.
             self.dirty.insert_range(from..self.pages());
         }

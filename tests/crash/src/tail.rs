@@ -7,7 +7,8 @@
 //! ```
 //!
 //! The kernel loses less than a disk may: after a real loss of power any of the sectors that no sync had covered may hold its old
-//! content, its new one or nonsense. Where that begins is found here without the log's own reader, from the layout that
+//! content, its new one or nonsense. What no disk does by losing its power is to write a sector elsewhere: a whole record of this
+//! life at another place is damage, and refused. Where that begins is found here without the log's own reader, from the layout that
 //! `storage/README.md` describes: behind the newest record that a client holds a receipt of, that another record calls durable, or
 //! that a checkpoint covers.
 
@@ -56,9 +57,9 @@ enum Change {
     Flip,
     Zero,
     Garbage,
-    /// What stood elsewhere in the log.
+    /// What an earlier life of the file has left there: the bytes of another segment.
     Stale,
-    /// Two of its sectors change places.
+    /// They came in another order than they were written: any of them are there, and the others hold what was there before.
     Reorder,
     /// The file ends earlier.
     Truncate,
@@ -135,19 +136,12 @@ impl Tail {
             end
         };
         let sectors = sectors(random, &near);
-        self.apply(change, &file, &sectors, &near, random)?;
+        self.apply(change, &file, &sectors, random)?;
         file.sync_all()?;
         Ok(format!("{change:?} {sectors:?} of {}", path.display()))
     }
 
-    fn apply(
-        &self,
-        change: Change,
-        file: &File,
-        sectors: &Range<usize>,
-        near: &Range<usize>,
-        random: &mut ChaCha8Rng,
-    ) -> io::Result<()> {
+    fn apply(&self, change: Change, file: &File, sectors: &Range<usize>, random: &mut ChaCha8Rng) -> io::Result<()> {
         let mut bytes = vec![0; sectors.len()];
         match change {
             Change::Zero => {}
@@ -157,25 +151,34 @@ impl Tail {
                 let bit = random.random_range(0..8 * bytes.len());
                 bytes[bit / 8] ^= 1 << (bit % 8);
             }
-            Change::Stale => {
-                let other = std::fs::read(&self.segments[random.random_range(0..self.segments.len())])?;
-                let pages = (other.len().saturating_sub(bytes.len())) / PAGE;
-                if pages > 0 {
-                    let at = random.random_range(0..pages) * PAGE;
-                    bytes.copy_from_slice(&other[at..at + sectors.len()]);
-                }
-            }
+            Change::Stale => self.earlier(&mut bytes, sectors.start, random)?,
             Change::Reorder => {
-                let other = self::sectors(random, near).start;
-                let (mut one, mut two) = ([0; SECTOR], [0; SECTOR]);
-                file.read_exact_at(&mut one, sectors.start as u64)?;
-                file.read_exact_at(&mut two, other as u64)?;
-                file.write_all_at(&two, sectors.start as u64)?;
-                return file.write_all_at(&one, other as u64);
+                let mut before = bytes.clone();
+                self.earlier(&mut before, sectors.start, random)?;
+                file.read_exact_at(&mut bytes, sectors.start as u64)?;
+                let pairs = bytes.chunks_mut(SECTOR).zip(before.chunks(SECTOR));
+                pairs
+                    .filter(|_| random.random())
+                    .for_each(|(new, old)| new.copy_from_slice(old));
             }
             Change::Truncate => return file.set_len(sectors.start as u64),
         }
         file.write_all_at(&bytes, sectors.start as u64)
+    }
+}
+
+impl Tail {
+    /// What the place `at` may have held before: zeros, or what another segment has there.
+    fn earlier(&self, bytes: &mut [u8], at: usize, random: &mut ChaCha8Rng) -> io::Result<()> {
+        bytes.fill(0);
+        let other = random.random_range(0..self.segments.len());
+        if other != self.at {
+            let content = std::fs::read(&self.segments[other])?;
+            if let Some(content) = content.get(at..at + bytes.len()) {
+                bytes.copy_from_slice(content);
+            }
+        }
+        Ok(())
     }
 }
 
@@ -219,9 +222,9 @@ fn records(bytes: &[u8], at: usize, number: u64, seen: &mut Vec<Seen>) {
 #[cfg(test)]
 mod tests {
     use rand::SeedableRng as _;
-    use tempfile::TempDir;
 
     use super::*;
+    use crate::mount::folder;
 
     fn record(segment: u64, lsn: u64, synced: u64) -> Vec<u8> {
         let mut page = vec![0; PAGE];
@@ -245,7 +248,7 @@ mod tests {
 
     #[test]
     fn the_tail_begins_behind_all_that_was_promised() {
-        let folder = TempDir::new().expect("a folder");
+        let folder = folder().expect("a folder");
         log(folder.path());
         let from = |promised, covered| {
             let tail = Tail::find(folder.path(), promised, covered).expect("read");
@@ -263,7 +266,7 @@ mod tests {
 
     #[test]
     fn nothing_before_the_tail_is_ever_changed() {
-        let folder = TempDir::new().expect("a folder");
+        let folder = folder().expect("a folder");
         let mut random = ChaCha8Rng::seed_from_u64(5);
         let mut kinds = std::collections::BTreeSet::new();
         for _ in 0..400 {

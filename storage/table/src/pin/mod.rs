@@ -91,7 +91,9 @@ pub(crate) struct PinnedRegion {
 impl PinnedRegion {
     /// Pins the region in `memory`, which has so many slots in so many pages; those in `pending` will be taken.
     pub(crate) fn new(memory: Arc<Memory>, slots: usize, pages: usize, pending: PageSet) -> io::Result<Self> {
-        let copies = Memory::reserve(pending.count().max(1) * PAGE_BYTES)?;
+        let bytes = pending.count().max(1) * PAGE_BYTES;
+        let copies = Memory::reserve(bytes)?;
+        copies.advise_huge(bytes);
         Ok(Self {
             memory,
             slots,
