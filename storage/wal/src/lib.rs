@@ -39,7 +39,7 @@ mod survey;
 pub use error::LogError;
 pub use log::Log;
 pub use reader::LogReader;
-pub use record::{HEADER_BYTES, PAGE_BYTES};
+pub use record::{HEADER_BYTES, PAGE_BYTES, record_bytes};
 pub use recover::Replay;
 pub use scan::{Place, Record, Tail};
 pub use segments::{Counters, Segments};

@@ -112,6 +112,12 @@ pub(crate) fn footprint(length: u32) -> u64 {
     (HEADER_BYTES as u64 + u64::from(length)).next_multiple_of(PAGE_BYTES as u64)
 }
 
+/// Bytes that a record with `payload` bytes of payload takes in the log: its header and whole pages.
+#[must_use]
+pub const fn record_bytes(payload: usize) -> u64 {
+    (HEADER_BYTES + payload).next_multiple_of(PAGE_BYTES) as u64
+}
+
 /// Zeros behind a payload of `length` bytes.
 pub(crate) fn padding(length: u32) -> usize {
     let used = (HEADER_BYTES + length as usize) % PAGE_BYTES;

@@ -16,7 +16,7 @@ use tidegate_disk::{Disk, RealDisk};
 use tidegate_hub::pipeline::checkpoints::{Checkpoints, Written, checkpoints};
 use tidegate_hub::state::{self, HubEngine, HubState, StateError, append_record};
 use tidegate_types::{Digest, UnixMillis};
-use tidegate_wal::{HEADER_BYTES, Log, LogError, PAGE_BYTES, Segments};
+use tidegate_wal::{Log, LogError, Segments, record_bytes};
 
 use super::payers::{self, Payers};
 use crate::{
@@ -169,8 +169,7 @@ impl Driver {
             &mut self.driven.commits_alone
         };
         commits.push(took.as_secs_f64() * 1e6);
-        self.checkpoints
-            .note_log((record.len() + HEADER_BYTES).next_multiple_of(PAGE_BYTES) as u64);
+        self.checkpoints.note_log(record_bytes(record.len()));
         Ok(())
     }
 }

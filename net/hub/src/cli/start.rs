@@ -89,6 +89,7 @@ pub(super) fn run(args: &StartArgs) -> Outcome {
     let mut progress = Progress::new("recovering");
     let serving = serve(options, &mut |opening| match opening {
         Opening::Replayed { batches } => progress.at(batches, "batches"),
+        Opening::Touched { bytes } => progress.at(bytes, "bytes of memory for tables that grow"),
         Opening::Hashed { done, of } => progress.at(done.into(), &format!("of {of} channels hashed")),
     })?;
     drop(progress);

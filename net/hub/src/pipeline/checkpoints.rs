@@ -18,6 +18,9 @@ use crate::state::{Checkpointer, HubEngine, StateError, Stepped, is_no_space};
 const PAUSE_TIMES: u32 = 2;
 /// How long it waits for the log to be durable before it looks again.
 const LOG_PAUSE: Duration = Duration::from_millis(1);
+/// A checkpoint that found no room is tried again after so long, not after another full log: on a full disk there will be none, and a
+/// checkpoint is what gives the log's room back.
+const NO_ROOM_PAUSE: Duration = Duration::from_secs(1);
 
 /// With pauses, beside payments.
 const PACED: u8 = 0;
@@ -52,6 +55,8 @@ pub struct Checkpoints {
     log_bytes: u64,
     /// So much of it begins the next.
     log_bytes_max: u64,
+    /// The last one found no room: the next is due from then on.
+    again_at: Option<Instant>,
     written: Written,
 }
 
@@ -93,6 +98,7 @@ pub fn checkpoints(checkpointer: Checkpointer, log_bytes: u64, log_bytes_max: u6
         pace,
         log_bytes,
         log_bytes_max,
+        again_at: None,
         written: Written::default(),
     };
     (ours, thread)
@@ -129,13 +135,14 @@ impl Checkpoints {
                 Err(TryRecvError::Disconnected) => panic!("the checkpointing thread ends after the sequencer"),
             }
         }
-        if self.log_bytes >= self.log_bytes_max {
+        if self.log_bytes >= self.log_bytes_max || self.again_at.is_some_and(|at| Instant::now() >= at) {
             let Some(mut checkpointer) = self.idle.take() else {
                 // The next one is due before this one is over: what a restart replays is worth more than its pauses.
                 self.pace.store(HURRIED, Ordering::Relaxed);
                 return Ok(());
             };
             self.log_bytes = 0;
+            self.again_at = None;
             self.pace.store(PACED, Ordering::Relaxed);
             checkpointer.begin(engine, lsn)?;
             self.order(Order::Write(checkpointer));
@@ -170,7 +177,10 @@ impl Checkpoints {
                 );
             }
             // The one before stands, and so does the log behind it: later, when there is room.
-            Err(error) if is_no_space(&error) => tracing::warn!(%error, "no room for a checkpoint"),
+            Err(error) if is_no_space(&error) => {
+                tracing::warn!(%error, "no room for a checkpoint");
+                self.again_at = Some(Instant::now() + NO_ROOM_PAUSE);
+            }
             Err(error) => return Err(error),
         }
         self.idle = Some(checkpointer);
@@ -252,5 +262,99 @@ impl CheckpointThread {
                 _ => sleep(pause),
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use tidegate_batch::{BlockInput, Executed, Input, Policy};
+    use tidegate_disk::{Disk, FaultyDisk};
+    use tidegate_types::{Age, Amount, Digest, Height, KeyBytes, LedgerId, UnixMillis};
+
+    use super::*;
+    use crate::state::{self, HubState, Params};
+
+    fn params() -> Params {
+        Params {
+            hub: KeyBytes::from_bytes([1; 32]),
+            ledger: LedgerId::ZERO,
+            policy: Policy {
+                margin: Age::new(2),
+                ack_interval: Age::new(1),
+                max_lock: Age::new(100),
+                min_amount: Amount::ZERO,
+                fee_base: Amount::ZERO,
+                fee_ppm: 0,
+                max_unfirm_credits: 1000,
+                max_in_locks: 64,
+                max_in_locks_per_payer: 16,
+            },
+            salt_secret: [0; 32],
+            log_identity: 7,
+            segment_bytes: 12 << 10,
+        }
+    }
+
+    /// A hub that is started often must not replay more than one that runs on: it is the log's own bytes that start a checkpoint.
+    #[test]
+    fn a_replayed_log_is_as_long_as_a_written_one() {
+        let (disk, data): (Arc<dyn Disk>, _) = (Arc::new(FaultyDisk::new()), Path::new("/hub"));
+        disk.create_dir_all(data).expect("a disk in memory");
+        state::create(&disk, data, &params(), Digest::ZERO, UnixMillis::new(1), []).expect("room");
+        let mut state = HubState::open(&disk, data, &mut |_| {}).expect("made");
+        let mut executed = Executed::default();
+        for height in 1..=3 {
+            let inputs = [Input::Block(BlockInput::empty(Height::new(height), Digest::ZERO))];
+            state
+                .engine
+                .execute(UnixMillis::new(2), &inputs, &mut executed)
+                .expect("a block");
+            let mut record = Vec::new();
+            state::append_record(&state.engine, &executed, &inputs, &mut record);
+            state.log.append_sync(&[&record]).expect("room");
+        }
+        let written = state.log.counters().bytes;
+        drop(state);
+        let again = HubState::open(&disk, data, &mut |_| {}).expect("as it was left");
+        assert_eq!((again.replayed, again.replayed_bytes), (3, written));
+    }
+
+    /// On a full disk the log cannot grow to where the next checkpoint would be due, and only a checkpoint gives its room back.
+    #[test]
+    fn a_checkpoint_without_room_is_tried_again_without_more_log() {
+        let (faulty, data) = (FaultyDisk::new(), Path::new("/hub"));
+        let disk: Arc<dyn Disk> = Arc::new(faulty.clone());
+        disk.create_dir_all(data).expect("a disk in memory");
+        state::create(&disk, data, &params(), Digest::ZERO, UnixMillis::new(1), []).expect("room");
+        let HubState {
+            mut engine,
+            log,
+            checkpointer,
+            ..
+        } = HubState::open(&disk, data, &mut |_| {}).expect("made");
+        let (mut ours, thread) = checkpoints(checkpointer, 0, 100);
+        let (over, wait) = bounded(8);
+        let thread = std::thread::spawn(move || thread.run(|| over.send(()).expect("somebody waits"), || {}));
+        let lsn = log.synced_lsn();
+        faulty.limit_space(Some(0));
+        ours.note_log(100);
+        ours.tick(&mut engine, lsn).expect("it begins");
+        wait.recv().expect("it is over");
+        ours.tick(&mut engine, lsn).expect("want of room is no failure");
+        assert_eq!(
+            (ours.written().checkpoints, ours.is_writing()),
+            (0, false),
+            "not again at once"
+        );
+        faulty.limit_space(None);
+        sleep(NO_ROOM_PAUSE);
+        ours.tick(&mut engine, lsn).expect("it begins again");
+        wait.recv().expect("it is over");
+        ours.tick(&mut engine, lsn).expect("it is written");
+        assert_eq!((ours.written().checkpoints, ours.is_writing()), (1, false));
+        drop(ours);
+        thread.join().expect("it ends");
     }
 }

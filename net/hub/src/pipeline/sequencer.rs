@@ -25,7 +25,7 @@ use super::stats::{Stats, add, note};
 use super::work::{Group, Job, Origin, Work};
 use crate::state::{HubEngine, StateError, append_record};
 use tidegate_table::Lsn;
-use tidegate_wal::{HEADER_BYTES, PAGE_BYTES};
+use tidegate_wal::record_bytes;
 
 mod answer;
 mod attach;
@@ -354,9 +354,7 @@ impl Sequencer {
         append_record(&self.engine, &job.executed, &gathered.inputs, &mut job.record);
         job.inputs = gathered.inputs.len();
         self.lsn = self.lsn.next();
-        // On the disk a record takes whole pages.
-        let bytes = (job.record.len() + HEADER_BYTES).next_multiple_of(PAGE_BYTES);
-        self.checkpoints.note_log(bytes as u64);
+        self.checkpoints.note_log(record_bytes(job.record.len()));
         add(&self.stats.inputs, job.inputs as u64);
         Ok(())
     }

@@ -96,6 +96,11 @@ pub enum Opening {
         /// How many.
         batches: u64,
     },
+    /// So many bytes of memory were asked for, beyond those that the tables have.
+    Touched {
+        /// How many.
+        bytes: u64,
+    },
     /// So many channels are in the state tree.
     Hashed {
         /// How many.
@@ -161,6 +166,7 @@ pub fn serve(options: ServeOptions, progress: &mut dyn FnMut(Opening)) -> Result
     let mut state = HubState::open(&disk, &options.data, &mut |batches| {
         progress(Opening::Replayed { batches })
     })?;
+    state.pre_touch(&mut |bytes| progress(Opening::Touched { bytes }));
     let node = open_ledger(&disk, &options)?;
     let opened = state.engine.opened();
     if opened.hub != options.keys.public() || opened.ledger != node.ledger() {

@@ -63,7 +63,7 @@ pub struct HubState {
     pub checkpointer: Checkpointer,
     /// How many batches were replayed.
     pub replayed: u64,
-    /// Bytes of their records: the log behind the checkpoint is already that long.
+    /// Bytes of their records in the log, which is already that long behind the checkpoint.
     pub replayed_bytes: u64,
 }
 
@@ -277,7 +277,22 @@ impl HubState {
     pub fn open(disk: &Arc<dyn Disk>, data: &Path, progress: &mut dyn FnMut(u64)) -> Result<Self, StateError> {
         recover::open(disk, data, progress)
     }
+
+    /// Has the kernel give the memory by which the tables will soon grow, so that no batch waits for it: of each table an eighth of
+    /// what it has, [`PRE_TOUCH_BYTES_MAX`] at most. `progress` is told how many bytes that were so far.
+    pub fn pre_touch(&self, progress: &mut dyn FnMut(u64)) {
+        let mut done = 0;
+        for (_, slots) in self.engine.store().tables() {
+            let region = slots.region();
+            let bytes = region.pages() * tidegate_table::PAGE_BYTES / 8;
+            done += region.pre_touch(bytes.min(PRE_TOUCH_BYTES_MAX)) as u64;
+            progress(done);
+        }
+    }
 }
+
+/// Memory that one table is given ahead at a start, in bytes.
+const PRE_TOUCH_BYTES_MAX: usize = 32 << 20;
 
 /// What a checkpoint needs of the log while another thread writes it.
 #[derive(Clone, Debug)]

@@ -7,7 +7,7 @@ use tidegate_batch::{ChannelView, Engine, Executed, Input};
 use tidegate_channel::BatchHeader;
 use tidegate_disk::Disk;
 use tidegate_table::{CheckpointStore, Loaded, Lsn, Region, SlotInfo, SuperblockInfo, load, superblocks};
-use tidegate_wal::{Log, LogReader, Tail};
+use tidegate_wal::{Log, LogReader, Tail, record_bytes};
 
 use super::{Checkpointer, HubEngine, HubState, LogFacts, Meta, StateError, record, slots, state_dir, wal_dir};
 
@@ -121,7 +121,7 @@ impl Replayer {
             });
         }
         self.batches += 1;
-        self.bytes += payload.len() as u64;
+        self.bytes += record_bytes(payload.len());
         if self.keep_headers {
             self.headers.push(header);
         }
