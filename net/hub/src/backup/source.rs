@@ -138,6 +138,38 @@ impl Source {
         Ok(last)
     }
 
+    /// Whether the log has exactly this record. False as well if that cannot be read: it is asked by whoever would rather begin
+    /// again than trust.
+    pub(super) fn has_record(&self, found: &SuperblockInfo, lsn: Lsn, payload: &[u8]) -> bool {
+        let look = || -> Result<bool, StateError> {
+            let identity = Meta::decode(&found.meta)?.log_identity;
+            let mut reader = LogReader::open_near(&*self.disk, &wal_dir(&self.data), identity, lsn)?;
+            while let Some(record) = reader.next_record()? {
+                if record.lsn >= lsn {
+                    return Ok(record.lsn == lsn && record.payload == payload);
+                }
+            }
+            Ok(false)
+        };
+        look().unwrap_or(false)
+    }
+
+    /// Whether the ledger's final block number `count` is exactly this one; false as well if that cannot be read.
+    pub(super) fn has_block(&self, count: u64, encoded: &[u8]) -> bool {
+        let look = || -> Result<bool, BackupError> {
+            let mut blocks = Blocks::open(&*self.disk, &ledger_dir(&self.data))?.final_only();
+            let mut at = 0;
+            while let Some(block) = blocks.next_encoded()? {
+                at += 1;
+                if at == count {
+                    return Ok(block == encoded);
+                }
+            }
+            Ok(false)
+        };
+        look().unwrap_or(false)
+    }
+
     /// Damage that was found behind the last record, unless it was a record just being written.
     fn check_damage(&self, found: &SuperblockInfo, identity: u64, error: LogError) -> Result<(), Stop> {
         if let LogError::Damaged { lsn, .. } = error {

@@ -103,10 +103,11 @@ fn copy(
     let mut there = There::default();
     let resumed = SealedWriter::resume(disk, to, &mut |item| there.see(&item))?;
     let same = |found: &&SuperblockInfo| {
-        there
+        let of_it = there
             .about
             .as_ref()
-            .is_some_and(|about| about.is_of(&source.ledger, found))
+            .is_some_and(|about| about.is_of(&source.ledger, found));
+        of_it && there.is_still_so(source, found)
     };
     let (mut job, found) = match (resumed, checkpoints.iter().take(lasting).find(same)) {
         (Some(writer), Some(found)) => (Job::new(writer, there), found),
@@ -150,6 +151,9 @@ fn copy(
 struct There {
     about: Option<About>,
     parts: Vec<PartThere>,
+    /// The name of the last part, and its last unit.
+    part: String,
+    unit: Vec<u8>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -163,8 +167,13 @@ struct PartThere {
 impl There {
     fn see(&mut self, item: &SealedItem<'_>) {
         match item {
-            SealedItem::Part(_) => self.parts.push(PartThere::default()),
+            SealedItem::Part(name) => {
+                self.parts.push(PartThere::default());
+                (*name).clone_into(&mut self.part);
+                self.unit.clear();
+            }
             SealedItem::Unit(unit) => {
+                (*unit).clone_into(&mut self.unit);
                 if self.parts.len() == 1 {
                     self.about = serde_json::from_slice(unit).ok();
                 }
@@ -175,6 +184,22 @@ impl There {
                 }
             }
             SealedItem::End => {}
+        }
+    }
+}
+
+impl There {
+    /// Whether the newest record, or block, that is there is still the hub's. Until its part is whole nobody has synced it: the hub
+    /// may have lost it with the power and made another one of its number. Each names the one before it by digest, so if the
+    /// newest is the same, so are those before.
+    fn is_still_so(&self, source: &Source, found: &SuperblockInfo) -> bool {
+        match (self.part.as_str(), self.parts.last()) {
+            (_, None | Some(PartThere { units: 0, .. })) => true,
+            (PART_LOG, Some(_)) => {
+                split_record(&self.unit).is_some_and(|(lsn, payload)| source.has_record(found, lsn, payload))
+            }
+            (PART_LEDGER, Some(part)) => source.has_block(part.units, &self.unit),
+            _ => true,
         }
     }
 }
