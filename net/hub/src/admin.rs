@@ -21,7 +21,7 @@ use tidegate_types::LedgerId;
 use tidegate_wal::Segments;
 
 use crate::audit::Audit;
-use crate::commitment::{CommitWork, ProofAnswer, StateRoot};
+use crate::commitment::{CommitWork, ProofAnswer, StateRoot, WorkSender};
 use crate::inside::{CheckpointRows, LogRows, TableRows};
 use crate::pipeline::{Group, Histogrammed, Stats, Work, get, quantiles};
 use crate::pipeline::{ServeOptions, Status};
@@ -59,7 +59,7 @@ struct Source {
     verifier: Arc<Verifier>,
     stats: Arc<Stats>,
     groups: Sender<Group>,
-    commitment: Sender<CommitWork>,
+    commitment: WorkSender,
     entries: EntryReader,
     reactor: Arc<tidegate_reactor::Stats>,
     storage: Storage,
@@ -97,7 +97,7 @@ impl Admin {
         verifier: &Arc<Verifier>,
         stats: &Arc<Stats>,
         groups: Sender<Group>,
-        commitment: Sender<CommitWork>,
+        commitment: WorkSender,
         entries: EntryReader,
         reactor: Arc<tidegate_reactor::Stats>,
         storage: Storage,

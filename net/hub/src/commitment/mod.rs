@@ -1,13 +1,13 @@
 //! The state commitment: the tree over all channels, kept off the commit path.
 //!
 //! ```text
-//! sequencer: execute, which copies the entries that it changed ─▶ log: durable ──bounded queue──▶ commitment: gathers
+//! sequencer: execute, which copies the entries that it changed ─▶ log: durable ──queue, backlog──▶ commitment: gathers
 //! admin: a root, a proof ─────────────────────────────────────────────────────────────────────▶ hashes, answers
 //! ```
 //!
 //! Changes are gathered, and hashed when many have come, when nothing comes, or when somebody asks. A channel that
 //! changed a hundred times meanwhile is hashed once. The queue is in the order of the log, and a batch is in it before
-//! its receipts leave: whoever has a receipt finds its batch under the next root.
+//! its receipts leave: whoever has a receipt finds its batch under the next root. A tree that falls behind lags; nobody waits for it.
 //!
 //! What an entry is, and so what the root stands for, is said at `tidegate_channel::ChannelEntry`.
 
@@ -26,7 +26,7 @@ use tidegate_crypto::merkle::StateTree;
 use tidegate_table::Lsn;
 use tidegate_types::{BatchNumber, Digest};
 
-pub(crate) use thread::{CommitWork, CommitmentThread, Feed, ProofAnswer};
+pub(crate) use thread::{CommitWork, CommitmentThread, Feed, ProofAnswer, WorkSender};
 use totals::Totals;
 
 /// Entries that wait to be hashed: 16 MB of them, and one batch.

@@ -189,3 +189,63 @@ fn the_thread_answers_in_the_order_of_its_queue_and_ends_with_it() {
     drop((work, feed));
     thread.join().expect("it ends");
 }
+
+/// A tree that does not move at all holds up nobody; when it does move it is soon where it should be.
+#[test]
+fn a_tree_that_lags_holds_up_nobody_and_catches_up() {
+    let (feed, thread) = CommitmentThread::new(empty());
+    let (mut draw, mut entries, mut asked) = (Draw(4), Vec::new(), Vec::new());
+    // The thread sleeps: the queue is full after sixteen of these.
+    for n in 1..=300 {
+        let mut changes = batch(&mut draw, &mut entries);
+        feed.batch(as_of(n), &mut changes);
+        assert!(changes.is_empty());
+        if n % 50 == 0 {
+            let (asker, answer) = bounded(1);
+            feed.work.send(CommitWork::Root(asker)).expect("it will run");
+            asked.push((n, answer));
+        }
+    }
+    let work = feed.work.clone();
+    let thread = std::thread::spawn(move || thread.run());
+    for (n, answer) in asked {
+        let root = answer.recv().expect("an answer");
+        assert!(root.as_of.batch.get() >= n, "a root is never older than its question");
+        assert_eq!(root, expected(&entries, as_of(300)), "all of these were merged");
+    }
+    // And then as if nothing had been.
+    let mut changes = batch(&mut draw, &mut entries);
+    feed.batch(as_of(301), &mut changes);
+    let (asker, answer) = bounded(1);
+    work.send(CommitWork::Root(asker)).expect("it runs");
+    assert_eq!(answer.recv().expect("an answer"), expected(&entries, as_of(301)));
+    drop((work, feed));
+    thread.join().expect("it ends");
+}
+
+/// Under a race of one who feeds and one who works, every root is of a batch that was, and none older than its question.
+#[test]
+fn every_root_is_of_one_batch_however_far_the_tree_lags() {
+    let (feed, thread) = CommitmentThread::new(empty());
+    let thread = std::thread::spawn(move || thread.run());
+    let (mut draw, mut entries, mut asked) = (Draw(5), Vec::new(), Vec::new());
+    let mut truth = vec![expected(&entries, as_of(0))];
+    for n in 1..=400 {
+        let mut changes = batch(&mut draw, &mut entries);
+        truth.push(expected(&entries, as_of(n)));
+        feed.batch(as_of(n), &mut changes);
+        if draw.below(3) == 0 {
+            let (asker, answer) = bounded(1);
+            feed.work.send(CommitWork::Root(asker)).expect("it runs");
+            asked.push((n, answer));
+        }
+    }
+    for (n, answer) in asked {
+        let root = answer.recv().expect("an answer");
+        let batch = root.as_of.batch.get();
+        assert!(batch >= n);
+        assert_eq!(root, truth[usize::try_from(batch).expect("few")]);
+    }
+    drop(feed);
+    thread.join().expect("it ends");
+}

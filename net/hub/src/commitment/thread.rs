@@ -1,14 +1,34 @@
 //! The thread that keeps the tree: below all others in priority, and never waited for by a payment.
+//!
+//! ```text
+//! log ──▶ queue of 16 batches ─────────────────▶ thread
+//!     └─▶ backlog, when the queue is full ───────┘ when the queue is empty
+//! ```
+//!
+//! **Why nobody waits.** A batch that finds the queue full is put into the backlog instead, and so is everything behind it until
+//! the thread has taken that. There it is merged: of each channel only the newest entry is kept, which is all that the tree will
+//! ever hash. So the log does one look-up per changed channel, whatever the thread does, and the backlog is never longer than the
+//! list of channels (240 B and a number each), however long the thread sleeps. What the tree does to catch up is less than what it
+//! missed, since a channel that changed a hundred times is hashed once.
+//!
+//! **Why the order holds.** Things go into the queue and into the backlog under one lock, and into the queue only while the backlog
+//! is empty. So whatever is in the queue is older than whatever is in the backlog, and the thread, which takes the backlog only when
+//! it finds the queue empty under that lock, sees everything in its order, but for the questions within the backlog: those are
+//! answered behind all of its batches. A root is then of a later batch than it could have been, and a proof of an entry that has
+//! changed meanwhile is refused as of any other old entry.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, bounded};
+use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bounded};
+use hashbrown::HashMap;
+use parking_lot::Mutex;
 use tidegate_batch::{Changes, EntryPublisher};
 use tidegate_channel::{ChannelEntry, EntryProof};
 
 use super::{AsOf, Commitment, StateRoot};
 
-/// Batches that may wait for the tree. If it ever falls that far behind, the log waits for it: memory stays bounded.
+/// Batches that wait for the tree one by one; more are merged.
 const QUEUE: usize = 16;
 /// When nothing has come for so long, what was gathered is hashed.
 const LULL: Duration = Duration::from_millis(20);
@@ -20,7 +40,7 @@ const NICE: i32 = 10;
 /// The log's end of the queue.
 #[derive(Debug)]
 pub(crate) struct Feed {
-    pub(crate) work: Sender<CommitWork>,
+    pub(crate) work: WorkSender,
     /// Shows the entries of durable batches to whoever reads them beside the sequencer.
     entries: Option<EntryPublisher>,
     /// Lists that the thread has read, to be filled again.
@@ -36,8 +56,7 @@ impl Feed {
         }
     }
 
-    /// A batch is durable: hands on what it changed, and leaves an empty list in its place. Waits if the tree has fallen
-    /// far behind.
+    /// A batch is durable: hands on what it changed, and leaves an empty list in its place. Never waits.
     pub(crate) fn batch(&self, as_of: AsOf, changes: &mut Changes) {
         if let Some(entries) = &self.entries {
             entries.publish(as_of.batch.get());
@@ -46,6 +65,75 @@ impl Feed {
         let changes = std::mem::replace(changes, empty);
         // The thread ends only after all who feed it.
         let _ended = self.work.send(CommitWork::Batch(as_of, changes));
+    }
+}
+
+/// Hands work to the thread, from any other, without waiting for it.
+#[derive(Clone, Debug)]
+pub(crate) struct WorkSender {
+    queue: Sender<CommitWork>,
+    backlog: Arc<Mutex<Backlog>>,
+}
+
+/// The thread has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Ended;
+
+impl WorkSender {
+    /// Hands it on.
+    pub(crate) fn send(&self, work: CommitWork) -> Result<(), Ended> {
+        let mut backlog = self.backlog.lock();
+        if !backlog.is_empty() {
+            backlog.add(work);
+            return Ok(());
+        }
+        match self.queue.try_send(work) {
+            Ok(()) => Ok(()),
+            Err(TrySendError::Full(work)) => {
+                backlog.add(work);
+                Ok(())
+            }
+            Err(TrySendError::Disconnected(_)) => Err(Ended),
+        }
+    }
+}
+
+/// What found the queue full.
+#[derive(Debug, Default)]
+struct Backlog {
+    /// The newest batch in it.
+    as_of: Option<AsOf>,
+    /// The newest entry of each channel that its batches changed.
+    entries: HashMap<u32, ChannelEntry>,
+    questions: Vec<CommitWork>,
+}
+
+impl Backlog {
+    fn is_empty(&self) -> bool {
+        self.as_of.is_none() && self.questions.is_empty()
+    }
+
+    fn add(&mut self, work: CommitWork) {
+        match work {
+            CommitWork::Batch(as_of, changes) => {
+                self.as_of = Some(as_of);
+                self.entries.extend(changes.iter().map(|(slot, entry)| (slot, *entry)));
+            }
+            question => self.questions.push(question),
+        }
+    }
+
+    /// As a batch, and the questions behind it.
+    fn into_work(self) -> impl Iterator<Item = CommitWork> {
+        let mut entries: Vec<_> = self.entries.into_iter().collect();
+        // New channels come into the tree in the order of their numbers.
+        entries.sort_unstable_by_key(|(slot, _)| *slot);
+        let mut changes = Changes::default();
+        for (slot, entry) in entries {
+            changes.push(slot, entry);
+        }
+        let batch = self.as_of.map(|as_of| CommitWork::Batch(as_of, changes));
+        batch.into_iter().chain(self.questions)
     }
 }
 
@@ -70,6 +158,7 @@ pub(crate) struct ProofAnswer {
 pub(crate) struct CommitmentThread {
     commitment: Commitment,
     work: Receiver<CommitWork>,
+    backlog: Arc<Mutex<Backlog>>,
     empty: Sender<Changes>,
 }
 
@@ -77,13 +166,15 @@ impl CommitmentThread {
     /// What the thread runs on, and how it is fed.
     pub(crate) fn new(commitment: Commitment) -> (Feed, Self) {
         let ((sender, work), (back, empty)) = (bounded(QUEUE), bounded(QUEUE));
+        let backlog = Arc::<Mutex<Backlog>>::default();
         let thread = Self {
             commitment,
             work,
+            backlog: Arc::clone(&backlog),
             empty: back,
         };
         let feed = Feed {
-            work: sender,
+            work: WorkSender { queue: sender, backlog },
             entries: None,
             empty,
         };
@@ -97,11 +188,27 @@ impl CommitmentThread {
         loop {
             let patience = if self.commitment.is_settled() { IDLE } else { LULL };
             match self.work.recv_timeout(patience) {
-                Ok(work) => self.serve(work),
+                Ok(work) => {
+                    self.serve(work);
+                    self.catch_up();
+                }
                 Err(RecvTimeoutError::Timeout) => self.commitment.settle(),
                 Err(RecvTimeoutError::Disconnected) => return,
             }
         }
+    }
+
+    /// Takes the backlog if the queue is empty. There is one only while the queue is not: so behind the last of the queue it is
+    /// looked for, and then it cannot be missed.
+    fn catch_up(&mut self) {
+        let backlog = {
+            let mut backlog = self.backlog.lock();
+            if backlog.is_empty() || !self.work.is_empty() {
+                return;
+            }
+            std::mem::take(&mut *backlog)
+        };
+        backlog.into_work().for_each(|work| self.serve(work));
     }
 
     /// Whoever asked may have gone.

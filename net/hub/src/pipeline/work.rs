@@ -10,7 +10,7 @@ use tidegate_reactor::ConnId;
 use tidegate_types::{ChannelId, Height, HubCounter, KeyBytes, LockId, SignatureBytes};
 use tidegate_wire::messages::DisputeNotice;
 
-use crate::commitment::{CommitWork, ProofAnswer};
+use crate::commitment::{CommitWork, ProofAnswer, WorkSender};
 use crate::inside::TableRows;
 
 /// Where a request came from.
@@ -165,7 +165,7 @@ pub(crate) enum Read {
 
 impl Read {
     /// Shows it, or has it proved. Whoever asked may have gone.
-    pub(crate) fn show(self, commitment: &Sender<CommitWork>) {
+    pub(crate) fn show(self, commitment: &WorkSender) {
         let _gone = match self {
             Self::View(sender, view) => sender.send(*view).is_ok(),
             Self::Shown(sender, shown) => sender.send(*shown).is_ok(),
