@@ -1,6 +1,7 @@
 //! The spend paths: what proves that an input may be spent (rule 29).
 
 use tidegate_channel::ChannelTerms;
+use tidegate_crypto::hash::payment_hash;
 use tidegate_crypto::keys::KeyError;
 use tidegate_crypto::verify::{Verdict, verify};
 use tidegate_types::{Amount, Height, KeyBytes, SignatureBytes, Txid};
@@ -12,8 +13,8 @@ use crate::condition::{After, Inner, Multi};
 use crate::judge::Effects;
 use crate::record::stake_outpoint;
 use crate::{
-    ChannelClose, CloseError, Condition, Event, MultiWitness, StakeState, Transaction, TransactionBody,
-    TransactionError, Utxo, UtxoStore, Witness,
+    ChannelClose, CloseError, Condition, Event, LockProof, MultiWitness, PreimageRecord, Record, StakeState,
+    Transaction, TransactionBody, TransactionError, Utxo, UtxoStore, Witness,
 };
 
 /// One input of a transaction that is checked.
@@ -46,6 +47,9 @@ impl<S: UtxoStore> Checker<'_, S> {
             (Witness::LockClaim { proof, signature }, Condition::Lock(terms)) => {
                 let claim = self.check_claim(terms, proof);
                 claim.map_err(|error| TransactionError::Lock { input: index, error })?;
+                if let LockProof::Preimage(preimage) = proof {
+                    self.reveal(preimage, effects);
+                }
                 self.check_key(input, terms.claim, signature)
             }
             (Witness::LockRefund(signature), Condition::Lock(terms)) => {
@@ -68,6 +72,25 @@ impl<S: UtxoStore> Checker<'_, S> {
                 self.check_key(input, terms.payout, signature)
             }
             _ => Err(TransactionError::WrongWitness { input: index }),
+        }
+    }
+
+    /// A claim shows its preimage to everyone, maybe in the last block in which it counts: so it meets every other lock on its
+    /// hash as a reveal does (rule 26).
+    fn reveal(&self, preimage: &[u8; 32], effects: &mut Effects) {
+        let record = Record::Preimage(PreimageRecord {
+            hash: payment_hash(preimage),
+            preimage: *preimage,
+        });
+        let place = record.outpoint();
+        let known = self.store.get(&place).is_some() || effects.puts.iter().any(|(put, ..)| *put == place);
+        if !known {
+            effects.put(record);
+            effects.events.push(Event::PreimageRevealed {
+                hash: payment_hash(preimage),
+                preimage: *preimage,
+                height: self.height,
+            });
         }
     }
 

@@ -207,7 +207,8 @@ impl Witness {
             Self::Multi(multi) => Self::multi_cost(multi.keys.keys().len(), multi.keys.threshold()),
             Self::LockClaim { proof, .. } => match proof {
                 LockProof::Recorded => Self::KEY_COST + 50,
-                LockProof::Preimage(_) => Self::KEY_COST + 100,
+                // It leaves a record, like a reveal.
+                LockProof::Preimage(_) => Self::KEY_COST + 600,
                 LockProof::Acked(_, proof) => 2_000 + proof.links.len() as u64 * 130,
             },
             Self::LockRefund(_) => Self::KEY_COST + 50,

@@ -176,6 +176,40 @@ fn a_lock_output_is_claimed_up_to_its_expiry_and_refunded_above() {
     world.put(early);
 }
 
+/// Whoever claims a lock by its preimage at the last moment shows it to the hub too late to reveal it against another payer. So
+/// the claim itself is the reveal: a lock is met, or not, for both of its channels.
+#[test]
+fn a_claim_by_preimage_meets_every_lock_on_its_hash() {
+    let mut world = World::new();
+    let channel = world.channel(0);
+    let mut c = channel.c(2, 0);
+    c.locks = (1..=3)
+        .map(|slot| out_lock(slot, hash_lock(), ChannelId::ZERO, 30))
+        .collect();
+    world.put(channel.start(Opener::Client, Some(channel.pair(&c, &channel.h(1, 0)))));
+    world.settle_in_time(&channel);
+    let [first, second, third] = lock_outputs(&world)[..] else {
+        panic!("three locks")
+    };
+    world.until(29);
+    // Two in one block: one record.
+    let claims = [first, second].map(|lock| claim(&world, lock, HUB_PAYOUT, LockProof::Preimage(PREIMAGE)));
+    for claim in claims {
+        world.submit(claim).expect("at the expiry, inclusive");
+    }
+    let revealed = Event::PreimageRevealed {
+        hash: payment_hash(&PREIMAGE),
+        preimage: PREIMAGE,
+        height: Height::new(30),
+    };
+    assert_eq!(world.seal().1, [revealed]);
+    let back = refund(&world, third, 11);
+    assert_eq!(lock_error(&mut world, back), LockError::Met);
+    world.until(60);
+    world.put(claim(&world, third, HUB_PAYOUT, LockProof::Recorded));
+    assert!(lock_outputs(&world).is_empty());
+}
+
 /// Trace 8: a lock that a leaf failed goes back to the client, however old the half in which it stands; only this hub's leaf
 /// of this channel can do so, and only up to the end of the grace.
 #[test]
