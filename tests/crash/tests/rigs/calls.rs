@@ -12,12 +12,14 @@ use tidegate_test_crash::mount::Mount;
 use tidegate_test_crash::trace::{self, Injection, Told};
 
 use crate::power::PATIENCE;
-use crate::rig::{CLIENTS, all_held, assert_nothing_is_missing, load_until, look, number, seeded};
+use crate::rig::{CLIENTS, all_held, assert_whole, leaves_held, load_until, look, number, seeded, wait_for_leaves};
 
 /// How many of what there are fail, unless all do.
 const TRIALS: u64 = 4;
-/// Calls that are not reached in this time are given up: another round meets them.
-const REACHED: Duration = Duration::from_secs(6);
+/// Calls that are not reached before the clients got so many leaves are given up: another round meets them.
+const REACHED: u64 = 400;
+/// Leaves of a life that is looked at, and of one that has checkpoints in it.
+const LOOKED_AT: [u64; 2] = [100, 1_500];
 const ERRORS: [&str; 2] = ["error=EIO", "error=ENOSPC"];
 
 type Sites = BTreeMap<trace::Site, BTreeSet<PathBuf>>;
@@ -62,14 +64,15 @@ impl Rig {
     }
 
     /// Every call on every kind of file that a life with checkpoints makes.
-    fn learn(&mut self) -> Sites {
+    fn learn(&mut self, leaves: u64) -> Sites {
         let file = self.site.path("trace");
         let words = trace::words(&file, None);
         let mut hub = self
             .site
             .start_below(&words.iter().map(String::as_str).collect::<Vec<_>>());
-        self.paid += load_until(&self.site, &mut hub, &mut self.random, |hub| {
-            std::thread::sleep(Duration::from_secs(3));
+        let site = &self.site;
+        self.paid += load_until(site, &mut hub, &mut self.random, |hub| {
+            wait_for_leaves(site, leaves);
             Box::new(move || hub.kill_below())
         });
         drop(hub);
@@ -105,12 +108,12 @@ impl Rig {
 
     /// Has the clients pay until the failure has had its effect.
     fn watch(&mut self, hub: &mut Hub, file: &std::path::Path) -> Fate {
-        assert_nothing_is_missing(&self.site, hub);
         let mut fate = Fate::NotReached;
         let (site, data) = (&self.site, self.site.data());
         self.paid += load_until(site, hub, &mut self.random, |hub| {
-            let began = Instant::now();
-            while hub.is_running() && began.elapsed() < REACHED && trace::read(file, &data).injected == 0 {
+            let (goal, began) = (leaves_held(site) + REACHED, Instant::now());
+            let reached = || leaves_held(site) >= goal || began.elapsed() > PATIENCE;
+            while hub.is_running() && !reached() && trace::read(file, &data).injected == 0 {
                 std::thread::sleep(Duration::from_millis(50));
             }
             if trace::read(file, &data).injected > 0 {
@@ -135,8 +138,7 @@ impl Rig {
 }
 
 /// What is to fail: everything in every way, or the log's own calls and then any.
-fn plan(sites: &Sites, random: &mut ChaCha8Rng) -> Vec<Injection> {
-    let all = std::env::var("TIDEGATE_CRASH_CALLS").is_ok_and(|amount| amount == "all");
+fn plan(sites: &Sites, all: bool, random: &mut ChaCha8Rng) -> Vec<Injection> {
     let count = if all { 0 } else { number("TIDEGATE_CRASH_CALLS", TRIALS) };
     let mut injections: Vec<Injection> = Vec::new();
     let mut add = |site: &trace::Site, instead, random: &mut ChaCha8Rng| {
@@ -182,7 +184,8 @@ fn a_call_that_fails_is_never_taken_for_done() {
     println!("TIDEGATE_CRASH_SEED={seed}");
     let began = Instant::now();
     let mut rig = Rig::new(seed);
-    let sites = rig.learn();
+    let all = std::env::var("TIDEGATE_CRASH_CALLS").is_ok_and(|amount| amount == "all");
+    let sites = rig.learn(LOOKED_AT[usize::from(all)]);
     let of_log = |call: &str| {
         sites
             .keys()
@@ -193,7 +196,7 @@ fn a_call_that_fails_is_never_taken_for_done() {
         "a life was looked at: {sites:?}"
     );
     let (mut hit, mut slowest) = (BTreeMap::<String, u64>::new(), 0.0_f64);
-    let injections = plan(&sites, &mut rig.random);
+    let injections = plan(&sites, all, &mut rig.random);
     for injection in &injections {
         let (fate, told) = rig.trial(injection, &sites[&injection.site]);
         let what = format!(
@@ -227,4 +230,5 @@ fn a_call_that_fails_is_never_taken_for_done() {
         began.elapsed().as_secs_f64()
     );
     assert!(rig.paid > 0 && !hit.is_empty(), "nothing was tried");
+    drop(assert_whole(&rig.site, "after all of them"));
 }

@@ -18,7 +18,7 @@ use tidegate_test_crash::check::{self, InLog};
 use tidegate_test_crash::held::{self, Held};
 use tidegate_test_crash::hub::{Hub, Site};
 use tidegate_test_crash::load::{Payer, held_path};
-use tidegate_types::Digest;
+use tidegate_types::{Digest, Fixed as _};
 
 pub(crate) const CLIENTS: usize = 6;
 
@@ -92,11 +92,30 @@ pub(crate) fn dead_log(site: &Site) -> BTreeMap<u64, Digest> {
         .collect()
 }
 
-/// Kills the hub at a random moment of its load; how many states were paid.
-pub(crate) fn load_and_kill(site: &Site, hub: &mut Hub, random: &mut ChaCha8Rng, longest: u64) -> u64 {
-    let moment = Duration::from_millis(random.random_range(50..longest));
+/// How many leaves the clients hold.
+pub(crate) fn leaves_held(site: &Site) -> u64 {
+    let bytes = |index| std::fs::metadata(held_path(site, index)).map_or(0, |file| file.len());
+    (0..CLIENTS).map(bytes).sum::<u64>() / Held::LEN as u64
+}
+
+/// Until the clients hold so many leaves more than now. A moment by the clock would come too early on a busy machine; one that is
+/// busier than that proves nothing.
+pub(crate) fn wait_for_leaves(site: &Site, more: u64) {
+    let (goal, began) = (leaves_held(site) + more, Instant::now());
+    while leaves_held(site) < goal && began.elapsed() < Duration::from_secs(120) {
+        thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// Kills the hub at a random moment of its load, soon after the clients got up to `most` leaves; how many states were paid.
+pub(crate) fn load_and_kill(site: &Site, hub: &mut Hub, random: &mut ChaCha8Rng, most: u64) -> u64 {
+    let (more, then) = (
+        random.random_range(1..=most),
+        Duration::from_millis(random.random_range(0..30)),
+    );
     load_until(site, hub, random, |hub| {
-        thread::sleep(moment);
+        wait_for_leaves(site, more);
+        thread::sleep(then);
         Box::new(move || hub.kill())
     })
 }
