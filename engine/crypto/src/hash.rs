@@ -143,6 +143,12 @@ domains! {
     Cookie => "cookie",
     /// The channels that a client lends to a session.
     Attach => "attach",
+    /// Which bucket a hub's address stands in.
+    PeerBucket => "peer bucket",
+    /// A kept table of hubs' addresses.
+    PeerTable => "peer table",
+    /// Which hub is dialled or told of next.
+    PeerRandom => "peer random",
 }
 
 /// A domain's key, as `keyed_hash` takes it and as the vector code does.

@@ -530,11 +530,12 @@ fn write_handshake(
     out: &mut Buffer,
 ) -> Result<(), snow::Error> {
     let whole = front.len() + len;
-    let space = out.space(PREFIX_LEN + whole);
+    // snow wants room for a tag behind any message, also behind the one of XX that has none yet.
+    let space = out.space(PREFIX_LEN + whole + TAG_LEN);
     let (head, body) = space.split_at_mut(PREFIX_LEN);
     let (before, message) = body.split_at_mut(front.len());
     before.copy_from_slice(front);
-    let written = handshake.write_message(&[], &mut message[..len])?;
+    let written = handshake.write_message(&[], message)?;
     assert_eq!(written, len, "the pattern fixes the length");
     head.copy_from_slice(&prefix(whole));
     out.advance(PREFIX_LEN + whole);

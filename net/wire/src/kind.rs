@@ -92,7 +92,7 @@ codes! {
         LedgerAnswer = 22,
         /// Brings a transaction.
         SubmitTx = 23,
-        /// Reserved: other nodes of the ledger.
+        /// What hubs tell each other of themselves and of others.
         Peers = 24,
         /// Is anyone there?
         Ping = 25,

@@ -67,6 +67,10 @@ pub const MAX_BLOCK_PIECE: usize = 1 << 20;
 pub const MAX_CLOSE_LEN: usize = 1024;
 /// The longest pair of a `TowerPackage`: both halves, each proved and named by another leaf or state, with 64 locks each.
 pub const MAX_PAIR_LEN: usize = 32 << 10;
+/// The most addresses that hubs tell each other at once.
+pub const MAX_PEERS: usize = 256;
+/// The most batch headers that they tell each other at once.
+pub const MAX_PEER_HEADERS: usize = 16;
 /// The longest text of an `Error` in bytes.
 pub const MAX_ERROR_TEXT: usize = 256;
 /// The longest body of a `Receipt` in bytes.

@@ -25,4 +25,4 @@ pub use cursor::Reader;
 pub use error::WireError;
 pub use items::{Item, Items, ItemsIter};
 pub use kind::{ErrorCode, Kind};
-pub use messages::{Body, ToClient, ToHub};
+pub use messages::{Body, ToClient, ToHub, ToPeer};

@@ -10,6 +10,7 @@ mod hello;
 mod ledger;
 mod open;
 mod pay;
+mod peers;
 mod receipt;
 mod sync;
 mod tower;
@@ -26,6 +27,7 @@ pub use ledger::{
 };
 pub use open::{OpenAccept, OpenPropose};
 pub use pay::{Pay, PayAnswer, StoredAnswer};
+pub use peers::{LINK_VERSION, PeerEntry, Peers};
 pub use receipt::{Answer, EntryShape, Receipt, ReceiptEntry, ReceiptWriter};
 pub use sync::{ChannelStatus, FreshReceipt, HeldLock, HeldState, Refresh, Sync, SyncAnswer, SyncLeaf};
 pub use tower::{DisputeNotice, TowerKept, TowerPackage};
@@ -180,6 +182,20 @@ direction! {
         TowerPackage(TowerKept),
         /// A close has begun.
         DisputeNotice(DisputeNotice),
+        /// A ping, or the answer to one.
+        Ping(Ping),
+        /// Not now.
+        Busy(Busy),
+        /// Not at all.
+        Error(Error<'a>),
+    }
+}
+
+direction! {
+    /// A message on a link between hubs, either way.
+    ToPeer {
+        /// Of themselves, and of other hubs.
+        Peers(Peers<'a>),
         /// A ping, or the answer to one.
         Ping(Ping),
         /// Not now.

@@ -13,12 +13,13 @@ use tidegate_ledger::{
     Block, BlockHeader, ChannelClose, GenesisHeader, GenesisWriter, LedgerParams, NetworkName, Output, Transaction,
     TransactionBody, Witness,
 };
+use tidegate_peers::{Minute, Place, Table};
 use tidegate_session::NoiseKey;
 use tidegate_types::{Age, Amount, ChannelId, Digest, Fixed, Height, KeyBytes, LedgerId, OutPoint, SignatureBytes};
 use tidegate_wire::{
     Body, Kind,
     frame::{Header, VERSION},
-    messages::Attach,
+    messages::{Attach, PeerEntry, Peers},
 };
 
 use crate::targets::{Form, Target};
@@ -52,7 +53,9 @@ pub fn seeds(target: Target) -> Vec<Vec<u8>> {
             .encode()
         });
         match target.form {
-            Form::Plain | Form::Text | Form::Signature | Form::Script | Form::Greeting => vec![Vec::new()],
+            Form::Plain | Form::Text | Form::Table | Form::Signature | Form::Script | Form::Greeting => {
+                vec![Vec::new()]
+            }
             Form::Message | Form::Leaves => headers.map(|header| header.to_vec()).collect(),
             Form::Stream => headers.map(|header| [&[4], &header[..]].concat()).collect(),
         }
@@ -61,8 +64,8 @@ pub fn seeds(target: Target) -> Vec<Vec<u8>> {
     match target.form {
         Form::Script => return session::scripts(),
         Form::Greeting => return session::greetings(),
-        // No guess has the checksum of its text.
-        Form::Text => return built().into_iter().filter(|example| (target.run)(example)).collect(),
+        // No guess has the checksum of its text, and none finds the count of a table.
+        Form::Text | Form::Table => return built().into_iter().filter(|example| (target.run)(example)).collect(),
         Form::Plain | Form::Message | Form::Leaves | Form::Stream | Form::Signature => {}
     }
     let found = (0..=BODY_MAX).flat_map(|len| prefixes(len).into_iter().filter_map(move |p| accepted(target, p, len)));
@@ -113,6 +116,8 @@ fn built() -> Vec<Vec<u8>> {
         attach(),
     ];
     all.extend(disputes::built());
+    all.push(peer_table());
+    all.extend(link_messages());
     for (text, prefix) in [(address(), "tg1"), (request(), "tgr1")] {
         all.extend([bytes_of(&text, prefix), text]);
     }
@@ -131,6 +136,37 @@ fn attach() -> Vec<u8> {
     };
     attach.append(7, &mut message).expect("a short message");
     message
+}
+
+/// A table of two hubs, without its digest.
+fn peer_table() -> Vec<u8> {
+    let mut table = Table::new([7; 32]);
+    let now = Minute::new(30_000_000);
+    for (number, ip) in [(1, [9, 8, 7, 6]), (2, [11, 12, 13, 14])] {
+        let place = Place::new(KeyBytes::from_bytes([number; 32]), ip.into(), 7411);
+        table.add(place, now, [1, 2, 3, number].into(), now);
+        table.answered(&place, now);
+    }
+    let mut bytes = table.encode();
+    bytes.truncate(bytes.len() - 32);
+    bytes
+}
+
+/// What bears a count that must fit: addresses and headers of hubs.
+fn link_messages() -> Vec<Vec<u8>> {
+    let entry = PeerEntry::new(KeyBytes::ZERO, [9, 8, 7, 6].into(), 7411, 30_000_000);
+    let state = Peers::State {
+        height: Height::ZERO,
+        block: Digest::ZERO,
+        headers: &[[0; 248]],
+    };
+    let bodies = [Peers::Addresses(&[entry, entry]), state, Peers::Ask { most: 9 }];
+    let message = |body: Peers<'_>| {
+        let mut message = Vec::new();
+        body.append(7, &mut message).expect("a short message");
+        message
+    };
+    bodies.map(message).to_vec()
 }
 
 /// A text with the bytes of its bech32m string in their place.
@@ -294,5 +330,7 @@ mod tests {
         let to_client = read(&|header| !tidegate_wire::ToClient::decode(header, &[]).is_err_and(|e| unsupported(&e)));
         assert_eq!(kinds("decode_to_hub"), to_hub);
         assert_eq!(kinds("decode_to_client"), to_client);
+        let to_peer = read(&|header| !tidegate_wire::ToPeer::decode(header, &[]).is_err_and(|e| unsupported(&e)));
+        assert_eq!(kinds("decode_to_peer"), to_peer);
     }
 }

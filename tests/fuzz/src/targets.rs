@@ -10,9 +10,10 @@ use tidegate_channel as channel;
 use tidegate_channel::{codec::Canonical, evidence};
 use tidegate_client as client;
 use tidegate_ledger as ledger;
+use tidegate_peers as peers;
 use tidegate_types::{Fixed, Reader};
 use tidegate_wire::{
-    ToClient, ToHub,
+    ToClient, ToHub, ToPeer,
     frame::{HEADER_LEN, Header, MAX_BODY, MessageReader},
 };
 
@@ -36,6 +37,8 @@ pub enum Form {
     Text,
     /// A message header and its body.
     Message,
+    /// A table with places for all that it can hold, and a digest at its end.
+    Table,
     /// A message that bears leaves.
     Leaves,
     /// A byte that chooses how the stream is cut, and the stream.
@@ -54,6 +57,8 @@ impl Form {
     pub const fn bytes_free(self) -> usize {
         match self {
             Self::Plain | Self::Text | Self::Message | Self::Leaves | Self::Stream => 16 << 10,
+            // The places are allocated whole, whatever stands in them.
+            Self::Table => 4 << 20,
             // Batches on every path: points of cold keys are combined for one use.
             Self::Signature => 1 << 20,
             // What both ends say, in the buffers of the script: the session itself holds no more than its window.
@@ -68,6 +73,7 @@ impl Form {
         match self {
             Self::Plain | Self::Message | Self::Leaves | Self::Stream => 1,
             Self::Text | Self::Greeting => 10,
+            Self::Table => 50,
             Self::Signature => 20,
             Self::Script => 100,
         }
@@ -102,6 +108,8 @@ targets! {
     Stream decode_stream,
     Message decode_to_hub,
     Message decode_to_client,
+    Message decode_to_peer,
+    Table decode_peer_table,
     Plain decode_pair,
     Plain decode_lock_evidence,
     Plain decode_ack_proof,
@@ -377,6 +385,37 @@ pub fn decode_close_state(data: &[u8]) -> bool {
 #[must_use]
 pub fn decode_open_lock(data: &[u8]) -> bool {
     fixed::<ledger::OpenLock>(data)
+}
+
+/// A message on a link between hubs.
+#[must_use]
+pub fn decode_to_peer(data: &[u8]) -> bool {
+    let Some((header, body)) = message(data) else {
+        return false;
+    };
+    let Ok(message) = ToPeer::decode(&header, body) else {
+        return false;
+    };
+    let mut again = Vec::with_capacity(data.len());
+    message
+        .append(header.request, &mut again)
+        .expect("it was no longer than this when it came");
+    assert!(again == data, "two encodings of one {}", message.kind());
+    true
+}
+
+/// A kept table of hubs. The input is without its digest, which is made here: else no changed input would get behind it. Of two
+/// places for one slot the second is left out, so only what is read is held against what is written.
+#[must_use]
+pub fn decode_peer_table(data: &[u8]) -> bool {
+    let whole = peers::Table::sealed(data);
+    let Ok(table) = peers::Table::decode(&whole) else {
+        return false;
+    };
+    let again = table.encode();
+    let twice = peers::Table::decode(&again).expect("a table is read back");
+    assert!(twice.encode() == again, "a table that is not read back");
+    true
 }
 
 /// A record of a wallet's journal.

@@ -75,6 +75,8 @@ fn the_caps_in_the_document_are_those_of_the_code() {
         ("length u32, at most {} | text", MAX_ERROR_TEXT),
         ("transaction, at most {} KiB", MAX_TRANSACTION_LEN >> 10),
         ("**7 `Receipt`**, at most {} MiB", MAX_RECEIPT_BODY >> 20),
+        ("addresses, at most {}", MAX_PEERS),
+        ("headers, at most {}", MAX_PEER_HEADERS),
     ] {
         let text = text.replace("{}", &cap.to_string());
         assert!(DOCUMENT.contains(&text), "{text}");

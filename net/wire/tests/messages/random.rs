@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use tidegate_types::{ChannelId, ClientCounter, Digest, HubCounter, LockId, OutPoint, PaymentId, SignatureBytes, Txid};
 use tidegate_wire::frame::Header;
 use tidegate_wire::messages::*;
-use tidegate_wire::{Kind, ToClient, ToHub};
+use tidegate_wire::{Kind, ToClient, ToHub, ToPeer};
 
 use crate::samples::{Way, again, all};
 
@@ -158,7 +158,7 @@ proptest! {
     fn random_bytes_are_refused_or_canonical(kind in 1..28_u16, body in proptest::collection::vec(
         prop_oneof![3 => Just(0_u8), 1 => any::<u8>()], 0..600)) {
         let header = Header { len: 0, kind, version: 1, request: 3 };
-        for way in [Way::ToHub, Way::ToClient] {
+        for way in Way::ALL {
             if let Ok(bytes) = again(way, &header, &body) {
                 prop_assert_eq!(&bytes[16..], &body[..]);
             }
@@ -198,6 +198,7 @@ fn every_supported_kind_has_a_sample() {
                 Way::ToClient,
                 ToClient::decode(&header, &[]).map_or_else(taken, |_| true),
             ),
+            (Way::OnLink, ToPeer::decode(&header, &[]).map_or_else(taken, |_| true)),
         ] {
             let sampled = all().iter().any(|s| s.way == way && s.parts().0.kind == kind.code());
             assert_eq!(sampled, supported, "{kind} {way:?}");

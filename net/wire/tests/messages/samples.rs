@@ -6,13 +6,18 @@ use tidegate_types::{
 };
 use tidegate_wire::frame::{Header, MAX_BODY, MessageReader};
 use tidegate_wire::messages::*;
-use tidegate_wire::{ErrorCode, ToClient, ToHub, WireError};
+use tidegate_wire::{ErrorCode, ToClient, ToHub, ToPeer, WireError};
 
 /// Which way a message travels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Way {
     ToHub,
     ToClient,
+    OnLink,
+}
+
+impl Way {
+    pub(crate) const ALL: [Self; 3] = [Self::ToHub, Self::ToClient, Self::OnLink];
 }
 
 /// One message as it travels.
@@ -40,6 +45,7 @@ pub(crate) fn again(way: Way, header: &Header, body: &[u8]) -> Result<Vec<u8>, W
         Way::ToClient => ToClient::decode(header, body)?
             .append(header.request, &mut out)
             .unwrap(),
+        Way::OnLink => ToPeer::decode(header, body)?.append(header.request, &mut out).unwrap(),
     }
     Ok(out)
 }
@@ -139,6 +145,7 @@ pub(crate) fn all() -> Vec<Sample> {
     hash_locks(&mut samples);
     attaches(&mut samples);
     towers(&mut samples);
+    links(&mut samples);
     samples
 }
 
@@ -154,6 +161,10 @@ fn add<'a>(samples: &mut Vec<Sample>, name: &'static str, way: Way, body: &impl 
     let mut bytes = Vec::new();
     body.append(0x0807_0605_0403_0201, &mut bytes).unwrap();
     samples.push(Sample { name, way, bytes });
+}
+
+fn to_peer<'a>(samples: &mut Vec<Sample>, name: &'static str, body: &impl Body<'a>) {
+    add(samples, name, Way::OnLink, body);
 }
 
 fn hello_and_open(samples: &mut Vec<Sample>) {
@@ -600,4 +611,37 @@ fn attaches(samples: &mut Vec<Sample>) {
     };
     to_hub(samples, "attach", &attach);
     to_client(samples, "attached", &Attached { channels: 2 });
+}
+
+fn links(samples: &mut Vec<Sample>) {
+    let greeting = Peers::Greeting {
+        version: LINK_VERSION,
+        port: 0x1cf3,
+    };
+    to_peer(samples, "link-greeting", &greeting);
+    to_peer(samples, "link-ask", &Peers::Ask { most: 0x0102 });
+    let v4 = [198, 51, 100, 7].into();
+    let v6 = [0x2001, 0x0db8, 1, 2, 3, 4, 5, 6].into();
+    let entries = [
+        PeerEntry::new(KeyBytes::from_bytes(fill(0xd1)), v4, 7411, 0x0d02_0304),
+        PeerEntry::new(KeyBytes::from_bytes(fill(0xd5)), v6, 7412, 0x0d06_0708),
+    ];
+    to_peer(samples, "link-addresses", &Peers::Addresses(&entries));
+    let state = Peers::State {
+        height: Height::new(0x0d09),
+        block: Digest::from_bytes(fill(0xda)),
+        headers: &[HEADER],
+    };
+    to_peer(samples, "link-state", &state);
+    let ping = Ping {
+        answer: false,
+        token: fill(0xdb),
+    };
+    to_peer(samples, "link-ping", &ping);
+    to_peer(samples, "link-busy", &Busy { retry_after_ms: 13 });
+    let error = Error {
+        code: ErrorCode::UnsupportedVersion,
+        text: "version 1",
+    };
+    to_peer(samples, "link-error", &error);
 }
