@@ -21,6 +21,9 @@ use std::{
 
 use memmap2::{Advice, MmapMut, MmapOptions, MmapRaw};
 
+/// A line of the processor's caches.
+const LINE_BYTES: usize = 64;
+
 /// From so many used bytes on huge pages are asked for.
 const HUGE_FROM_BYTES: usize = 2 << 20;
 
@@ -63,6 +66,7 @@ impl Memory {
         let _ = self.map.advise_range(Advice::PopulateWrite, range.start, range.len());
     }
 
+    #[inline]
     fn start(&self, range: &Range<usize>) -> *mut u8 {
         assert!(
             range.start <= range.end && range.end <= self.map.len(),
@@ -80,6 +84,7 @@ impl Memory {
     ///
     /// # Panics
     /// If `range` ends behind the memory.
+    #[inline]
     pub(crate) unsafe fn bytes(&self, range: Range<usize>) -> &[u8] {
         let start = self.start(&range);
         // SAFETY: the range lies in the map, which lives as long as `self`; every byte of it is initialised, to zero by
@@ -94,6 +99,7 @@ impl Memory {
     ///
     /// # Panics
     /// If `range` ends behind the memory.
+    #[inline]
     #[expect(clippy::mut_from_ref, reason = "the caller vouches for being the only one")]
     pub(crate) unsafe fn bytes_mut(&self, range: Range<usize>) -> &mut [u8] {
         let start = self.start(&range);
@@ -101,13 +107,24 @@ impl Memory {
         unsafe { std::slice::from_raw_parts_mut(start, range.len()) }
     }
 
-    /// Asks the processor to fetch the cache line of byte `at`: a hint that changes nothing.
-    pub(crate) fn prefetch(&self, at: usize) {
-        let start = self.start(&(at..at + 1));
+    /// Asks the processor to fetch the cache lines of the bytes in `range`: a hint that changes nothing.
+    ///
+    /// # Panics
+    /// If `range` ends behind the memory.
+    #[inline]
+    pub(crate) fn prefetch(&self, range: Range<usize>) {
+        let start = self.start(&range);
         #[cfg(target_arch = "x86_64")]
-        // SAFETY: every x86-64 has the instruction, and it faults at no address.
-        unsafe {
-            std::arch::x86_64::_mm_prefetch(start.cast::<i8>(), std::arch::x86_64::_MM_HINT_T0);
+        // From the first line on, which may begin before the range.
+        for offset in (0..start as usize % LINE_BYTES + range.len()).step_by(LINE_BYTES) {
+            // SAFETY: every x86-64 has the instruction, and it faults at no address; the address is that of a byte of the range,
+            // or of one behind it in the line of its last.
+            unsafe {
+                std::arch::x86_64::_mm_prefetch(
+                    start.cast::<i8>().wrapping_add(offset),
+                    std::arch::x86_64::_MM_HINT_T0,
+                );
+            }
         }
         #[cfg(not(target_arch = "x86_64"))]
         let _unused = start;

@@ -25,6 +25,7 @@ impl PageSet {
     }
 
     /// Adds `page`.
+    #[inline]
     pub fn insert(&mut self, page: usize) {
         let word = page / 64;
         if self.words.len() <= word {
@@ -34,6 +35,7 @@ impl PageSet {
     }
 
     /// Adds all pages of `range`.
+    #[inline]
     pub fn insert_range(&mut self, range: Range<usize>) {
         range.for_each(|page| self.insert(page));
     }

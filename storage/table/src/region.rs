@@ -76,6 +76,8 @@ pub struct Region {
     slots: usize,
     /// Huge pages were asked for: it is no small table any more.
     huge: bool,
+    /// Bytes of all slots together.
+    bytes: usize,
     dirty: PageSet,
     pin: Option<Arc<PinnedRegion>>,
 }
@@ -127,6 +129,7 @@ impl Region {
             memory: Arc::new(Memory::reserve(bytes).map_err(failed)?),
             slots: 0,
             huge: false,
+            bytes: 0,
             dirty: PageSet::new(),
             pin: None,
         })
@@ -182,9 +185,7 @@ impl Region {
     /// # Panics
     /// If `index` is not below [`Region::len`].
     pub fn prefetch(&self, index: usize) {
-        self.range(index)
-            .step_by(SLOT_ALIGN)
-            .for_each(|at| self.memory.prefetch(at));
+        self.memory.prefetch(self.range(index));
     }
 
     /// As [`Region::prefetch`], for a part of a slot.
@@ -194,11 +195,16 @@ impl Region {
     pub fn prefetch_part(&self, index: usize, part: Range<usize>) {
         let slot = self.range(index);
         assert!(part.end <= slot.len(), "{part:?} of a slot of {} bytes", slot.len());
-        // From the first line on, which may begin before the part.
-        let first = (slot.start + part.start) / SLOT_ALIGN * SLOT_ALIGN;
-        (first..slot.start + part.end)
-            .step_by(SLOT_ALIGN)
-            .for_each(|at| self.memory.prefetch(at));
+        self.memory.prefetch(slot.start + part.start..slot.start + part.end);
+    }
+
+    /// As [`Region::prefetch`], for the value at byte `at` of all slots together.
+    ///
+    /// # Panics
+    /// As [`Region::value_at`].
+    #[inline]
+    pub fn prefetch_value<T: Pod>(&self, at: usize) {
+        self.memory.prefetch(self.check_value::<T>(at));
     }
 
     /// The bytes of a slot, to be changed; its pages are dirty from now on.
@@ -219,6 +225,42 @@ impl Region {
         self.bytes_mut(slot.start + part.start..slot.start + part.end)
     }
 
+    /// The value at byte `at` of all slots together.
+    ///
+    /// # Panics
+    /// If it ends behind the last slot, or lies at no multiple of its alignment.
+    #[inline]
+    #[must_use]
+    pub fn value_at<T: Pod>(&self, at: usize) -> &T {
+        let range = self.check_value::<T>(at);
+        // SAFETY: the region's bytes are written only through `&mut self`, which `&self` excludes.
+        bytemuck::from_bytes(unsafe { self.memory.bytes(range) })
+    }
+
+    /// The value at byte `at` of all slots together, to be changed; its pages are dirty from now on.
+    ///
+    /// # Panics
+    /// As [`Region::value_at`].
+    #[inline]
+    #[must_use]
+    pub fn value_at_mut<T: Pod>(&mut self, at: usize) -> &mut T {
+        let range = self.check_value::<T>(at);
+        bytemuck::from_bytes_mut(self.bytes_mut(range))
+    }
+
+    #[inline]
+    fn check_value<T>(&self, at: usize) -> Range<usize> {
+        let range = at..at + size_of::<T>();
+        assert!(
+            range.end <= self.bytes,
+            "region {}: bytes {range:?} of {} slots",
+            self.spec.name,
+            self.slots
+        );
+        range
+    }
+
+    #[inline]
     fn bytes_mut(&mut self, range: Range<usize>) -> &mut [u8] {
         if let Some(pin) = &self.pin {
             // SAFETY: this region owns the memory, and `&mut self` says that nobody else is here.
@@ -258,7 +300,7 @@ impl Region {
         }
         if len > self.slots {
             let from = self.slots * self.spec.slot_bytes / PAGE_BYTES;
-            self.slots = len;
+            (self.slots, self.bytes) = (len, len * self.spec.slot_bytes);
             self.huge = self.huge || self.memory.advise_huge(len * self.spec.slot_bytes);
             // Also pages of zeros are written: an image file then has every page below its length.
             self.dirty.insert_range(from..self.pages());

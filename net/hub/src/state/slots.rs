@@ -5,6 +5,7 @@
 
 use std::ops::Range;
 
+use bytemuck::Pod;
 use tidegate_batch::{Slots, SlotsFull, Store, TABLES, TableSpec};
 use tidegate_table::{Region, RegionSpec};
 
@@ -54,6 +55,14 @@ impl RegionSlots {
         &mut self.region
     }
 
+    /// The byte at which a record begins: as [`RegionSlots::place`], with constants for what the table's width gives.
+    #[inline]
+    fn place_of<R>(&self, index: usize) -> usize {
+        debug_assert_eq!(size_of::<R>(), self.record_bytes, "a table has one kind of record");
+        let per_chunk = const { CHUNK_BYTES / size_of::<R>() };
+        index / per_chunk * CHUNK_BYTES + index % per_chunk * size_of::<R>()
+    }
+
     /// The chunk of a record, and where it begins there.
     #[inline]
     fn place(&self, index: usize) -> (usize, usize) {
@@ -77,6 +86,22 @@ impl Slots for RegionSlots {
         let (chunk, offset) = self.place(index);
         let end = offset + self.record_bytes;
         self.region.part_mut(chunk, offset..end)
+    }
+
+    #[inline]
+    fn record<R: Pod>(&self, index: usize) -> &R {
+        self.region.value_at(self.place_of::<R>(index))
+    }
+
+    #[inline]
+    fn record_mut<R: Pod>(&mut self, index: usize) -> &mut R {
+        let at = self.place_of::<R>(index);
+        self.region.value_at_mut(at)
+    }
+
+    #[inline]
+    fn prefetch_record<R: Pod>(&self, index: usize) {
+        self.region.prefetch_value::<R>(self.place_of::<R>(index));
     }
 
     fn prefetch(&self, index: usize, part: Range<usize>) {
@@ -154,5 +179,30 @@ mod tests {
                 assert_eq!(slots.place(index), expected, "{} {index}", table.name);
             }
         }
+    }
+
+    #[test]
+    fn records_of_a_constant_width_lie_where_all_do() {
+        let (name, table) = (
+            "of-72",
+            TableSpec {
+                name: "of-72",
+                slot_bytes: 72,
+            },
+        );
+        let spec = RegionSpec {
+            name,
+            slot_bytes: CHUNK_BYTES,
+            slots_max: 3,
+        };
+        let mut slots = RegionSlots::new(Region::new(spec).expect("three pages"), table);
+        slots.grow(150).expect("within three pages");
+        for index in 0..150 {
+            let number = u8::try_from(index).expect("few");
+            slots.record_mut::<[u8; 72]>(index).fill(number);
+            assert_eq!(slots.slot(index), [number; 72]);
+            assert_eq!(slots.record::<[u8; 72]>(index), &[number; 72]);
+        }
+        assert_eq!(slots.dirty_pages(), 3);
     }
 }
