@@ -1,20 +1,20 @@
 //! The channels' entries in versions: what other threads may read of the state while batches go on.
 //!
-//! The engine writes the entries that a batch changes as versions of that batch ([`crate::versions`]); whoever makes batches
-//! durable publishes them. A channel has a place from the batch that first names it on (`engine/channels`); one that sleeps
-//! has none, and nothing to say that does not follow from its terms.
+//! The engine lists the entries that a batch changes; whoever makes batches durable writes them as versions of that batch and
+//! publishes it ([`crate::versions`]). A channel has a place from the batch that first names it on (`engine/channels`); one that
+//! sleeps has none, and nothing to say that does not follow from its terms.
 
 use tidegate_channel::ChannelEntry;
 
-use crate::versions::{Publisher, Reader, ReadersFull, Snapshot, Writer};
+use crate::executed::Changes;
+use crate::versions::{Reader, ReadersFull, Snapshot, Writer};
 
 /// The words of an entry that are not always zero.
 const WORDS: usize = 28;
 
-pub(crate) type EntryWriter = Writer<WORDS>;
-
-/// Shows batches to the readers, once they are durable.
-pub type EntryPublisher = Publisher<WORDS>;
+/// Shows batches to the readers, once they are durable. Made by [`crate::Engine::publish_entries`].
+#[derive(Debug)]
+pub struct EntryPublisher(Writer<WORDS>);
 
 /// Reads entries as of published batches, from any thread.
 #[derive(Clone, Debug)]
@@ -29,7 +29,7 @@ const _: () = assert!(
     "the last 32 bytes of an entry are reserved"
 );
 
-pub(crate) fn words(entry: &ChannelEntry) -> [u64; WORDS] {
+fn words(entry: &ChannelEntry) -> [u64; WORDS] {
     let all: &[u64; ChannelEntry::LEN / 8] = bytemuck::cast_ref(entry);
     *all.first_chunk().expect("an entry has more words")
 }
@@ -40,11 +40,39 @@ fn entry(words: &[u64; WORDS]) -> ChannelEntry {
     bytemuck::cast(all)
 }
 
-impl EntryReader {
-    pub(crate) fn of(writer: &EntryWriter) -> Self {
-        Self(writer.reader())
+impl EntryPublisher {
+    /// The entries of all channels that are awake, each with its place, as `batch` left them.
+    pub(crate) fn of(batch: u64, entries: impl Iterator<Item = (u32, ChannelEntry)>) -> Self {
+        let mut writer = Writer::default();
+        if batch > 0 {
+            writer.begin(batch);
+            entries.for_each(|(place, entry)| writer.write(place, &words(&entry)));
+            writer.publish(batch);
+        }
+        Self(writer)
     }
 
+    /// A way to read, for any number of threads.
+    #[must_use]
+    pub fn reader(&self) -> EntryReader {
+        EntryReader(self.0.reader())
+    }
+
+    /// A batch is durable: from now on readers get the state after it. `changes` are what the engine listed in it. Batches come
+    /// in their order.
+    ///
+    /// # Panics
+    /// If they do not.
+    pub fn publish(&mut self, batch: u64, changes: &Changes) {
+        self.0.begin(batch);
+        for (place, entry) in changes.placed() {
+            self.0.write(place, &words(entry));
+        }
+        self.0.publish(batch);
+    }
+}
+
+impl EntryReader {
     /// The entries after the newest published batch. Waits for nobody, and nobody waits for it.
     ///
     /// # Errors

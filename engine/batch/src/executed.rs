@@ -57,6 +57,8 @@ pub struct Refusal {
 #[derive(Clone, Debug, Default)]
 pub struct Changes {
     slots: Vec<u32>,
+    /// Where readers find each entry (`crate::entries`), plus one; zero for a channel that sleeps.
+    places: Vec<u32>,
     entries: Vec<ChannelEntry>,
 }
 
@@ -93,13 +95,26 @@ impl Changes {
     /// Empties it, keeping its memory.
     pub fn clear(&mut self) {
         self.slots.clear();
+        self.places.clear();
         self.entries.clear();
     }
 
-    /// Adds the entry of a channel.
+    /// Adds the entry of a channel that has no place among those that readers look at.
     pub fn push(&mut self, slot: u32, entry: ChannelEntry) {
+        self.push_at(slot, 0, entry);
+    }
+
+    /// Adds the entry of a channel, with the link of its live record.
+    pub(crate) fn push_at(&mut self, slot: u32, live: Link, entry: ChannelEntry) {
         self.slots.push(slot);
+        self.places.push(live);
         self.entries.push(entry);
+    }
+
+    /// The entries of channels that are awake, by their places.
+    pub(crate) fn placed(&self) -> impl Iterator<Item = (u32, &ChannelEntry)> {
+        let all = self.places.iter().zip(&self.entries);
+        all.filter_map(|(place, entry)| Some((place.checked_sub(1)?, entry)))
     }
 }
 

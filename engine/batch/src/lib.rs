@@ -43,4 +43,4 @@ pub use query::{ChannelView, InLockView, LockView, PaymentProof, ProofLink, Stor
 pub use slots::{Slots, SlotsFull, VecSlots};
 pub use store::{Store, TABLES, TableSpec};
 pub use usage::TableUsage;
-pub use versions::{Publisher, Reader, ReadersFull, Snapshot, Writer};
+pub use versions::{Reader, ReadersFull, Snapshot, Writer};

@@ -88,7 +88,8 @@ fn every_reader_sees_one_batch_boundary() {
         let inputs = inputs(&mut rig, round);
         rig.batch(inputs);
     }
-    let (reader, publisher) = rig.engine.publish_entries();
+    let mut publisher = rig.engine.publish_entries();
+    let reader = publisher.reader();
     let slots = 0..rig.engine.opened().channels;
     let places = slots.map(|slot| rig.engine.entry_place(slot).expect("all channels are awake"));
     let places: Vec<u32> = places.collect();
@@ -99,7 +100,8 @@ fn every_reader_sees_one_batch_boundary() {
         roots.lock().expect("no thread fails").insert(batch, root);
         batch
     };
-    let mut waiting = std::collections::VecDeque::from([note(&rig)]);
+    note(&rig);
+    let mut waiting = std::collections::VecDeque::new();
     let (reads, done) = (AtomicU64::new(0), AtomicBool::new(false));
     std::thread::scope(|scope| {
         for _ in 0..3 {
@@ -113,9 +115,10 @@ fn every_reader_sees_one_batch_boundary() {
             }
             let inputs = inputs(&mut rig, round);
             rig.batch(inputs);
-            waiting.push_back(note(&rig));
+            waiting.push_back((note(&rig), rig.out.changes.clone()));
             if waiting.len() > BEHIND {
-                publisher.publish(waiting.pop_front().expect("there are some"));
+                let (batch, changes) = waiting.pop_front().expect("there are some");
+                publisher.publish(batch, &changes);
             }
         }
     });

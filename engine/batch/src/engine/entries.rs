@@ -8,7 +8,7 @@ use tidegate_crypto::merkle::StateTree;
 use tidegate_types::Digest;
 
 use super::Engine;
-use crate::entries::{EntryPublisher, EntryReader, EntryWriter, words};
+use crate::entries::EntryPublisher;
 use crate::executed::Changes;
 use crate::record::{ChannelRecord, LiveRecord};
 use crate::slots::Slots;
@@ -32,64 +32,44 @@ impl<S: Slots> Engine<S> {
         self.notes_changes = on;
     }
 
-    /// Notes the entries that the batch has changed, as they are at its end.
+    /// Notes the entries that the batch has changed, as they are at its end, and those of channels that it has woken.
     pub(super) fn list_changes(&mut self, changes: &mut Changes) {
-        if self.notes_changes {
-            for index in 0..self.touches.len() {
-                let slot = self.touches.get_mut(index).slot;
-                changes.push(slot, self.entry_of(slot));
-            }
-            for &slot in &self.opened_or_settled {
-                changes.push(slot, self.entry_of(slot));
-            }
+        if !self.notes_changes {
+            return;
+        }
+        for index in 0..self.touches.len() {
+            self.list_change(self.touches.get(index).slot, changes);
+        }
+        let untouched = |slot: &&u32| self.touches.find(self.record(**slot)).is_none();
+        for &slot in self.woken.iter().filter(untouched).chain(&self.opened_or_settled) {
+            self.list_change(slot, changes);
         }
     }
 
-    /// From now on other threads may read the entries of channels that are awake, as of published batches. What there is
-    /// now is published.
+    fn list_change(&self, slot: u32, changes: &mut Changes) {
+        let channel = self.store.channels.get(slot);
+        match channel.live {
+            0 => changes.push(slot, self.entry_of(slot)),
+            live => changes.push_at(slot, live, entry(channel, self.store.live.at(live))),
+        }
+    }
+
+    /// What shows other threads the entries of channels that are awake, as of batches that are durable. All that the batches so
+    /// far have led to is shown already; from now on each batch is to be published with its [`crate::Executed::changes`], so
+    /// [`Engine::note_changes`] has to be on.
     ///
     /// Memory: two versions of 224 bytes for each of those channels.
-    pub fn publish_entries(&mut self) -> (EntryReader, EntryPublisher) {
-        let mut writer = EntryWriter::default();
-        let (batch, channels) = (self.store.meta().batch, self.store.meta().channels);
-        if batch > 0 {
-            writer.begin(batch);
-            for slot in 0..channels {
-                self.write_version(&mut writer, slot);
-            }
-        }
-        let (reader, publisher) = (EntryReader::of(&writer), writer.publisher());
-        publisher.publish(batch);
-        self.versions = Some(writer);
-        (reader, publisher)
+    #[must_use]
+    pub fn publish_entries(&self) -> EntryPublisher {
+        let meta = self.store.meta();
+        let placed = |slot| Some((self.entry_place(slot)?, self.entry_of(slot)));
+        EntryPublisher::of(meta.batch, (0..meta.channels).filter_map(placed))
     }
 
     /// The place of a channel's entry for readers, if it is awake.
     #[must_use]
     pub fn entry_place(&self, slot: u32) -> Option<u32> {
         self.store.channels.get(slot).live.checked_sub(1)
-    }
-
-    fn write_version(&self, writer: &mut EntryWriter, slot: u32) {
-        if let Some(place) = self.entry_place(slot) {
-            writer.write(place, &words(&self.entry_of(slot)));
-        }
-    }
-
-    /// Writes the entries that the batch has changed, not published yet.
-    pub(super) fn write_versions(&mut self) {
-        let Some(mut writer) = self.versions.take() else {
-            return;
-        };
-        writer.begin(self.store.meta().batch);
-        for index in 0..self.touches.len() {
-            let slot = self.touches.get_mut(index).slot;
-            self.write_version(&mut writer, slot);
-        }
-        for &slot in self.woken.iter().chain(&self.opened_or_settled) {
-            self.write_version(&mut writer, slot);
-        }
-        self.versions = Some(writer);
     }
 }
 

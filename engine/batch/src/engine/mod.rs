@@ -19,7 +19,6 @@ use hashbrown::HashMap;
 use tidegate_channel::{Condition, Operation, RefuseReason};
 use tidegate_types::{Amount, BatchNumber, Digest, Fixed, Height, KeyBytes, LedgerId, UnixMillis};
 
-use crate::entries::EntryWriter;
 use crate::executed::{Executed, Refusal};
 use crate::input::{Input, PayInput};
 use crate::policy::{Policy, PolicyError};
@@ -48,7 +47,6 @@ pub struct Engine<S> {
     waking: channels::Waking,
     /// Channels that this batch has brought to life.
     woken: Vec<u32>,
-    versions: Option<EntryWriter>,
     touches: Touches,
     outcome_log: Vec<u8>,
     /// Channels that this batch opened, froze or settled, or whose acks it found on the ledger.
@@ -154,7 +152,6 @@ impl<S: Slots> Engine<S> {
             dictionary: terms.collect(),
             waking: channels::Waking::default(),
             woken: Vec::new(),
-            versions: None,
             touches: Touches::default(),
             outcome_log: Vec::new(),
             opened_or_settled: Vec::new(),
@@ -255,7 +252,6 @@ impl<S: Slots> Engine<S> {
         self.plan = plan;
         self.seal(time, out);
         self.list_changes(&mut out.changes);
-        self.write_versions();
         self.opened_or_settled.clear();
         Ok(())
     }

@@ -41,7 +41,7 @@ impl Touches {
         self.batch = batch;
     }
 
-    const fn find(&self, record: &LiveRecord) -> Option<usize> {
+    pub(crate) const fn find(&self, record: &LiveRecord) -> Option<usize> {
         if record.touched_batch == self.batch {
             Some(record.touched_at as usize)
         } else {
@@ -66,6 +66,10 @@ impl Touches {
         touch.terms = None;
         touch.leaf = false;
         index
+    }
+
+    pub(crate) fn get(&self, index: usize) -> &Touch {
+        &self.list[index]
     }
 
     pub(crate) fn get_mut(&mut self, index: usize) -> &mut Touch {

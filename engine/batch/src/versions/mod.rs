@@ -10,7 +10,7 @@
 //!
 //! # Definitions
 //!
-//! - *Published*: the number P that [`Publisher::publish`] was last given. Versions of batches above P are nobody's yet.
+//! - *Published*: the number P that [`Writer::publish`] was last given. Versions of batches above P are nobody's yet.
 //! - *Snapshot s*: for every slot its version with the highest tag that is not above s.
 //! - *Needed*: N, the lower of P and of all pinned snapshots. Whoever pins later pins a snapshot ≥ P ≥ N, so N only rises.
 //!
@@ -60,5 +60,5 @@ mod snapshot;
 mod model;
 
 pub use pins::ReadersFull;
-pub use slab::{Publisher, Writer};
+pub use slab::Writer;
 pub use snapshot::{Reader, Snapshot};

@@ -70,7 +70,7 @@ impl<const WORDS: usize> std::fmt::Debug for Writer<WORDS> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Writer")
             .field("batch", &self.inner.batch)
-            .field("entries", &self.inner.entries)
+            .field("entries", &self.inner.kept.entries)
             .finish_non_exhaustive()
     }
 }
@@ -97,12 +97,12 @@ impl<const WORDS: usize> Writer<WORDS> {
         self.inner.write(slot as usize, words);
     }
 
-    /// Who shows batches to the readers once they are durable; the writer may be further on by then.
-    #[must_use]
-    pub fn publisher(&self) -> Publisher<WORDS> {
-        Publisher {
-            shared: Arc::clone(&self.inner.shared),
-        }
+    /// From now on readers get the state after `batch`, whose versions were all written.
+    ///
+    /// # Panics
+    /// If a later one was published already.
+    pub fn publish(&mut self, batch: u64) {
+        self.inner.shared.pins.publish(batch);
     }
 
     /// A way to read, for any number of threads.
@@ -114,31 +114,7 @@ impl<const WORDS: usize> Writer<WORDS> {
     /// How many old versions are kept for readers now.
     #[must_use]
     pub fn kept(&self) -> usize {
-        self.inner.retired.len()
-    }
-}
-
-/// Shows batches to the readers.
-pub struct Publisher<const WORDS: usize> {
-    shared: Arc<Shared<AtomicU64, WORDS>>,
-}
-
-impl<const WORDS: usize> std::fmt::Debug for Publisher<WORDS> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Publisher")
-            .field("published", &self.shared.pins.published())
-            .finish_non_exhaustive()
-    }
-}
-
-impl<const WORDS: usize> Publisher<WORDS> {
-    /// From now on readers get the state after `batch`. Whoever calls this knows of the batch from the writer, so that
-    /// all of its versions were written before.
-    ///
-    /// # Panics
-    /// If a later one was published already.
-    pub fn publish(&self, batch: u64) {
-        self.shared.pins.publish(batch);
+        self.inner.kept.retired.len()
     }
 }
 
@@ -148,7 +124,13 @@ pub(super) struct Writing<A, const WORDS: usize> {
     batch: u64,
     /// As of the beginning of the batch.
     needed: u64,
-    /// Entries that were ever used.
+    kept: Kept,
+}
+
+/// Which entries are in use.
+#[derive(Default)]
+struct Kept {
+    /// How many were ever used.
     entries: usize,
     free: Vec<usize>,
     /// Entries in use, each with the tag of the version after it: free when that is needed by all.
@@ -165,9 +147,7 @@ impl<A: Atomic, const WORDS: usize> Writing<A, WORDS> {
             }),
             batch: 0,
             needed: 0,
-            entries: 0,
-            free: Vec::new(),
-            retired: VecDeque::new(),
+            kept: Kept::default(),
         }
     }
 
@@ -175,14 +155,11 @@ impl<A: Atomic, const WORDS: usize> Writing<A, WORDS> {
         assert!(batch > self.batch && batch < BUSY, "batches come in their order");
         self.batch = batch;
         self.needed = self.shared.pins.needed();
-        while let Some(&(_, entry)) = self.retired.front().filter(|(after, _)| *after <= self.needed) {
-            self.free.push(entry);
-            self.retired.pop_front();
-        }
+        self.kept.free(self.needed);
     }
 
     pub(super) fn write(&mut self, slot: usize, words: &[u64; WORDS]) {
-        let shared = Arc::clone(&self.shared);
+        let Self { shared, kept, .. } = self;
         let slot = shared.slots.make(slot);
         let tags = [0, 1].map(|at: usize| slot.tags[at].load(Ordering::Relaxed));
         // The version of this very batch if there is one: nobody may see it yet. Else the older one.
@@ -190,7 +167,7 @@ impl<A: Atomic, const WORDS: usize> Writing<A, WORDS> {
         let at = if tags[newer] == self.batch { newer } else { 1 - newer };
         let (tag, after) = (tags[at], tags[1 - at]);
         if at != newer && tag != 0 && self.needed < after {
-            self.keep(slot, at, tag, after);
+            kept.keep(&shared.entries, slot, (at, tag), after);
         }
         // Release: whoever finds it busy finds the link to the version that was here.
         slot.tags[at].store(BUSY, Ordering::Release);
@@ -200,14 +177,30 @@ impl<A: Atomic, const WORDS: usize> Writing<A, WORDS> {
         }
         slot.tags[at].store(self.batch, Ordering::Release);
     }
+}
 
-    /// Copies the version `at` of a slot to an entry.
-    fn keep(&mut self, slot: &Slot<A, WORDS>, at: usize, tag: u64, after: u64) {
+impl Kept {
+    /// Entries that no snapshot from `needed` on looks for may be used again.
+    fn free(&mut self, needed: u64) {
+        while let Some(&(_, entry)) = self.retired.front().filter(|(after, _)| *after <= needed) {
+            self.free.push(entry);
+            self.retired.pop_front();
+        }
+    }
+
+    /// Copies the version `at` of a slot, of batch `tag`, to an entry; the slot's other one is of batch `after`.
+    fn keep<A: Atomic, const WORDS: usize>(
+        &mut self,
+        entries: &Pool<Entry<A, WORDS>>,
+        slot: &Slot<A, WORDS>,
+        (at, tag): (usize, u64),
+        after: u64,
+    ) {
         let number = self.free.pop().unwrap_or_else(|| {
             self.entries += 1;
             self.entries - 1
         });
-        let entry = self.shared.entries.make(number);
+        let entry = entries.make(number);
         for (to, from) in entry.words.iter().zip(&slot.words[at]) {
             to.store(from.load(Ordering::Relaxed), Ordering::Relaxed);
         }

@@ -165,7 +165,7 @@ fn a_proof_is_of_the_newest_entry_or_of_none() {
 
 #[test]
 fn the_thread_answers_in_the_order_of_its_queue_and_ends_with_it() {
-    let (feed, thread) = CommitmentThread::new(empty());
+    let (mut feed, thread) = CommitmentThread::new(empty());
     let work = feed.work.clone();
     let thread = std::thread::spawn(move || thread.run());
     let (mut draw, mut entries) = (Draw(3), Vec::new());
@@ -193,7 +193,7 @@ fn the_thread_answers_in_the_order_of_its_queue_and_ends_with_it() {
 /// A tree that does not move at all holds up nobody; when it does move it is soon where it should be.
 #[test]
 fn a_tree_that_lags_holds_up_nobody_and_catches_up() {
-    let (feed, thread) = CommitmentThread::new(empty());
+    let (mut feed, thread) = CommitmentThread::new(empty());
     let (mut draw, mut entries, mut asked) = (Draw(4), Vec::new(), Vec::new());
     // The thread sleeps: the queue is full after sixteen of these.
     for n in 1..=300 {
@@ -226,7 +226,7 @@ fn a_tree_that_lags_holds_up_nobody_and_catches_up() {
 /// Under a race of one who feeds and one who works, every root is of a batch that was, and none older than its question.
 #[test]
 fn every_root_is_of_one_batch_however_far_the_tree_lags() {
-    let (feed, thread) = CommitmentThread::new(empty());
+    let (mut feed, thread) = CommitmentThread::new(empty());
     let thread = std::thread::spawn(move || thread.run());
     let (mut draw, mut entries, mut asked) = (Draw(5), Vec::new(), Vec::new());
     let mut truth = vec![expected(&entries, as_of(0))];

@@ -48,7 +48,7 @@ pub(crate) struct Feed {
 }
 
 impl Feed {
-    /// Publishes the engine's entries too, batch by batch.
+    /// Shows the engine's entries to other threads too, batch by batch.
     pub(crate) fn publishing(self, entries: EntryPublisher) -> Self {
         Self {
             entries: Some(entries),
@@ -57,9 +57,9 @@ impl Feed {
     }
 
     /// A batch is durable: hands on what it changed, and leaves an empty list in its place. Never waits.
-    pub(crate) fn batch(&self, as_of: AsOf, changes: &mut Changes) {
-        if let Some(entries) = &self.entries {
-            entries.publish(as_of.batch.get());
+    pub(crate) fn batch(&mut self, as_of: AsOf, changes: &mut Changes) {
+        if let Some(entries) = &mut self.entries {
+            entries.publish(as_of.batch.get(), changes);
         }
         let empty = self.empty.try_recv().unwrap_or_default();
         let changes = std::mem::replace(changes, empty);

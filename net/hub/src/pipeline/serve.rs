@@ -243,7 +243,8 @@ fn open_commitment(
         progress(Opening::Hashed { done, of });
     });
     state.engine.note_changes(true);
-    let (entries, publisher) = state.engine.publish_entries();
+    let publisher = state.engine.publish_entries();
+    let entries = publisher.reader();
     let (feed, thread) = CommitmentThread::new(commitment);
     (feed.publishing(publisher), entries, thread)
 }
