@@ -6,6 +6,7 @@ use std::hint::black_box;
 
 use rayon::{ThreadPoolBuildError, ThreadPoolBuilder};
 use tidegate_batch::{BlockInput, Engine, EngineError, Executed, Input, PayInput, Store, TABLES, VecSlots};
+use tidegate_channel::encode_operations;
 use tidegate_crypto::{
     hash::{Domain, hash_many},
     keys::SecretKey,
@@ -151,20 +152,20 @@ fn execute_and_encode(done: &mut dyn FnMut(&str, usize)) -> Result<(), KernelErr
 
 /// The payments as messages: written, and read back as the hub reads them.
 fn messages(inputs: &[Input], done: &mut dyn FnMut(&str, usize)) -> Result<(), KernelError> {
-    let pays: Vec<(&PayInput, [u8; STATE_LEN])> = inputs
+    let pays: Vec<(&PayInput, [u8; STATE_LEN], Vec<u8>)> = inputs
         .iter()
         .filter_map(|input| match input {
-            Input::Pay(pay) => Some((pay, encoded(pay))),
+            Input::Pay(pay) => Some(encoded(pay)),
             _ => None,
         })
         .collect();
     let mut bytes = Vec::with_capacity(1 << 20);
     tidegate_counted(&mut || {
-        for (request, (pay, state)) in pays.iter().enumerate() {
+        for (request, (pay, state, operations)) in pays.iter().enumerate() {
             let message = Pay {
                 state,
                 signature: &pay.signature,
-                operations: &pay.encoded,
+                operations,
             };
             message
                 .append(request as u64, &mut bytes)
@@ -189,10 +190,11 @@ fn messages(inputs: &[Input], done: &mut dyn FnMut(&str, usize)) -> Result<(), K
     Ok(())
 }
 
-fn encoded(pay: &PayInput) -> [u8; STATE_LEN] {
-    let mut state = [0; STATE_LEN];
+fn encoded(pay: &PayInput) -> (&PayInput, [u8; STATE_LEN], Vec<u8>) {
+    let (mut state, mut operations) = ([0; STATE_LEN], Vec::new());
     pay.state.encode_into(&mut state);
-    state
+    encode_operations(&pay.operations, &mut operations);
+    (pay, state, operations)
 }
 
 /// Reads all messages as the hub does, into a batch that holds them all. One that is dropped before the next is read would have

@@ -17,7 +17,9 @@
 //! freeze channel 32                                               kind 9
 //! ```
 
-use tidegate_channel::{Ack, ChannelTerms, ClientState, Operation, OperationsError, Release, decode_operations};
+use tidegate_channel::{
+    Ack, ChannelTerms, ClientState, Operation, OperationsError, Release, decode_operations, encode_operations,
+};
 use tidegate_types::{
     Age, Amount, ChannelId, DecodeError, Digest, Fixed, Height, LockId, OutPoint, Reader, SignatureBytes, fixed_struct,
 };
@@ -33,8 +35,6 @@ pub struct PayInput {
     pub signature: SignatureBytes,
     /// The operations that lead to it.
     pub operations: Vec<Operation>,
-    /// The operations as they came.
-    pub encoded: Vec<u8>,
 }
 
 /// A client's ack of a leaf.
@@ -234,14 +234,13 @@ impl PayInput {
             state,
             signature,
             operations,
-            encoded: encoded.to_vec(),
         })
     }
 
     fn append_to(&self, out: &mut Vec<u8>) {
         self.state.append_to(out);
         self.signature.append_to(out);
-        out.extend_from_slice(&self.encoded);
+        encode_operations(&self.operations, out);
     }
 }
 

@@ -150,7 +150,6 @@ fn the_last_counters_are_counters() {
     let last = PayInput {
         state: at(empty, u64::MAX),
         operations: Vec::new(),
-        encoded: Vec::new(),
         ..drop
     };
     let mut out = Executed::default();

@@ -4,7 +4,7 @@ mod rig;
 
 use rig::{CAPACITY, Rig, sat};
 use tidegate_batch::{Engine, Input, PayInput, Screen};
-use tidegate_channel::{ClientState, FailReason, LeafKind, OpOutcome, Operation, RefuseReason};
+use tidegate_channel::{ClientState, FailReason, LeafKind, OpOutcome, Operation, RefuseReason, encode_operations};
 use tidegate_types::{Amount, Fixed, Height, LockSlot};
 
 #[test]
@@ -427,14 +427,14 @@ fn a_first_look_agrees_with_the_verdict() {
     let pay = rig.pay(0, &[lock]);
     let Input::Pay(inner) = pay.clone() else { unreachable!() };
     let slot = rig.engine.channel(&inner.state.channel).expect("open");
-    assert_eq!(rig.engine.screen(&inner), Screen::Verify(slot));
+    assert_eq!(rig.engine.screen(slot, &inner), Screen::Verify);
     rig.batch(vec![pay]);
-    assert_eq!(rig.engine.screen(&inner), Screen::Known(slot));
+    assert_eq!(rig.engine.screen(slot, &inner), Screen::Known);
     assert_eq!(
         PayInput::decode(&{
             let mut bytes = inner.state.to_vec();
             inner.signature.append_to(&mut bytes);
-            bytes.extend_from_slice(&inner.encoded);
+            encode_operations(&inner.operations, &mut bytes);
             bytes
         }),
         Ok(inner)

@@ -9,8 +9,11 @@ use tidegate_types::{ChannelId, ClientCounter, Digest, LockId, LockSlot};
 use crate::leaf::{
     PRIVATE_HASHED_LEN, lock_entry_preimage, opening_private, opening_public, pair, salt_of, salt_preimage,
 };
-use crate::operation::BLOCK_LEN;
-use crate::{ClientState, Credit, InLock, LeafPrivate, LeafPublic, Lock, Outcome, opening_state, operations_digest};
+use crate::operation::{BLOCK_LEN, write_operations};
+use crate::{
+    ClientState, Credit, InLock, LeafPrivate, LeafPublic, Lock, Operation, Outcome, encode_operations, opening_state,
+    operations_digest,
+};
 
 /// [`ClientState::digest`] of each.
 pub fn state_digests<'a>(states: impl IntoIterator<Item = &'a ClientState>, out: &mut Vec<Digest>) {
@@ -105,14 +108,15 @@ const BLOCKS_MAX: usize = 8;
 /// How many lists of one length wait until they are hashed together.
 const WAITING: usize = 16;
 
-/// [`operations_digest`] of each encoded list.
-pub fn operations_digests<'a>(lists: impl IntoIterator<Item = &'a [u8]>, out: &mut Vec<Digest>) {
+/// [`operations_digest`] of each list, encoded straight into its lane.
+pub fn operations_digests<'a>(lists: impl IntoIterator<Item = &'a [Operation]>, out: &mut Vec<Digest>) {
     let mut waiting = [Waiting {
         lists: [(0, &[]); WAITING],
         count: 0,
     }; BLOCKS_MAX];
     for list in lists {
-        let (at, blocks) = (out.len(), list.len().div_ceil(BLOCK_LEN));
+        let len: usize = list.iter().map(Operation::encoded_len).sum();
+        let (at, blocks) = (out.len(), len.div_ceil(BLOCK_LEN));
         out.push(Digest::ZERO);
         if (1..=BLOCKS_MAX).contains(&blocks) {
             let lane = &mut waiting[blocks - 1];
@@ -122,7 +126,9 @@ pub fn operations_digests<'a>(lists: impl IntoIterator<Item = &'a [u8]>, out: &m
                 lane.flush(blocks, out);
             }
         } else {
-            out[at] = operations_digest(list);
+            let mut encoded = Vec::with_capacity(len);
+            encode_operations(list, &mut encoded);
+            out[at] = operations_digest(&encoded);
         }
     }
     for (lane, blocks) in waiting.iter_mut().zip(1..) {
@@ -133,7 +139,7 @@ pub fn operations_digests<'a>(lists: impl IntoIterator<Item = &'a [u8]>, out: &m
 /// Lists of one number of blocks, and where their digests belong.
 #[derive(Clone, Copy)]
 struct Waiting<'a> {
-    lists: [(usize, &'a [u8]); WAITING],
+    lists: [(usize, &'a [Operation]); WAITING],
     count: usize,
 }
 
@@ -158,7 +164,7 @@ impl Waiting<'_> {
         let lists = &self.lists[..self.count];
         let (mut padded, mut digests) = ([[0; N]; WAITING], [Digest::ZERO; WAITING]);
         for (bytes, (_, list)) in padded.iter_mut().zip(lists) {
-            bytes[..list.len()].copy_from_slice(list);
+            write_operations(list, bytes);
         }
         hash_many(Domain::Ops, &padded[..lists.len()], &mut digests[..lists.len()]);
         for (&(at, _), digest) in lists.iter().zip(digests) {
@@ -225,11 +231,26 @@ mod tests {
         }
 
         #[test]
-        fn lists_of_every_length_are_hashed_as_each_alone(lens in prop::collection::vec(0_usize..700, 0..60), byte: u8) {
-            let lists: Vec<Vec<u8>> = lens.iter().map(|&len| vec![byte; len]).collect();
-            each(&lists, |list| operations_digest(list), |all, out| {
-                operations_digests(all.iter().map(Vec::as_slice), out);
-            });
+        fn lists_of_every_length_are_hashed_as_each_alone(
+            kinds in prop::collection::vec(prop::collection::vec(0_u8..4, 0..9), 0..60),
+            seed: [u8; 32],
+        ) {
+            let operation = |kind: &u8| {
+                let slot = LockSlot::new(kind * 11).expect("below 64");
+                match kind {
+                    0 => Operation::Add { slot, lock: lock(&seed) },
+                    1 => Operation::Settle { slot },
+                    2 => Operation::Drop { slot },
+                    _ => Operation::Release { lock: LockId::from_bytes(seed) },
+                }
+            };
+            let lists: Vec<Vec<Operation>> = kinds.iter().map(|list| list.iter().map(operation).collect()).collect();
+            let alone = |list: &Vec<Operation>| {
+                let mut encoded = Vec::new();
+                encode_operations(list, &mut encoded);
+                operations_digest(&encoded)
+            };
+            each(&lists, alone, |all, out| operations_digests(all.iter().map(Vec::as_slice), out));
         }
     }
 

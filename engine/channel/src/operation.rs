@@ -136,12 +136,33 @@ pub fn encode_operations(operations: &[Operation], out: &mut Vec<u8>) {
     }
 }
 
+/// Writes the encodings of `operations` over the start of `bytes`.
+///
+/// # Panics
+/// If they do not fit.
+pub(crate) fn write_operations(operations: &[Operation], bytes: &mut [u8]) {
+    let mut start = 0;
+    for operation in operations {
+        operation.write(&mut Writer::new(&mut bytes[start..]));
+        start += operation.encoded_len();
+    }
+}
+
+/// How many operations the encodings in `bytes` hold: exact for adds with fewer than 17 settles and drops, a guess for others.
+fn count_guess(bytes: &[u8]) -> usize {
+    let adds = bytes.len() / (HEAD_LEN + Lock::CONTENT_LEN);
+    (bytes.len() - adds * Lock::CONTENT_LEN)
+        .div_ceil(HEAD_LEN)
+        .min(MAX_OPERATIONS)
+}
+
 /// Reads a list of operations that fills `bytes` exactly into `out`, which is cleared first.
 ///
 /// # Errors
 /// [`OperationsError`]; `out` then holds what was read before.
 pub fn decode_operations(bytes: &[u8], out: &mut Vec<Operation>) -> Result<(), OperationsError> {
     out.clear();
+    out.reserve_exact(count_guess(bytes));
     let mut r = Reader::new(bytes);
     let mut adds = 0;
     while r.remaining() > 0 {

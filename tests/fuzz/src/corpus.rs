@@ -6,7 +6,7 @@
 //! such places, transactions and blocks, is built as values instead.
 
 use tidegate_batch::{BlockInput, Input, PayInput};
-use tidegate_channel::{FinalTerms, Operation, SignedHeader, encode_operations, opening_leaf};
+use tidegate_channel::{FinalTerms, Operation, SignedHeader, opening_leaf};
 use tidegate_client::{HubAddress, PaymentRequest, RequestCondition};
 use tidegate_crypto::keys::SecretKey;
 use tidegate_ledger::{
@@ -226,14 +226,11 @@ fn genesis() -> Vec<u8> {
 
 /// One input of each kind.
 fn inputs() -> Vec<u8> {
-    let mut encoded = Vec::new();
     let operations = vec![Operation::Settle { slot: zero() }];
-    encode_operations(&operations, &mut encoded);
     let pay = PayInput {
         state: zero(),
         signature: SignatureBytes::ZERO,
         operations,
-        encoded,
     };
     let block = BlockInput {
         height: Height::ZERO,

@@ -4,7 +4,7 @@ use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use tidegate_batch::{AckInput, BlockInput, CloseInput, Executed, Input, PayInput, Policy};
 use tidegate_channel::wallet::{LeafView, SettleOn, Wallet};
-use tidegate_channel::{ChannelTerms, ClientState, Condition, Lock, encode_operations};
+use tidegate_channel::{ChannelTerms, ClientState, Condition, Lock};
 use tidegate_crypto::keys::SecretKey;
 use tidegate_hub::state::Params;
 use tidegate_types::{
@@ -236,14 +236,11 @@ impl World {
         let locks: Vec<Lock> = (0..count).map(|_| self.lock(payer)).collect();
         let client = &mut self.clients[payer];
         let (state, operations) = client.wallet.pay(&locks, Height::new(self.height)).ok()?;
-        let mut encoded = Vec::new();
-        encode_operations(&operations, &mut encoded);
         let signature = state.sign(&self.ledger, &client.key);
         Some(Input::Pay(PayInput {
             state,
             signature,
             operations,
-            encoded,
         }))
     }
 

@@ -342,7 +342,6 @@ impl Payer {
             state,
             signature,
             operations,
-            encoded,
         }
     }
 

@@ -4,6 +4,7 @@ use tidegate_channel::{Ack, LeafRef, RefuseReason};
 use tidegate_types::{Fixed, Height, SignatureBytes};
 
 use super::Engine;
+use super::plan::Plan;
 use crate::executed::Answer;
 use crate::input::{AckInput, RevealedAck};
 use crate::record::{ACTIVE, BodyRecord, DISPUTED, FIRM, LiveRecord, WAITING};
@@ -11,9 +12,11 @@ use crate::slots::{Link, Slots};
 
 impl<S: Slots> Engine<S> {
     /// Takes an ack. An old one is known already; a late one is refused, and its credits stay unfirm.
-    pub(super) fn ack(&mut self, input: u32, message: &AckInput) -> Result<(), RefuseReason> {
+    pub(super) fn ack(&mut self, input: u32, message: &AckInput, plan: &Plan) -> Result<(), RefuseReason> {
         let ack = &message.ack;
-        let slot = self.channel(&ack.channel).ok_or(RefuseReason::NotOffered)?;
+        // A block of this batch may have opened the channel.
+        let slot = plan.of(input).slot.or_else(|| self.channel(&ack.channel));
+        let slot = slot.ok_or(RefuseReason::NotOffered)?;
         self.wake(slot);
         let record = *self.record(slot);
         if record.status != ACTIVE {

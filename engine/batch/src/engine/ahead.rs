@@ -12,8 +12,12 @@ use super::plan::Plan;
 use crate::slots::Slots;
 
 /// How many inputs ahead a channel's record is asked for in the serial part, and how many what hangs on it.
-const CHANNELS_AHEAD: u32 = 8;
-const RECORDS_AHEAD: u32 = 4;
+const CHANNELS_AHEAD: u32 = 32;
+const RECORDS_AHEAD: u32 = 28;
+/// From one page of answers to the next, each found through the one before: so many inputs later, and so many pages.
+const ANSWERS_STEP: u32 = 4;
+const ANSWERS_AHEAD: u32 = 6;
+const _: () = assert!(RECORDS_AHEAD > ANSWERS_STEP * ANSWERS_AHEAD);
 
 impl<S: Slots> Engine<S> {
     pub(super) fn prefetch_channel(&self, slot: Option<u32>) {
@@ -58,9 +62,26 @@ impl<S: Slots> Engine<S> {
         if let Some((slot, _)) = plan.channels(at + RECORDS_AHEAD) {
             let record = self.record(slot);
             self.store.pages.prefetch_at(record.page);
-            self.store.answers.prefetch_at(record.answer_oldest);
             self.store.answers.prefetch_at(record.answer_newest);
+            self.store.leaves.prefetch_at(record.leaf_unacked);
         }
+        for passed in 0..ANSWERS_AHEAD {
+            if let Some((slot, _)) = plan.channels(at + ANSWERS_STEP * (ANSWERS_AHEAD - passed)) {
+                self.prefetch_answers(slot, passed);
+            }
+        }
+    }
+
+    /// The page of answers behind so many others.
+    fn prefetch_answers(&self, slot: u32, passed: u32) {
+        let mut link = self.record(slot).answer_oldest;
+        for _ in 0..passed {
+            if link == 0 {
+                return;
+            }
+            link = self.store.answers.at(link).next;
+        }
+        self.store.answers.prefetch_at(link);
     }
 
     /// For the leaves that a batch ends with, before the one of `slot` is kept.

@@ -20,7 +20,29 @@ use crate::store::Store;
 #[derive(Debug, Default)]
 pub(crate) struct Index {
     slots: HashTable<u32>,
-    hasher: foldhash::fast::RandomState,
+    /// Nobody outside can tell which names meet in the table.
+    secrets: Secrets,
+}
+
+/// What the names are mixed with. They are digests already, so a mix of half of one is enough.
+#[derive(Debug)]
+struct Secrets([u64; 2]);
+
+impl Default for Secrets {
+    fn default() -> Self {
+        let random = foldhash::fast::RandomState::default();
+        Self([random.hash_one(1_u8), random.hash_one(2_u8)])
+    }
+}
+
+impl Secrets {
+    fn mix(&self, id: &[u8; 32]) -> u64 {
+        let [a, b] = [0, 1].map(|word| u64::from_le_bytes(id.as_chunks().0[word]));
+        let product = u128::from(a ^ self.0[0]) * u128::from(b ^ self.0[1]);
+        #[expect(clippy::cast_possible_truncation, reason = "both halves are taken")]
+        let halves = (product as u64, (product >> 64) as u64);
+        halves.0 ^ halves.1
+    }
 }
 
 impl Index {
@@ -36,14 +58,14 @@ impl Index {
     }
 
     fn find<S: Slots>(&self, id: &ChannelId, channels: &Slab<ChannelRecord, S>) -> Option<u32> {
-        let hash = self.hasher.hash_one(id.as_bytes());
+        let hash = self.secrets.mix(id.as_bytes());
         let same = |slot: &u32| channels.get(*slot).id == *id.as_bytes();
         self.slots.find(hash, same).copied()
     }
 
     /// Adds a channel that is not there yet.
     fn add<S: Slots>(&mut self, slot: u32, channels: &Slab<ChannelRecord, S>) {
-        let hash_of = |slot: &u32| self.hasher.hash_one(channels.get(*slot).id);
+        let hash_of = |slot: &u32| self.secrets.mix(&channels.get(*slot).id);
         self.slots.insert_unique(hash_of(&slot), slot, hash_of);
     }
 }
@@ -85,11 +107,18 @@ impl<S: Slots> Engine<S> {
         self.index.find(id, &self.store.channels)
     }
 
+    /// As [`Engine::channel`], by somebody who may know the number already.
+    pub(super) fn channel_known(&self, id: &ChannelId, known: Option<u32>) -> Option<u32> {
+        let is = |slot: &u32| *slot < self.store.meta().channels && self.channel_id(*slot) == *id;
+        known.filter(is).or_else(|| self.channel(id))
+    }
+
     pub(crate) fn channel_id(&self, slot: u32) -> ChannelId {
         self.store.channels.get(slot).id()
     }
 
     /// What changes of a channel, if a batch has touched it.
+    #[inline]
     pub(crate) fn live(&self, slot: u32) -> Option<&LiveRecord> {
         match self.store.channels.get(slot).live {
             0 => None,
@@ -101,10 +130,12 @@ impl<S: Slots> Engine<S> {
     ///
     /// # Panics
     /// If it sleeps.
+    #[inline]
     pub(crate) fn record(&self, slot: u32) -> &LiveRecord {
         self.store.live.at(self.store.channels.get(slot).live)
     }
 
+    #[inline]
     pub(crate) fn record_mut(&mut self, slot: u32) -> &mut LiveRecord {
         self.store.live.at_mut(self.store.channels.get(slot).live)
     }

@@ -18,7 +18,7 @@
 //! shows itself as a replay that differs.
 
 use hashbrown::HashMap;
-use tidegate_channel::{Ack, ClientState, Condition, LeafRef, Lock, Operation, encode_operations};
+use tidegate_channel::{Ack, ClientState, Condition, LeafRef, Lock, Operation};
 use tidegate_types::{
     Amount, ClientCounter, DecodeError, Digest, Fixed, Height, HubCounter, KeyBytes, LockId, LockSlot, PaymentId,
     Reader, SignatureBytes,
@@ -93,7 +93,7 @@ impl<S: Slots> Engine<S> {
         let mut refusals = executed.refusals.iter().peekable();
         for (at, input) in (0_u32..).zip(inputs) {
             let refused = refusals.next_if(|refusal| refusal.input == at).is_some();
-            let short = !refused && self.append_short(input, out);
+            let short = !refused && self.append_short(at, input, out);
             if !short {
                 out.push(if refused { REFUSED } else { TAKEN });
                 input.append_to(out);
@@ -102,11 +102,11 @@ impl<S: Slots> Engine<S> {
     }
 
     /// True if the input has a short form.
-    fn append_short(&self, input: &Input, out: &mut Vec<u8>) -> bool {
+    fn append_short(&self, at: u32, input: &Input, out: &mut Vec<u8>) -> bool {
         let start = out.len();
         let done = match input {
-            Input::Pay(pay) => self.append_pay(pay, out),
-            Input::Ack(ack) => self.append_ack(ack, out),
+            Input::Pay(pay) => self.append_pay(at, pay, out),
+            Input::Ack(ack) => self.append_ack(at, ack, out),
             Input::Fulfil(fulfil) => self.append_fulfil(fulfil, out),
             Input::Block(_)
             | Input::Close(_)
@@ -126,28 +126,36 @@ impl<S: Slots> Engine<S> {
         self.channel(id).filter(|&slot| slot < self.channels_before)
     }
 
-    fn append_pay(&self, pay: &PayInput, out: &mut Vec<u8>) -> Option<()> {
-        let state = &pay.state;
+    fn append_pay(&self, at: u32, pay: &PayInput, out: &mut Vec<u8>) -> Option<()> {
+        let (state, planned) = (&pay.state, self.plan.of(at));
         out.push(PAY);
         out.push(u8::try_from(pay.operations.len()).expect("a state has at most 32 operations"));
-        out.extend(self.logged_channel(&state.channel)?.to_le_bytes());
+        out.extend(planned.slot?.to_le_bytes());
         put_varint(state.counter.get(), out);
         put_varint(state.ack.counter.get(), out);
         out.extend_from_slice(pay.signature.as_bytes());
+        let mut adds = 0..;
         for operation in &pay.operations {
-            self.append_operation(operation, out)?;
+            let payee = || self.plan.payee(&planned, adds.next()?);
+            self.append_operation(operation, payee, out)?;
         }
         Some(())
     }
 
-    fn append_operation(&self, operation: &Operation, out: &mut Vec<u8>) -> Option<()> {
+    /// `payee` gives the next payee's channel, if it was there before the batch.
+    fn append_operation(
+        &self,
+        operation: &Operation,
+        payee: impl FnOnce() -> Option<u32>,
+        out: &mut Vec<u8>,
+    ) -> Option<()> {
         let head = |kind: u8, slot: LockSlot| kind << 6 | u8::try_from(slot.index()).expect("a slot is below 64");
         match operation {
             Operation::Settle { slot } => out.push(head(SETTLE, *slot)),
             Operation::Drop { slot } => out.push(head(DROP, *slot)),
             Operation::Release { .. } => return None,
             Operation::Add { slot, lock } => {
-                let payee = self.logged_channel(&lock.payee_channel)?;
+                let payee = payee()?;
                 let known = self.store.channels.get(payee).client == *lock.payee.as_bytes();
                 if !known {
                     return None;
@@ -175,9 +183,9 @@ impl<S: Slots> Engine<S> {
         Some(())
     }
 
-    fn append_ack(&self, ack: &AckInput, out: &mut Vec<u8>) -> Option<()> {
+    fn append_ack(&self, at: u32, ack: &AckInput, out: &mut Vec<u8>) -> Option<()> {
         out.push(ACK);
-        out.extend(self.logged_channel(&ack.ack.channel)?.to_le_bytes());
+        out.extend(self.plan.of(at).slot?.to_le_bytes());
         put_varint(ack.ack.leaf.counter.get(), out);
         out.extend_from_slice(ack.signature.as_bytes());
         Some(())
@@ -228,7 +236,7 @@ impl<S: Slots> Engine<S> {
         if !reading.short.contains(&true) {
             return;
         }
-        plan.foresee(self, inputs, |at| reading.taken[at]);
+        plan.foresee(self, inputs, &|_| None, |at| reading.taken[at]);
         for (at, input) in inputs.iter_mut().enumerate().filter(|(at, _)| reading.short[*at]) {
             if let Input::Pay(pay) = input {
                 (pay.state.operations, pay.state.locks_root) = plan.foreseen(at);
@@ -304,8 +312,6 @@ impl<S: Slots> Engine<S> {
         for _ in 0..count {
             operations.push(self.read_operation(r, slot, half)?);
         }
-        let mut encoded = Vec::new();
-        encode_operations(&operations, &mut encoded);
         Ok(PayInput {
             state: ClientState {
                 channel: self.channel_id(slot),
@@ -318,7 +324,6 @@ impl<S: Slots> Engine<S> {
             },
             signature,
             operations,
-            encoded,
         })
     }
 

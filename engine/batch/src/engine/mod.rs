@@ -100,15 +100,16 @@ pub struct Opened {
 /// What a first look at a state says, before anything is spent on its signature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Screen {
-    /// Worth a verification; the channel's number.
-    Verify(u32),
+    /// Worth a verification.
+    Verify,
     /// Refused already.
-    Refuse(u32, RefuseReason),
+    Refuse(RefuseReason),
     /// Known: the stored answer stands.
-    Known(u32),
-    /// No such channel.
-    UnknownChannel,
+    Known,
 }
+
+/// The channel that each input is about, if the caller has looked it up.
+pub(crate) type Known<'a> = &'a dyn Fn(usize) -> Option<u32>;
 
 impl<S: Slots> Engine<S> {
     /// A new engine without channels in empty tables.
@@ -199,26 +200,26 @@ impl<S: Slots> Engine<S> {
         &mut self.store
     }
 
-    /// A first look at a state: its counter and its channel, against the state that all batches so far have led to.
+    /// A first look at a state of the channel of this number: its counter, against the state that all batches so far have led to.
+    ///
+    /// # Panics
+    /// If there is no such channel.
     #[must_use]
-    pub fn screen(&self, pay: &PayInput) -> Screen {
-        let Some(slot) = self.channel(&pay.state.channel) else {
-            return Screen::UnknownChannel;
-        };
+    pub fn screen(&self, slot: u32, pay: &PayInput) -> Screen {
         let (new, (known, _)) = (pay.state.counter, self.counters_of(slot));
         if new < known {
-            Screen::Refuse(slot, RefuseReason::StaleCounter)
+            Screen::Refuse(RefuseReason::StaleCounter)
         } else if new == known {
             let (channel, _) = self.look(slot);
             if channel.state_digest == *pay.state.digest().as_bytes() {
-                Screen::Known(slot)
+                Screen::Known
             } else {
-                Screen::Refuse(slot, RefuseReason::Conflict)
+                Screen::Refuse(RefuseReason::Conflict)
             }
         } else if self.status(slot) != ACTIVE {
-            Screen::Refuse(slot, RefuseReason::Closing)
+            Screen::Refuse(RefuseReason::Closing)
         } else {
-            Screen::Verify(slot)
+            Screen::Verify
         }
     }
 
@@ -233,6 +234,24 @@ impl<S: Slots> Engine<S> {
     /// # Panics
     /// At 2³² inputs, or if the state contradicts itself.
     pub fn execute(&mut self, time: UnixMillis, inputs: &[Input], out: &mut Executed) -> Result<(), EngineError> {
+        self.execute_known(time, inputs, &|_| None, out)
+    }
+
+    /// As [`Engine::execute`], by a caller who has looked the inputs' channels up: `known` gives the number of the one that an
+    /// input of this index is about, or none. A number that is wrong costs a look and changes nothing.
+    ///
+    /// # Errors
+    /// As [`Engine::execute`].
+    ///
+    /// # Panics
+    /// As [`Engine::execute`].
+    pub fn execute_known(
+        &mut self,
+        time: UnixMillis,
+        inputs: &[Input],
+        known: &dyn Fn(usize) -> Option<u32>,
+        out: &mut Executed,
+    ) -> Result<(), EngineError> {
         self.store.reserve(self.need(inputs))?;
         self.touches.begin(self.store.meta().batch + 1);
         self.outcome_log.clear();
@@ -241,7 +260,7 @@ impl<S: Slots> Engine<S> {
         out.changes.clear();
         self.channels_before = self.store.meta().channels;
         let mut plan = core::mem::take(&mut self.plan);
-        plan.make(self, inputs);
+        plan.make(self, inputs, known);
         self.wake_planned(&plan);
         for (index, input) in inputs.iter().enumerate() {
             let index = u32::try_from(index).expect("a batch has fewer than 2³² inputs");
@@ -259,7 +278,7 @@ impl<S: Slots> Engine<S> {
     fn execute_one(&mut self, index: u32, input: &Input, plan: &mut plan::Plan, out: &mut Executed) {
         let (channel, result) = match input {
             Input::Pay(pay) => (Some(pay.state.channel), self.pay(index, pay, plan)),
-            Input::Ack(ack) => (Some(ack.ack.channel), self.ack(index, ack).map(|()| true)),
+            Input::Ack(ack) => (Some(ack.ack.channel), self.ack(index, ack, plan).map(|()| true)),
             Input::Block(block) => {
                 self.block(block);
                 (None, Ok(true))

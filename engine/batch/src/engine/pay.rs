@@ -25,6 +25,17 @@ use crate::store::amount;
 pub(crate) struct Judged {
     /// What each operation adds, settles or drops.
     locks: Vec<JudgedLock>,
+    /// What is known of the payments that it adds.
+    adds: Vec<JudgedAdd>,
+}
+
+/// A payment that a state adds.
+#[derive(Clone, Copy, Debug)]
+struct JudgedAdd {
+    /// See [`print_of`].
+    print: u32,
+    /// Why it is refused, if its id is known already.
+    known: Option<RefuseReason>,
 }
 
 /// The lock of an operation.

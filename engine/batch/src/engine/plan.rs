@@ -14,19 +14,21 @@ use tidegate_channel::{Operation, many};
 use tidegate_crypto::merkle::{LockChange, LockScratch, LockTree, update_lock_trees};
 use tidegate_types::{Digest, LockId, LockSlot};
 
-use super::Engine;
 use super::pay::JudgedLock;
-use crate::input::{Input, PayInput};
+use super::{Engine, Known};
+use crate::input::{AckInput, Input, PayInput};
 use crate::record::ACTIVE;
 use crate::slots::{Link, Slots};
 
+/// How many states ahead the locks are asked for whose ids are hashed with those that a state changes.
+const GROUPS_AHEAD: usize = 16;
 /// No channel, no chain.
 const NONE: u32 = u32::MAX;
 
 /// What is known of one input before it is judged.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Planned {
-    /// The channel's number.
+    /// The number of the channel that it is about, if that was there when the batch began; of states and acks.
     pub(crate) slot: Option<u32>,
     /// The state's digest.
     pub(crate) digest: Digest,
@@ -114,6 +116,13 @@ fn pays(inputs: &[Input]) -> impl Iterator<Item = (usize, &PayInput)> {
     })
 }
 
+fn acks(inputs: &[Input]) -> impl Iterator<Item = (usize, &AckInput)> {
+    inputs.iter().enumerate().filter_map(|(at, input)| match input {
+        Input::Ack(ack) => Some((at, ack)),
+        _ => None,
+    })
+}
+
 fn adds(pay: &PayInput) -> impl Iterator<Item = (LockSlot, &tidegate_channel::Lock)> {
     pay.operations.iter().filter_map(|operation| match operation {
         Operation::Add { slot, lock } => Some((*slot, lock)),
@@ -127,14 +136,17 @@ const fn bit(slot: LockSlot) -> u64 {
 
 impl Plan {
     /// Plans a batch.
-    pub(crate) fn make<S: Slots>(&mut self, engine: &Engine<S>, inputs: &[Input]) {
+    pub(crate) fn make<S: Slots>(&mut self, engine: &Engine<S>, inputs: &[Input], looked_up: Known<'_>) {
         // What was just read from the log was foreseen then: these inputs, if their operations are the same.
         let known = core::mem::take(&mut self.foreseen)
             && self.inputs.len() == inputs.len()
             && pays(inputs).all(|(at, pay)| self.inputs[at].is_of(engine, pay));
         if !known {
-            self.foresee(engine, inputs, |_| true);
+            self.foresee(engine, inputs, looked_up, |_| true);
             self.foreseen = false;
+        }
+        for (at, ack) in acks(inputs) {
+            self.inputs[at].slot = engine.channel_known(&ack.ack.channel, looked_up(at));
         }
         self.digests.clear();
         many::state_digests(pays(inputs).map(|(_, pay)| &pay.state), &mut self.digests);
@@ -144,9 +156,15 @@ impl Plan {
     }
 
     /// Plans what follows from the operations of the states that will be taken, not yet looking at what they say of it.
-    pub(crate) fn foresee<S: Slots>(&mut self, engine: &Engine<S>, inputs: &[Input], taken: impl Fn(usize) -> bool) {
+    pub(crate) fn foresee<S: Slots>(
+        &mut self,
+        engine: &Engine<S>,
+        inputs: &[Input],
+        looked_up: Known<'_>,
+        taken: impl Fn(usize) -> bool,
+    ) {
         self.foreseen = true;
-        self.hash_operations(engine, inputs);
+        self.hash_operations(engine, inputs, looked_up);
         self.link_chains(engine, inputs, taken);
         for round in 0..self.rounds.len() {
             let states = core::mem::take(&mut self.rounds[round]);
@@ -158,15 +176,16 @@ impl Plan {
         }
     }
 
-    fn hash_operations<S: Slots>(&mut self, engine: &Engine<S>, inputs: &[Input]) {
+    fn hash_operations<S: Slots>(&mut self, engine: &Engine<S>, inputs: &[Input], looked_up: Known<'_>) {
         self.inputs.clear();
         self.inputs.resize(inputs.len(), BLANK);
         self.digests.clear();
-        many::operations_digests(pays(inputs).map(|(_, pay)| pay.encoded.as_slice()), &mut self.digests);
+        let lists = pays(inputs).map(|(_, pay)| pay.operations.as_slice());
+        many::operations_digests(lists, &mut self.digests);
         let mut first_add = 0;
         self.payees.clear();
         for ((at, pay), digest) in pays(inputs).zip(&self.digests) {
-            let slot = engine.channel(&pay.state.channel);
+            let slot = engine.channel_known(&pay.state.channel, looked_up(at));
             let payees = adds(pay).map(|(_, lock)| engine.channel(&lock.payee_channel));
             self.payees
                 .extend(payees.inspect(|payee| engine.prefetch_channel(*payee)));
@@ -229,15 +248,13 @@ impl Plan {
     /// Carries the trees of some chains forward by one state each.
     fn hash_round<S: Slots>(&mut self, engine: &Engine<S>, inputs: &[Input], states: &[u32]) {
         self.changes.clear();
-        for &at in states {
-            let Input::Pay(pay) = &inputs[at as usize] else {
-                continue;
-            };
-            if let Some(slot) = self.inputs[at as usize].slot {
-                engine.prefetch_groups(slot, &pay.operations);
+        for (place, &at) in states.iter().enumerate() {
+            if let Some(&later) = states.get(place + GROUPS_AHEAD) {
+                let planned = &self.inputs[later as usize];
+                if let (Input::Pay(pay), Some(slot)) = (&inputs[later as usize], planned.slot) {
+                    engine.prefetch_groups(slot, &pay.operations);
+                }
             }
-        }
-        for &at in states {
             let Input::Pay(pay) = &inputs[at as usize] else {
                 unreachable!("rounds hold states only")
             };
@@ -314,11 +331,16 @@ impl Plan {
         (planned.operations, planned.root)
     }
 
-    /// The channels that an input is about: the payer's, and the first payee's.
+    /// The channels that an input is about: the payer's, or that of an ack, and the first payee's.
     pub(crate) fn channels(&self, input: u32) -> Option<(u32, Option<u32>)> {
         let planned = self.inputs.get(input as usize)?;
         let payee = self.payees.get(planned.first_add).copied().flatten();
         Some((planned.slot?, payee))
+    }
+
+    /// The payee's channel of the `nth` lock that a state adds, if that was there when the batch began.
+    pub(crate) fn payee(&self, planned: &Planned, nth: usize) -> Option<u32> {
+        self.payees[planned.first_add + nth]
     }
 
     /// The channels that inputs name as payers' or as payees'; one may come many times.

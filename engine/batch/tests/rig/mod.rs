@@ -9,7 +9,7 @@ use tidegate_batch::{
 };
 use tidegate_channel::evidence::{ClientEvidence, HubEvidence, LeafProof, Pair, ProvenLeaf, StateNaming, StateNote};
 use tidegate_channel::wallet::{LeafView, SettleOn, Wallet};
-use tidegate_channel::{ChannelTerms, Condition, Lock, Operation, encode_operations};
+use tidegate_channel::{ChannelTerms, Condition, Lock, Operation};
 use tidegate_crypto::hash::payment_hash;
 use tidegate_crypto::keys::SecretKey;
 use tidegate_crypto::merkle::StateTree;
@@ -316,14 +316,11 @@ impl Rig {
     }
 
     pub(crate) fn sign(&self, payer: usize, state: tidegate_channel::ClientState, operations: Vec<Operation>) -> Input {
-        let mut encoded = Vec::new();
-        encode_operations(&operations, &mut encoded);
         let signature = state.sign(&self.ledger, &self.clients[payer].key);
         Input::Pay(PayInput {
             state,
             signature,
             operations,
-            encoded,
         })
     }
 

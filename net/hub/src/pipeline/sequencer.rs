@@ -30,11 +30,14 @@ use tidegate_wal::record_bytes;
 mod answer;
 mod attach;
 mod gather;
+mod pending;
 mod sessions;
 mod verify;
 
 use gather::Gathered;
+use pending::Pending;
 use sessions::Sessions;
+use verify::Checks;
 
 /// How long the sequencer sleeps when there is nothing to do; it is woken by work.
 const IDLE: Duration = Duration::from_secs(3600);
@@ -68,7 +71,7 @@ pub(crate) struct Sequencer {
     /// True while the disk has no room for another log segment.
     no_room: Arc<AtomicBool>,
     stats: Arc<Stats>,
-    pending: Vec<Work>,
+    pending: Pending,
     /// Channels whose end was begun and has not come to the ledger, or once had not.
     ending: BTreeSet<u32>,
     /// The newest final block, if no batch has taken it yet; it waits for company unless it opens or closes a channel.
@@ -83,6 +86,9 @@ pub(crate) struct Sequencer {
     since_maintenance: usize,
     /// True while tables of keys are being made.
     maintaining: Arc<AtomicBool>,
+    /// Memory of one batch, used again by the next.
+    gathered: Gathered,
+    checks: Checks,
 }
 
 /// What the sequencer is made of.
@@ -159,7 +165,7 @@ impl Sequencer {
             processed: flow.processed,
             no_room,
             stats,
-            pending: Vec::new(),
+            pending: Pending::default(),
             ending,
             block: None,
             pending_since: None,
@@ -168,6 +174,8 @@ impl Sequencer {
             last_inputs: 0,
             since_maintenance: 0,
             maintaining: Arc::default(),
+            gathered: Gathered::default(),
+            checks: Checks::default(),
         }
     }
 
@@ -275,17 +283,17 @@ impl Sequencer {
         self.free.push(job);
     }
 
-    fn take_group(&mut self, group: Group) {
+    fn take_group(&mut self, mut group: Group) {
         if self.pending.is_empty() {
             self.pending_since = Some(Instant::now());
         }
-        for work in group {
+        for work in group.extract_if(.., |work| matches!(work, Work::Block(_) | Work::Stop)) {
             match work {
                 Work::Block(block) => self.take_block(block),
-                Work::Stop => self.stopping = true,
-                other => self.pending.push(other),
+                _ => self.stopping = true,
             }
         }
+        self.pending.push(group);
     }
 
     /// Keeps the newest height; events of blocks that no batch has taken yet add up.
@@ -307,7 +315,7 @@ impl Sequencer {
         note(&self.stats.groups_waiting, self.groups.len() as u64);
         note(&self.stats.batches_in_flight, self.in_flight as u64);
         let mut job = self.free.pop().unwrap_or_default();
-        let mut gathered = Gathered::default();
+        let mut gathered = std::mem::take(&mut self.gathered);
         if let Some(block) = self.block.take() {
             gathered.push(Input::Block(block), None);
         }
@@ -325,7 +333,9 @@ impl Sequencer {
         note(&self.stats.execute_us, micros(answer_start - execute_start));
         let inputs = gathered.inputs.len();
         self.last_inputs = inputs;
-        self.answer(gathered, &mut job);
+        self.answer(&mut gathered, &mut job);
+        gathered.clear();
+        self.gathered = gathered;
         note(&self.stats.answer_us, micros(answer_start.elapsed()));
         self.maintain(inputs);
         self.in_flight += 1;
@@ -350,7 +360,9 @@ impl Sequencer {
     }
 
     fn execute(&mut self, gathered: &Gathered, job: &mut Job) -> Result<(), SequencerError> {
-        self.engine.execute(now(), &gathered.inputs, &mut job.executed)?;
+        let known = |at: usize| gathered.sources[at].map(|source| source.slot);
+        self.engine
+            .execute_known(now(), &gathered.inputs, &known, &mut job.executed)?;
         append_record(&self.engine, &job.executed, &gathered.inputs, &mut job.record);
         job.inputs = gathered.inputs.len();
         self.lsn = self.lsn.next();

@@ -5,11 +5,11 @@ use tidegate_crypto::merkle::LockTree;
 use tidegate_types::{Amount, Digest, Height, LockSlot};
 
 use super::{
-    Engine, Judged, JudgedLock, NamedLeaf, Plan, Planned, PlannedRoot, UNACKED_MAX, bit, content_of, known_counter,
-    print_of,
+    Engine, Judged, JudgedAdd, JudgedLock, NamedLeaf, Plan, Planned, PlannedRoot, UNACKED_MAX, bit, content_of,
+    known_counter, print_of,
 };
 use crate::input::PayInput;
-use crate::record::{ACTIVE, FIRM, LiveRecord, LockRecord, PageRecord};
+use crate::record::{ACTIVE, AnswerRecord, FIRM, LiveRecord, LockRecord, PageRecord};
 use crate::slots::Slots;
 use crate::store::amount;
 
@@ -59,11 +59,12 @@ impl<S: Slots> Engine<S> {
         };
         let mut half = before;
         judged.locks.clear();
+        self.find_known_ids(record, page, &pay.operations, &mut judged.adds);
         let mut adds = 0;
         for (place, operation) in pay.operations.iter().enumerate() {
             let lock = match operation {
                 Operation::Add { slot: at, lock } => {
-                    self.judge_add(record, page, *at, lock, &mut half)?;
+                    judge_add(*at, lock, judged.adds[adds].known, &mut half)?;
                     adds += 1;
                     plan.lock(planned, adds - 1)
                 }
@@ -111,25 +112,6 @@ impl<S: Slots> Engine<S> {
         } else {
             Ok(())
         }
-    }
-
-    fn judge_add(
-        &self,
-        record: &LiveRecord,
-        page: Option<&PageRecord>,
-        at: LockSlot,
-        lock: &Lock,
-        half: &mut Half,
-    ) -> Result<(), RefuseReason> {
-        if half.open & bit(at) != 0 {
-            return Err(RefuseReason::BadOperation);
-        }
-        self.check_payment_id(record, page, lock)?;
-        let total = lock.total().map_err(|_| RefuseReason::WrongState)?;
-        half.locks = half.locks.add(total).map_err(|_| RefuseReason::WrongState)?;
-        half.open |= bit(at);
-        half.added |= bit(at);
-        Ok(())
     }
 
     fn judge_settle(
@@ -193,44 +175,83 @@ impl<S: Slots> Engine<S> {
     }
 
     /// Rule 5: a known payment id is refused, with its stored answer if the content is the same. Known is what was open
-    /// before this state, whatever this state does to it.
-    fn check_payment_id(
+    /// before this state, whatever this state does to it. All adds of a state are looked for on one way along the answers.
+    fn find_known_ids(
         &self,
         record: &LiveRecord,
         page: Option<&PageRecord>,
-        lock: &Lock,
-    ) -> Result<(), RefuseReason> {
-        let print = print_of(lock.payment_id.as_bytes());
-        if let Some(page) = page {
-            let mut alike = page
-                .prints
-                .iter()
-                .enumerate()
-                .fold(0_u64, |bits, (at, &p)| bits | (u64::from(p == print) << at));
-            alike &= page.open;
-            while alike != 0 {
-                let known = self.store.locks.at(page.locks[alike.trailing_zeros() as usize]);
-                if known.payment_id == *lock.payment_id.as_bytes() {
-                    return Err(duplicate(known.content == content_of(lock)));
-                }
-                alike &= alike - 1;
-            }
-        }
-        let mut link = record.answer_oldest;
+        operations: &[Operation],
+        adds: &mut Vec<JudgedAdd>,
+    ) {
+        adds.clear();
+        adds.extend(operations.iter().filter_map(|operation| match operation {
+            Operation::Add { lock, .. } => Some(JudgedAdd {
+                print: print_of(lock.payment_id.as_bytes()),
+                known: page.and_then(|page| self.find_open(page, lock)),
+            }),
+            _ => None,
+        }));
+        let mut link = if adds.is_empty() { 0 } else { record.answer_oldest };
         while link != 0 {
             let page = self.store.answers.at(link);
-            let held = page.first as usize..page.end as usize;
-            // All of a page are compared before any is looked at: the processor does that in one go.
-            let alike = page.prints.iter().fold(false, |alike, &p| alike | (p == print));
-            for closed in page.payments[held].iter().filter(|_| alike) {
-                if closed.payment_id == *lock.payment_id.as_bytes() {
-                    return Err(duplicate(closed.content == content_of(lock)));
+            for (place, add) in adds.iter_mut().enumerate().filter(|(_, add)| add.known.is_none()) {
+                // All of a page are compared before any is looked at: the processor does that in one go.
+                if page.prints.iter().fold(false, |alike, &p| alike | (p == add.print)) {
+                    add.known = find_closed(page, nth_add(operations, place));
                 }
             }
             link = page.next;
         }
-        Ok(())
     }
+
+    /// The open lock of the same payment id, if there is one.
+    fn find_open(&self, page: &PageRecord, lock: &Lock) -> Option<RefuseReason> {
+        let print = print_of(lock.payment_id.as_bytes());
+        let mut alike = page
+            .prints
+            .iter()
+            .enumerate()
+            .fold(0_u64, |bits, (at, &p)| bits | (u64::from(p == print) << at));
+        alike &= page.open;
+        while alike != 0 {
+            let known = self.store.locks.at(page.locks[alike.trailing_zeros() as usize]);
+            if known.payment_id == *lock.payment_id.as_bytes() {
+                return Some(duplicate(known.content == content_of(lock)));
+            }
+            alike &= alike - 1;
+        }
+        None
+    }
+}
+
+/// The closed payment of the same id in a page of answers, if there is one.
+fn find_closed(page: &AnswerRecord, lock: &Lock) -> Option<RefuseReason> {
+    let held = page.first as usize..page.end as usize;
+    let mut alike = page.payments[held].iter();
+    let closed = alike.find(|closed| closed.payment_id == *lock.payment_id.as_bytes())?;
+    Some(duplicate(closed.content == content_of(lock)))
+}
+
+fn nth_add(operations: &[Operation], place: usize) -> &Lock {
+    let mut adds = operations.iter().filter_map(|operation| match operation {
+        Operation::Add { lock, .. } => Some(lock),
+        _ => None,
+    });
+    adds.nth(place).expect("one for each add that is judged")
+}
+
+fn judge_add(at: LockSlot, lock: &Lock, known: Option<RefuseReason>, half: &mut Half) -> Result<(), RefuseReason> {
+    if half.open & bit(at) != 0 {
+        return Err(RefuseReason::BadOperation);
+    }
+    if let Some(reason) = known {
+        return Err(reason);
+    }
+    let total = lock.total().map_err(|_| RefuseReason::WrongState)?;
+    half.locks = half.locks.add(total).map_err(|_| RefuseReason::WrongState)?;
+    half.open |= bit(at);
+    half.added |= bit(at);
+    Ok(())
 }
 
 /// Whatever they hold, two adds of one id in one state contradict each other.

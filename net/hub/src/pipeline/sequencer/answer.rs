@@ -18,7 +18,7 @@ use crate::pipeline::work::{Ask, Duties, Job, Origin, Read, SyncReply};
 const NOBODY: u64 = 0;
 
 impl Sequencer {
-    pub(super) fn answer(&mut self, gathered: Gathered, job: &mut Job) {
+    pub(super) fn answer(&mut self, gathered: &mut Gathered, job: &mut Job) {
         let Gathered {
             inputs,
             sources,
@@ -28,7 +28,7 @@ impl Sequencer {
         if !inputs.is_empty() {
             self.sessions.extend(&self.engine, &self.verifier);
             self.route_leaves(job);
-            self.refusals(&inputs, &sources, job);
+            self.refusals(inputs, sources, job);
             job.delivered = delivered(job);
             job.requests.extend(
                 sources
@@ -38,7 +38,7 @@ impl Sequencer {
             let acks = inputs.iter().filter(|input| matches!(input, Input::Ack(_))).count();
             add(&self.stats.acks, acks as u64);
         }
-        for question in questions {
+        for question in questions.drain(..) {
             match question {
                 Question::Sync { origin, slot, leaf } => {
                     let reply = self.sync_reply(origin, slot, leaf, job);

@@ -110,18 +110,28 @@ impl Gathered {
     pub(super) const fn changes_state(&self) -> bool {
         !self.inputs.is_empty()
     }
+
+    /// Empties it, keeping its memory.
+    pub(super) fn clear(&mut self) {
+        self.inputs.clear();
+        self.sources.clear();
+        self.questions.clear();
+        self.taken.clear();
+        self.sync_credits = 0;
+    }
 }
 
 impl Sequencer {
     pub(super) fn gather(&mut self, gathered: &mut Gathered, job: &mut Job) {
         let most = self.pending.len().min(self.settings.batch_inputs_max);
+        let mut count = 0;
         // A mark behind the last request is taken with it: left behind alone it would make a batch of nothing.
-        let marks = self.pending[most..]
-            .iter()
-            .take_while(|work| matches!(work, Work::Processed(_)));
-        let count = most + marks.count();
-        let pending: Vec<Work> = self.pending.drain(..count).collect();
-        for work in pending {
+        while let Some(work) = if count < most {
+            self.pending.take()
+        } else {
+            self.pending.take_mark()
+        } {
+            count += 1;
             match work {
                 Work::Hello { origin, identity } => {
                     let bytes = self.hello(origin, identity);
@@ -179,11 +189,10 @@ impl Sequencer {
         }
         match request {
             Request::Pay(pay) => {
-                let refusal = match self.engine.screen(&pay) {
-                    Screen::Verify(_) => None,
-                    Screen::Refuse(_, reason) => Some(reason),
-                    Screen::Known(_) => Some(RefuseReason::Duplicate),
-                    Screen::UnknownChannel => Some(RefuseReason::NotOffered),
+                let refusal = match self.engine.screen(slot, &pay) {
+                    Screen::Verify => None,
+                    Screen::Refuse(reason) => Some(reason),
+                    Screen::Known => Some(RefuseReason::Duplicate),
                 };
                 match refusal {
                     _ if self.has_to_wait() => job.replies.push((origin.conn, busy(origin))),

@@ -18,38 +18,52 @@ use crate::pipeline::work::Job;
 /// CPU per payment with workers, of which 12 were theirs, spinning.)
 const WORTH_WAKING: usize = 64;
 
+/// What is checked of a batch, and what came of it. Its memory is used again.
+#[derive(Default)]
+pub(super) struct Checks {
+    /// What was signed, by input.
+    messages: Vec<(usize, SignedMessage)>,
+    verdicts: Vec<Verdict>,
+}
+
 impl Sequencer {
-    pub(super) fn verify(&self, gathered: &mut Gathered, job: &mut Job) {
+    pub(super) fn verify(&mut self, gathered: &mut Gathered, job: &mut Job) {
+        let mut checks = std::mem::take(&mut self.checks);
+        self.check(gathered, &mut checks);
+        let Checks { messages, verdicts } = &checks;
+        let bad = messages.iter().zip(verdicts).filter(|(_, v)| !v.is_valid());
+        // From the back, so that the indices in front stay what they are.
+        for ((at, _), _) in bad.rev() {
+            let input = gathered.inputs.remove(*at);
+            let source = gathered.sources.remove(*at);
+            self.refuse_signature(&input, source, job);
+        }
+        self.checks = checks;
+    }
+
+    fn check(&self, gathered: &Gathered, checks: &mut Checks) {
         let ledger = self.hello.ledger;
-        let messages: Vec<(usize, SignedMessage)> = gathered
-            .inputs
-            .iter()
-            .enumerate()
-            .filter_map(|(at, input)| message_of(input, &ledger).map(|m| (at, m)))
-            .collect();
+        let Checks { messages, verdicts } = checks;
+        messages.clear();
+        messages.extend(
+            gathered
+                .inputs
+                .iter()
+                .enumerate()
+                .filter_map(|(at, input)| message_of(input, &ledger).map(|m| (at, m))),
+        );
         let items: Vec<Item<'_>> = messages
             .iter()
             .map(|(at, message)| self.item(gathered, *at, message))
             .collect();
-        let mut verdicts = vec![Verdict::Invalid; items.len()];
+        verdicts.clear();
+        verdicts.resize(items.len(), Verdict::Invalid);
         if items.len() <= WORTH_WAKING {
-            self.verifier.verify_batch(&items, &mut verdicts);
+            self.verifier.verify_batch(&items, verdicts);
         } else {
-            self.pool.install(|| self.verifier.verify_batch(&items, &mut verdicts));
+            self.pool.install(|| self.verifier.verify_batch(&items, verdicts));
         }
         add(&self.stats.signatures, items.len() as u64);
-        let bad: Vec<usize> = messages
-            .iter()
-            .zip(&verdicts)
-            .filter(|(_, v)| !v.is_valid())
-            .map(|((at, _), _)| *at)
-            .collect();
-        // From the back, so that the indices in front stay what they are.
-        for at in bad.into_iter().rev() {
-            let input = gathered.inputs.remove(at);
-            let source = gathered.sources.remove(at);
-            self.refuse_signature(&input, source, job);
-        }
     }
 
     fn item<'a>(&self, gathered: &'a Gathered, at: usize, message: &'a SignedMessage) -> Item<'a> {
