@@ -78,6 +78,7 @@ pub struct Bench {
     sizes: Sizes,
     program: Option<PathBuf>,
     store: Option<String>,
+    tigerbeetle: Option<PathBuf>,
     only: Option<String>,
     repetitions: Option<usize>,
     extra_work: ExtraWork,
@@ -106,6 +107,7 @@ impl Bench {
             sizes: Sizes::new(),
             program: None,
             store: None,
+            tigerbeetle: None,
             only: None,
             repetitions: None,
             extra_work: ExtraWork::default(),
@@ -132,6 +134,13 @@ impl Bench {
     #[must_use]
     pub fn with_store(mut self, store: Option<String>) -> Self {
         self.store = store;
+        self
+    }
+
+    /// The same with a binary of TigerBeetle.
+    #[must_use]
+    pub fn with_tigerbeetle(mut self, program: Option<PathBuf>) -> Self {
+        self.tigerbeetle = program;
         self
     }
 
@@ -168,6 +177,12 @@ impl Bench {
     #[must_use]
     pub fn wants_store(&self, name: &str) -> bool {
         self.store.as_deref().is_none_or(|store| store == name)
+    }
+
+    /// The binary of TigerBeetle, where one is given.
+    #[must_use]
+    pub fn tigerbeetle(&self) -> Option<&Path> {
+        self.tigerbeetle.as_deref()
     }
 
     /// The running program, if this is one that can be started again as a child.

@@ -45,12 +45,18 @@ pub(super) struct RunArgs {
     /// Batches of the suite `storage`.
     #[arg(long, value_name = "COUNT")]
     batches: Option<usize>,
-    /// Payments of the suite `recovery`.
+    /// Payments of the suites `execute`, `scale` and `recovery`.
     #[arg(long, value_name = "COUNT")]
     payments: Option<usize>,
-    /// Channels of the suite `recovery`.
+    /// Channels of the suites `execute`, `scale` and `recovery`.
     #[arg(long, value_name = "COUNT")]
     channels: Option<usize>,
+    /// A binary of TigerBeetle, for its rows in the suites `e2e` and `peers`.
+    #[arg(long, value_name = "PATH", env = "TIDEGATE_TIGERBEETLE")]
+    tigerbeetle: Option<PathBuf>,
+    /// Seconds of each run of the suite `e2e`; 10 unless said.
+    #[arg(long, value_name = "COUNT")]
+    seconds: Option<usize>,
     /// Where files of the run go: a folder on the device to measure.
     #[arg(long, value_name = "DIR", default_value = ".")]
     dir: PathBuf,
@@ -78,12 +84,14 @@ fn bench(arguments: &RunArgs) -> Result<Bench, Failure> {
         ("channels", arguments.channels),
         ("records", arguments.records),
         ("batches", arguments.batches),
+        ("seconds", arguments.seconds),
     ];
     let sizes = sizes.into_iter().filter_map(|(name, size)| Some((name, size?)));
     let repetitions = arguments.repetitions.map(|count| count as usize);
     let bench = Bench::new(scale, peers)
         .with_sizes(sizes.collect())
         .with_store(arguments.store.clone())
+        .with_tigerbeetle(arguments.tigerbeetle.clone())
         .narrowed(arguments.only.clone(), repetitions, extra_work()?)
         .quieted(arguments.quiet);
     Ok(match env::current_exe() {

@@ -1,6 +1,9 @@
 //! What can be measured. A new suite is a file here, a type that is a [`Suite`], and a line in [`ALL`].
 
 mod commit;
+mod e2e;
+mod execute;
+mod hub;
 mod merkle;
 pub mod net;
 mod peers;
@@ -37,12 +40,14 @@ pub const ALL: &[&dyn Suite] = &[
     &verify::Verify,
     &sign::Sign,
     &merkle::Merkle,
+    &execute::Execute,
     &commit::Commit,
     &storage::Storage,
     &recovery::Recovery,
     &net::Net,
     &peers::PeersSuite,
     &scale::Channels,
+    &e2e::EndToEnd,
 ];
 
 /// Why a suite has no result.

@@ -1,12 +1,12 @@
-//! The hub itself, by `tidegate benchmark`: the program of that name beside this one.
+//! The hub's payments beside other systems' transfers.
 
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::Path;
 
 use tidegate_loadgen::result::RunResult;
 
 use super::super::SuiteError;
-use crate::measure::{Bench, OWN, Scale};
+use super::super::hub::{self, Load};
+use crate::measure::{Bench, OWN};
 use crate::report::Row;
 
 /// Payments a second.
@@ -19,46 +19,15 @@ pub(super) fn run(bench: &mut Bench, folder: &Path) -> Result<(), SuiteError> {
     if !bench.wants("hub::") {
         return Ok(());
     }
-    if bench.scale() == Scale::Tiny {
-        bench.not_run("tidegate", "a hub under load is nothing tiny");
-        return Ok(());
-    }
-    let Some(program) = beside(bench) else {
-        bench.not_run(
-            "tidegate",
-            "build it beside this program: cargo build --release --bin tidegate",
-        );
-        return Ok(());
+    let load = Load {
+        profile: PROFILE,
+        rate: None,
+        seconds: None,
     };
-    let json = folder.join("hot-keys.json");
-    let mut command = Command::new(&program);
-    command
-        .args(["benchmark", "--profile", PROFILE, "--json"])
-        .arg(&json)
-        .arg("--dir")
-        .arg(folder);
-    let status = command
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::inherit())
-        .status()?;
-    let text = std::fs::read_to_string(&json);
-    let result = text.and_then(|text| Ok(serde_json::from_str::<RunResult>(&text)?));
-    match result {
-        Ok(result) if result.valid => rows(&result).into_iter().for_each(|row| bench.adopt(row)),
-        Ok(result) => bench.not_run(
-            "tidegate",
-            &format!("its result is not valid: {}", result.notes.join("; ")),
-        ),
-        Err(_) => bench.not_run("tidegate", &format!("`tidegate benchmark` ended with {status}")),
+    if let Some(result) = hub::run(bench, "tidegate", &load, folder)? {
+        rows(&result).into_iter().for_each(|row| bench.adopt(row));
     }
     Ok(())
-}
-
-/// The program `tidegate` in this program's folder.
-fn beside(bench: &Bench) -> Option<PathBuf> {
-    let program = bench.program()?.with_file_name("tidegate");
-    program.is_file().then_some(program)
 }
 
 fn rows(result: &RunResult) -> Vec<Row> {

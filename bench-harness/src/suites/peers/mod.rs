@@ -6,7 +6,7 @@
 //! project's storage can.
 
 mod hub;
-mod tigerbeetle;
+pub(super) mod tigerbeetle;
 
 use std::path::Path;
 
@@ -22,7 +22,7 @@ impl Suite for PeersSuite {
     }
 
     fn about(&self) -> &'static str {
-        "the hub beside TigerBeetle (where TIDEGATE_TIGERBEETLE names its binary), the verifier beside dalek and ring, storage \
+        "the hub beside TigerBeetle (where --tigerbeetle names its binary), the verifier beside dalek and ring, storage \
          beside general stores"
     }
 

@@ -1,26 +1,25 @@
 //! TigerBeetle, by its own benchmark (`tigerbeetle benchmark`), which starts a server of one replica and loads it.
 //!
 //! Its transfers carry no signatures, are checked against two balances, and are answered in batches of 8 190. The program is not
-//! part of this project and is never fetched: `TIDEGATE_TIGERBEETLE` names it.
+//! part of this project and is never fetched: `--tigerbeetle PATH` or `TIDEGATE_TIGERBEETLE` names it. Its processor time is that
+//! of the server and of its own load together, by the operating system's account of the processes that it was.
 
-use std::env;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
 use super::super::SuiteError;
+use crate::device::cpu_seconds_of_children;
 use crate::measure::{Bench, Scale};
 use crate::report::Row;
 
-/// Where the program is.
-const VARIABLE: &str = "TIDEGATE_TIGERBEETLE";
 /// Whose rows.
 const SYSTEM: &str = "TigerBeetle";
 /// Transfers a second.
-pub(super) const TRANSFERS: &str = "tigerbeetle::transfers/signed=no,loop=closed";
+pub(in crate::suites) const TRANSFERS: &str = "tigerbeetle::transfers/signed=no,loop=closed";
 
-pub(super) fn run(bench: &mut Bench, folder: &Path) -> Result<(), SuiteError> {
-    let Some(program) = env::var_os(VARIABLE) else {
-        bench.not_run(SYSTEM, &format!("{VARIABLE} names no binary of it"));
+pub(in crate::suites) fn run(bench: &mut Bench, folder: &Path) -> Result<(), SuiteError> {
+    let Some(program) = bench.tigerbeetle().map(Path::to_owned) else {
+        bench.not_run(SYSTEM, "--tigerbeetle names no binary of it");
         return Ok(());
     };
     if bench.scale() == Scale::Tiny {
@@ -34,6 +33,7 @@ pub(super) fn run(bench: &mut Bench, folder: &Path) -> Result<(), SuiteError> {
         .current_dir(folder)
         .stdin(Stdio::null())
         .stderr(Stdio::inherit());
+    let before = cpu_seconds_of_children();
     let output = match command.output() {
         Ok(output) => output,
         Err(error) => {
@@ -47,6 +47,10 @@ pub(super) fn run(bench: &mut Bench, folder: &Path) -> Result<(), SuiteError> {
         return Ok(());
     }
     rows.into_iter().for_each(|row| bench.adopt(row));
+    let cpu_us = (cpu_seconds_of_children() - before) * 1e6 / transfers as f64;
+    let keys = TRANSFERS.split_once('/').expect("module::op/keys").1;
+    let name = format!("tigerbeetle::cpu/{keys}");
+    bench.adopt(Row::counted(SYSTEM, &name, "us", cpu_us, transfers as u64));
     Ok(())
 }
 

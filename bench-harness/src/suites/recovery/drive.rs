@@ -26,39 +26,39 @@ use crate::{
 
 /// How much is driven.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Plan {
-    pub(super) payments: usize,
-    pub(super) channels: u32,
+pub(in crate::suites) struct Plan {
+    pub(in crate::suites) payments: usize,
+    pub(in crate::suites) channels: u32,
     /// Payments of one batch.
-    pub(super) batch: usize,
-    pub(super) segment_bytes: u64,
+    pub(in crate::suites) batch: usize,
+    pub(in crate::suites) segment_bytes: u64,
     /// Log that starts a checkpoint; none without.
-    pub(super) checkpoint_bytes: Option<u64>,
+    pub(in crate::suites) checkpoint_bytes: Option<u64>,
 }
 
 /// What driving came to.
 #[derive(Debug, Default)]
-pub(super) struct Driven {
+pub(in crate::suites) struct Driven {
     /// Payments that are durable.
-    pub(super) payments: usize,
+    pub(in crate::suites) payments: usize,
     /// Microseconds from the start of execution until a batch was durable: batches with no checkpoint beside them.
-    pub(super) commits_alone: Vec<f64>,
+    pub(in crate::suites) commits_alone: Vec<f64>,
     /// The same, of batches that a checkpoint was beside.
-    pub(super) commits_beside: Vec<f64>,
+    pub(in crate::suites) commits_beside: Vec<f64>,
     /// Checkpoints that were finished.
-    pub(super) checkpoints: Written,
+    pub(in crate::suites) checkpoints: Written,
     /// Seconds of all commits together.
-    pub(super) busy_s: f64,
+    pub(in crate::suites) busy_s: f64,
     /// Seconds of processor time meanwhile, that of the checkpoints beside them too.
-    pub(super) busy_cpu_s: f64,
+    pub(in crate::suites) busy_cpu_s: f64,
     /// Bytes of log records, padding included.
-    pub(super) log_bytes: u64,
+    pub(in crate::suites) log_bytes: u64,
     /// Bytes of zeros written ahead of them.
-    pub(super) zero_bytes: u64,
+    pub(in crate::suites) zero_bytes: u64,
     /// Bytes that reached the device, all processes' together; none where that is not counted.
-    pub(super) device_bytes: Option<u64>,
+    pub(in crate::suites) device_bytes: Option<u64>,
     /// Own memory of this process without that of the payers.
-    pub(super) resident_bytes: u64,
+    pub(in crate::suites) resident_bytes: u64,
 }
 
 /// Makes the state of a hub with `plan.channels` open channels in `data`, which exists and is empty.

@@ -10,7 +10,8 @@ pub(crate) mod payers;
 
 use std::path::Path;
 
-use drive::{Driven, Plan, Restarted};
+use drive::Restarted;
+pub(super) use drive::{Driven, Plan};
 use payers::Payers;
 pub use payers::Refused;
 use tidegate_hub::pipeline::checkpoints::Written;
@@ -73,7 +74,7 @@ impl Suite for Recovery {
 }
 
 /// A new hub in `data`, driven.
-fn drive_new(data: &Path, plan: &Plan) -> Result<Driven, SuiteError> {
+pub(super) fn drive_new(data: &Path, plan: &Plan) -> Result<Driven, SuiteError> {
     std::fs::create_dir(data)?;
     drive::create(data, plan)?;
     drive::drive(data, plan, &mut Payers::new(plan.channels, SEED))
