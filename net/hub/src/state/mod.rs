@@ -279,7 +279,7 @@ impl HubState {
     }
 
     /// Has the kernel give the memory by which the tables will soon grow, so that no batch waits for it: of each table an eighth of
-    /// what it has, [`PRE_TOUCH_BYTES_MAX`] at most. `progress` is told how many bytes that were so far.
+    /// what it has, `PRE_TOUCH_BYTES_MAX` at most. `progress` is told how many bytes that were so far.
     pub fn pre_touch(&self, progress: &mut dyn FnMut(u64)) {
         let mut done = 0;
         for (_, slots) in self.engine.store().tables() {
