@@ -111,7 +111,7 @@ pub enum Ended {
     Twice,
 }
 
-/// See the [module](self).
+/// All links of one hub and what is to be done about them.
 #[derive(Debug)]
 pub struct Network {
     setup: Setup,

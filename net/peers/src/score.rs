@@ -75,7 +75,7 @@ fn decayed(points: u64, millis: u64) -> u64 {
     whole - whole * (millis % HALF_LIFE) / (2 * HALF_LIFE)
 }
 
-/// See the [module](self).
+/// The points of every identity.
 #[derive(Clone, Debug, Default)]
 pub struct Scores {
     notes: HashMap<KeyBytes, Note>,

@@ -103,7 +103,7 @@ pub enum TableError {
     Digest,
 }
 
-/// See the [module](self).
+/// The addresses, in their buckets.
 pub struct Table {
     key: [u8; 32],
     slots: Vec<Option<Entry>>,

@@ -25,7 +25,7 @@ pub enum Contradiction {
     Fault(Box<Fault>),
 }
 
-/// See the [module](self).
+/// The newest header of each hub, and the proofs that two of one hub make.
 #[derive(Debug)]
 pub struct Witness {
     ledger: LedgerId,
