@@ -93,7 +93,7 @@ pub(crate) fn is_pages(path: &Path) -> bool {
 }
 
 /// All that a verdict answers, without what it tells of the way to it.
-fn answers(verdict: &Verdict) -> Verdict {
+pub(crate) fn answers(verdict: &Verdict) -> Verdict {
     Verdict {
         notes: Vec::new(),
         replayed_batches: 0,

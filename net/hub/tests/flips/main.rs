@@ -2,7 +2,8 @@
 //! the answer is provably the one without it; nothing panics, and nothing opens to another state.
 //!
 //! The short form samples. `TIDEGATE_FLIPS=all cargo test --release -p tidegate-hub --test flips -- --nocapture` flips
-//! them all; `TIDEGATE_FLIPS=N` takes N single flips.
+//! them all; `TIDEGATE_FLIPS=N` takes N single flips. With `TIDEGATE_FLIPS_PART=3/20` it is the third of twenty parts (the first is
+//! `0/20`), each with every twentieth byte: `scripts/crash-loop flips` goes through them.
 
 #[path = "../rig/mod.rs"]
 mod rig;
@@ -14,6 +15,7 @@ mod world;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use fate::{Fate, Tally};
 use tidegate_table::{PAGE_BYTES, Problem, SlotInfo, check_image, superblocks};
@@ -23,6 +25,8 @@ use world::World;
 const SHORT: usize = 1_000;
 /// Byte positions of the short form that are flipped in all pages of the images at once.
 const SHORT_POSITIONS: usize = 6;
+/// The long form takes hours.
+const PROGRESS_EVERY: Duration = Duration::from_secs(20);
 /// One single flip of so many is also opened for writing, as a start would.
 const OPEN_EVERY: usize = 20;
 
@@ -39,6 +43,20 @@ fn amount() -> Amount {
         Ok(number) => Amount::Some(number.parse().expect("TIDEGATE_FLIPS is `all` or a number")),
         Err(_) => Amount::Some(SHORT),
     }
+}
+
+/// What is left of `all` in the part that is asked for.
+fn part<T>(all: Vec<T>) -> Vec<T> {
+    let Ok(text) = std::env::var("TIDEGATE_FLIPS_PART") else {
+        return all;
+    };
+    let numbers = text
+        .split_once('/')
+        .and_then(|(at, of)| Some((at.parse::<usize>().ok()?, of.parse::<usize>().ok()?)));
+    let (at, of) = numbers
+        .filter(|(at, of)| at < of)
+        .expect("TIDEGATE_FLIPS_PART is as 3/20");
+    all.into_iter().skip(at).step_by(of).collect()
 }
 
 /// A number that is spread over all 64 bits (SplitMix64).
@@ -67,7 +85,13 @@ fn single_places(world: &World) -> Vec<(PathBuf, usize)> {
 fn chosen(world: &World) -> Vec<(PathBuf, usize)> {
     let places = single_places(world);
     match amount() {
-        Amount::All => places,
+        // The others are flipped by groups.
+        Amount::All => part(
+            places
+                .into_iter()
+                .filter(|(path, at)| world.is_live(path, *at))
+                .collect(),
+        ),
         Amount::Some(count) => {
             // Half of them where something is, the rest anywhere: most of a log is zeros.
             let live: Vec<_> = places
@@ -93,9 +117,15 @@ fn on_all_cores<T: Sync>(work: &[T], each: impl Fn(&T, &mut Tally) + Sync) -> Ta
         std::thread::available_parallelism().map_or(1, usize::from),
     );
     let run = || {
-        let mut tally = Tally::default();
-        while let Some(item) = work.get(next.fetch_add(1, Ordering::Relaxed)) {
+        let (mut tally, mut told) = (Tally::default(), Instant::now());
+        loop {
+            let at = next.fetch_add(1, Ordering::Relaxed);
+            let Some(item) = work.get(at) else { break };
             each(item, &mut tally);
+            if told.elapsed() > PROGRESS_EVERY {
+                println!("{at} of {}", work.len());
+                told = Instant::now();
+            }
         }
         tally
     };
@@ -133,14 +163,50 @@ fn flip_single_bytes(world: &World) -> Tally {
     })
 }
 
-/// Each page has a sum of its own, so one look judges a flip in every page at once: each must be named, and nothing else.
-fn flip_pages(world: &World) -> Tally {
-    let positions: Vec<usize> = match amount() {
-        Amount::All => (0..PAGE_BYTES).collect(),
+/// Bytes that no answer may depend on, flipped by groups: in every page the one at the same position. If the answer is that of the
+/// clean directory with all of them flipped, none has changed it, unless two of them did so that one hid the other: they are
+/// a page apart, and no sum is over both. A group with another answer is looked through byte by byte.
+fn flip_dead_bytes(world: &World) -> Tally {
+    let clean = world.verdict(&[]).expect("no panic");
+    let positions = page_positions();
+    let dead: Vec<_> = single_places(world)
+        .into_iter()
+        .filter(|(path, at)| !world.is_live(path, *at))
+        .collect();
+    on_all_cores(&positions, |position, tally| {
+        let group = dead.iter().filter(|(_, at)| at % PAGE_BYTES == *position);
+        let flips: Vec<_> = group.map(|(path, at)| (path.clone(), *at, mask(*at))).collect();
+        let found = world.verdict(&flips).expect("no panic");
+        if found.ok && fate::answers(&found) == fate::answers(&clean) {
+            let count = if found.notes == clean.notes {
+                &mut tally.unaffected
+            } else {
+                &mut tally.noted
+            };
+            *count += flips.len();
+            return;
+        }
+        for flip in flips {
+            let (path, at) = (flip.0.clone(), flip.1);
+            let found = world.verdict(&[flip]).expect("no panic");
+            tally.note(&fate::judge(world, &clean, &found, &path, at));
+        }
+    })
+}
+
+/// The positions in a page whose bytes are flipped in all pages at once.
+fn page_positions() -> Vec<usize> {
+    match amount() {
+        Amount::All => part((0..PAGE_BYTES).collect()),
         Amount::Some(_) => (0..SHORT_POSITIONS as u64)
             .map(|n| usize::try_from(mixed(n) % PAGE_BYTES as u64).expect("small"))
             .collect(),
-    };
+    }
+}
+
+/// Each page has a sum of its own, so one look judges a flip in every page at once: each must be named, and nothing else.
+fn flip_pages(world: &World) -> Tally {
+    let positions = page_positions();
     on_all_cores(&positions, |position, tally| {
         let places = world.files().iter().filter(|(path, _)| fate::is_pages(path));
         let flips: Vec<_> = places
@@ -175,7 +241,9 @@ fn flip_pages(world: &World) -> Tally {
 #[test]
 fn no_flipped_byte_goes_unseen() {
     for world in [World::stopped(), World::killed()] {
-        let tally = flip_single_bytes(&world).with(flip_pages(&world));
+        let tally = flip_single_bytes(&world)
+            .with(flip_dead_bytes(&world))
+            .with(flip_pages(&world));
         println!("{}: {tally}", world.name());
         assert!(tally.reported > 0 && tally.unaffected > 0, "{tally}");
         assert!(tally.all() > 5_000, "{tally}");
