@@ -60,51 +60,43 @@ impl<S: Slots> Engine<S> {
         let record = self.record(slot);
         let (first, kept) = (record.leaf_unacked, record.leaf_kept);
         self.prefetch_acknowledged(first, kept, counter);
-        let (sum, count) = self.firm_leaves(first, counter);
-        self.note_acknowledged(slot, newest);
+        let (sum, count) = self.firm_leaves(first, newest);
+        self.drop_bodies(kept, first, newest);
+        let unacked = self.store.leaves.at(newest).next;
+        let record = self.record_mut(slot);
+        record.acked_h = counter;
+        (record.leaf_kept, record.leaf_unacked) = (newest, unacked);
+        record.firm += sum;
+        record.unfirm -= sum;
+        record.unfirm_count -= count;
         if count > 0 {
-            self.add_firm(slot, sum, count);
+            self.refresh_expiry(slot);
             self.touched(slot).leaf = true;
         }
     }
 
-    /// The newest leaf that is acknowledged is kept whole, those before it are not.
-    fn note_acknowledged(&mut self, slot: u32, newest: Link) {
-        let record = self.record(slot);
-        let (mut link, kept) = (record.leaf_unacked, record.leaf_kept);
+    /// Of the leaves that are acknowledged only the newest is kept whole: not the one that was, nor those between.
+    fn drop_bodies(&mut self, kept: Link, first: Link, newest: Link) {
         if kept != 0 {
             self.drop_body(kept);
         }
+        let mut link = first;
         while link != newest {
             self.drop_body(link);
             link = self.store.leaves.at(link).next;
         }
-        let leaf = self.store.leaves.at_mut(newest);
-        let (counter, unacked, in_changes) = (leaf.h, leaf.next, core::mem::take(&mut leaf.in_changes));
-        self.free_in_changes(in_changes);
-        let record = self.record_mut(slot);
-        record.acked_h = counter;
-        (record.leaf_kept, record.leaf_unacked) = (newest, unacked);
     }
 
-    /// What waits in the leaves from `first` up to a counter becomes firm; its sum and number.
-    fn firm_leaves(&mut self, first: Link, counter: u64) -> (u64, u32) {
-        let (mut sum, mut count) = (0, 0);
+    /// What waits in the leaves from `first` up to `newest` becomes firm; its sum and number.
+    fn firm_leaves(&mut self, first: Link, newest: Link) -> (u64, u32) {
+        let (mut sum, mut count) = self.firm_leaf(newest);
         let mut link = first;
-        while link != 0 && self.store.leaves.at(link).h <= counter {
+        while link != newest {
             let (s, c) = self.firm_leaf(link);
             (sum, count) = (sum + s, count + c);
             link = self.store.leaves.at(link).next;
         }
         (sum, count)
-    }
-
-    fn add_firm(&mut self, slot: u32, sum: u64, count: u32) {
-        let record = self.record_mut(slot);
-        record.firm += sum;
-        record.unfirm -= sum;
-        record.unfirm_count -= count;
-        self.refresh_expiry(slot);
     }
 
     /// Takes an ack that a block reveals (rule 26): what it acknowledges is owed to the payee, and by its payers, if its block
@@ -120,15 +112,23 @@ impl<S: Slots> Engine<S> {
         if late || !open || counter <= record.acked_h {
             return None;
         }
-        let (sum, count) = self.firm_leaves(record.leaf_unacked, counter);
-        self.add_firm(slot, sum, count);
+        let (sum, count) = self.firm_leaves(record.leaf_unacked, link);
+        let live = self.record_mut(slot);
+        live.firm += sum;
+        live.unfirm -= sum;
+        live.unfirm_count -= count;
+        self.refresh_expiry(slot);
         self.opened_or_settled.push(slot);
         // In a channel that closes the leaf that is shown stays the one that it was.
         if record.status != ACTIVE {
             return None;
         }
         if acked.signature != SignatureBytes::ZERO && counter > record.ack_message_h {
-            self.note_acknowledged(slot, link);
+            self.drop_bodies(record.leaf_kept, record.leaf_unacked, link);
+            let unacked = self.store.leaves.at(link).next;
+            let live = self.record_mut(slot);
+            live.acked_h = counter;
+            (live.leaf_kept, live.leaf_unacked) = (link, unacked);
             self.note_ack_message(slot, &acked.ack, &acked.signature);
         }
         (count > 0).then_some(slot)

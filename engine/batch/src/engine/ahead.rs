@@ -105,9 +105,7 @@ impl<S: Slots> Engine<S> {
     /// Before a row of leaves is acknowledged: their private parts, their credits, and the locks that these decide.
     /// `kept` is the leaf whose private part goes now.
     pub(super) fn prefetch_acknowledged(&self, first: u32, kept: u32, counter: u64) {
-        if kept != 0 {
-            self.store.bodies.prefetch_at(self.store.leaves.at(kept).body);
-        }
+        self.store.leaves.prefetch_at(kept);
         let each = |visit: &mut dyn FnMut(&crate::record::LeafRecord)| {
             let mut link = first;
             while link != 0 {
