@@ -159,6 +159,8 @@ pub(crate) struct Slab<R, S> {
 /// Tables grow by this many records at a time.
 const GROWTH: usize = 1024;
 
+/// A payment looks at some thirty records. Where the look itself was left a call, a payment took 4 % more instructions; so it
+/// is not left to how often each place calls it.
 impl<R: Pod, S: Slots> Slab<R, S> {
     pub(crate) const fn new(slots: S) -> Self {
         Self {
@@ -167,7 +169,7 @@ impl<R: Pod, S: Slots> Slab<R, S> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn get(&self, index: u32) -> &R {
         self.slots.record(index as usize)
     }
@@ -178,7 +180,7 @@ impl<R: Pod, S: Slots> Slab<R, S> {
         self.slots.prefetch_record::<R>(index as usize);
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn get_mut(&mut self, index: u32) -> &mut R {
         self.slots.record_mut(index as usize)
     }
@@ -202,12 +204,12 @@ impl<R: Pod, S: Slots> Slab<R, S> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn at(&self, link: Link) -> &R {
         self.get(link - 1)
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn at_mut(&mut self, link: Link) -> &mut R {
         self.get_mut(link - 1)
     }
