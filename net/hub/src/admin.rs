@@ -23,6 +23,7 @@ use tidegate_wal::Segments;
 use crate::audit::Audit;
 use crate::commitment::{CommitWork, ProofAnswer, StateRoot, WorkSender};
 use crate::inside::{CheckpointRows, LogRows, TableRows};
+use crate::pipeline::links::Heard;
 use crate::pipeline::{Group, Histogrammed, Stats, Work, get, quantiles};
 use crate::pipeline::{ServeOptions, Status};
 use crate::proof::ProofRow;
@@ -62,6 +63,7 @@ struct Source {
     commitment: WorkSender,
     entries: EntryReader,
     reactor: Arc<tidegate_reactor::Stats>,
+    heard: Option<Arc<Heard>>,
     storage: Storage,
 }
 
@@ -100,6 +102,7 @@ impl Admin {
         commitment: WorkSender,
         entries: EntryReader,
         reactor: Arc<tidegate_reactor::Stats>,
+        heard: Option<Arc<Heard>>,
         storage: Storage,
     ) -> Result<Self, AdminError> {
         if !address.ip().is_loopback() {
@@ -118,6 +121,7 @@ impl Admin {
             commitment,
             entries,
             reactor,
+            heard,
             storage,
         };
         let flag = Arc::clone(&stopping);
@@ -375,6 +379,10 @@ fn status(source: &Source) -> Option<Status> {
         groups_waiting: quantiles(&stats.groups_waiting),
         batches_in_flight: quantiles(&stats.batches_in_flight),
         connections: source.reactor.connections.get(),
+        links: source
+            .heard
+            .as_ref()
+            .map_or_else(Vec::new, |heard| heard.rows.lock().clone()),
     })
 }
 

@@ -15,6 +15,7 @@
 mod check;
 mod keys;
 mod load;
+mod peers;
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -53,6 +54,8 @@ pub struct Config {
     pub storage: Storage,
     /// Bounds on peers.
     pub limits: Limits,
+    /// Links with other hubs.
+    pub peers: Peers,
     /// What the processor is used for.
     pub cpu: Cpu,
 }
@@ -187,6 +190,26 @@ pub struct Limits {
     pub requests_waiting_per_peer: u32,
 }
 
+/// Links with other hubs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Peers {
+    /// Links that this hub begins; 0: no links, and none are taken.
+    pub links: u32,
+    /// Links that others begin.
+    pub incoming_max: u32,
+    /// Addresses of hubs that are dialled first.
+    pub seeds: String,
+    /// Hubs and networks that are never banned.
+    pub allow: String,
+    /// Hubs and networks with which there are no links.
+    pub deny: String,
+    /// Links with the allowed alone.
+    pub only_allowed: bool,
+    /// All hubs are on one private network.
+    pub private_networks: bool,
+}
+
 /// What the processor is used for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -289,6 +312,20 @@ impl Default for Limits {
     }
 }
 
+impl Default for Peers {
+    fn default() -> Self {
+        Self {
+            links: 0,
+            incoming_max: 64,
+            seeds: String::new(),
+            allow: String::new(),
+            deny: String::new(),
+            only_allowed: false,
+            private_networks: false,
+        }
+    }
+}
+
 impl Default for Cpu {
     fn default() -> Self {
         Self {
@@ -371,6 +408,7 @@ impl Config {
             connections_max: size(self.limits.connections),
             admission: self.admission(),
             requests_waiting_per_peer: self.limits.requests_waiting_per_peer,
+            links: (self.peers.links > 0).then(|| self.peers.settings()),
             backend: self.cpu.backend.parse()?,
             verifier_memory_bytes: usize::try_from(self.cpu.verifier_memory_bytes).unwrap_or(usize::MAX),
             verify_threads: match self.cpu.threads {

@@ -14,7 +14,7 @@ const fn key(path: &'static str, about: &'static str) -> Key {
 }
 
 /// All keys, section by section.
-pub const KEYS: [Key; 41] = [
+pub const KEYS: [Key; 48] = [
     key("listen.clients", "Address for clients, IP:PORT."),
     key(
         "listen.admin",
@@ -148,6 +148,31 @@ pub const KEYS: [Key; 41] = [
     key(
         "limits.requests_waiting_per_peer",
         "Requests of one peer that may wait for a batch before it is not read any further.",
+    ),
+    key(
+        "peers.links",
+        "Links that this hub begins with others of its ledger, as it learns of them; 0: none, and none are taken.",
+    ),
+    key("peers.incoming_max", "Links that others may begin."),
+    key(
+        "peers.seeds",
+        "Hubs that are dialled first: addresses tg1…@IP:PORT, separated by spaces.",
+    ),
+    key(
+        "peers.allow",
+        "Hubs that are never banned: identities (64 hexadecimal digits), IP or IP/BITS, separated by spaces.",
+    ),
+    key(
+        "peers.deny",
+        "Hubs with which there are no links, written as in `peers.allow`.",
+    ),
+    key(
+        "peers.only_allowed",
+        "true: there are links with those in `peers.allow` alone.",
+    ),
+    key(
+        "peers.private_networks",
+        "true: all hubs are on one private network; its addresses are taken and told.",
     ),
     key(
         "cpu.backend",

@@ -1,5 +1,6 @@
 //! The reactor's handler: decodes messages and hands them on in groups.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -9,6 +10,7 @@ use tidegate_batch::{AckInput, CloseInput, FulfilInput, PayInput, ReleaseInput};
 use tidegate_channel::{Ack, Release};
 use tidegate_crypto::keys::PublicKey;
 use tidegate_reactor::{CloseReason, ConnId, Handler, Outbox};
+use tidegate_session::Millis;
 use tidegate_types::{Fixed, KeyBytes};
 use tidegate_wire::frame::Header;
 use tidegate_wire::messages::{Body, Busy, Error, PROTOCOL_VERSION, Ping, ToHub};
@@ -18,6 +20,7 @@ use super::credits::Credits;
 use super::flow::Flow;
 use super::known::Known;
 use super::ledger::LedgerWork;
+use super::links::Links;
 use super::probes;
 use super::work::{AttachRequest, Group, Origin, Request, Work};
 
@@ -37,6 +40,7 @@ pub(crate) struct Front {
     sessions: HashMap<ConnId, Session>,
     credits: Credits,
     known: Known,
+    links: Option<Links>,
 }
 
 struct Session {
@@ -45,7 +49,13 @@ struct Session {
 }
 
 impl Front {
-    pub(crate) fn new(groups: Sender<Group>, ledger: Sender<LedgerWork>, waiting: Arc<AtomicBool>, flow: Flow) -> Self {
+    pub(crate) fn new(
+        groups: Sender<Group>,
+        ledger: Sender<LedgerWork>,
+        waiting: Arc<AtomicBool>,
+        flow: Flow,
+        links: Option<Links>,
+    ) -> Self {
         Self {
             groups,
             ledger,
@@ -55,6 +65,7 @@ impl Front {
             sessions: HashMap::new(),
             credits: Credits::new(flow.messages_max, flow.processed),
             known: flow.known,
+            links,
         }
     }
 
@@ -240,11 +251,21 @@ impl Handler for Front {
         );
     }
 
+    fn on_link_ready(&mut self, conn: ConnId, peer: &PublicKey, from: IpAddr, out: &mut Outbox<'_>) {
+        match &mut self.links {
+            Some(links) => links.opened(conn, peer, from, out),
+            None => out.close(conn),
+        }
+    }
+
     fn has_place(&mut self, peer: &PublicKey) -> bool {
         self.known.contains(&peer.bytes())
     }
 
     fn on_message(&mut self, conn: ConnId, header: Header, body: &[u8], out: &mut Outbox<'_>) {
+        if let Some(links) = self.links.as_mut().filter(|links| links.holds(conn)) {
+            return links.received(conn, &header, body, out);
+        }
         let origin = Origin {
             conn,
             request: header.request,
@@ -266,9 +287,18 @@ impl Handler for Front {
     }
 
     fn on_closed(&mut self, conn: ConnId, _reason: &CloseReason, _out: &mut Outbox<'_>) {
+        if let Some(links) = &mut self.links {
+            links.closed(conn);
+        }
         self.credits.forget(conn);
         if self.sessions.remove(&conn).is_some() {
             self.gathered.push(Work::Gone(conn));
+        }
+    }
+
+    fn on_tick(&mut self, _: Millis, out: &mut Outbox<'_>) {
+        if let Some(links) = &mut self.links {
+            links.tick(out);
         }
     }
 

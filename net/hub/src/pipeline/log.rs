@@ -12,6 +12,7 @@ use tidegate_table::Lsn;
 use tidegate_types::LedgerId;
 use tidegate_wal::{Log, LogError};
 
+use super::links::Heard;
 use super::probes;
 use super::receipts;
 use super::sequencer::micros;
@@ -31,6 +32,8 @@ pub(crate) struct LogThread {
     pub(crate) reactor: ReactorSender,
     pub(crate) stats: Arc<Stats>,
     pub(crate) commitment: Feed,
+    /// Where the newest header is shown to the links, if there are any.
+    pub(crate) heard: Option<Arc<Heard>>,
 }
 
 impl LogThread {
@@ -60,7 +63,11 @@ impl LogThread {
         let batch = job.executed.header.number;
         // Before its receipts leave, so that whoever has one finds it under the root.
         self.commitment.batch(AsOf { batch, lsn }, &mut job.executed.changes);
-        Ok(Some(job.executed.header.sign(&self.ledger, &self.key)))
+        let header = job.executed.header.sign(&self.ledger, &self.key);
+        if let Some(heard) = &self.heard {
+            *heard.newest.lock() = Some(header);
+        }
+        Ok(Some(header))
     }
 
     /// Answers all who wait for the batch, which is durable.

@@ -23,6 +23,7 @@ mod flow;
 mod front;
 mod known;
 mod ledger;
+pub(crate) mod links;
 mod log;
 mod options;
 mod probes;
@@ -33,6 +34,7 @@ mod stats;
 mod work;
 
 pub use ledger::LedgerFailure;
+pub use links::{LinkRow, LinkSettings};
 pub use options::{ChannelPolicy, ServeOptions, Settings};
 pub use sequencer::SequencerError;
 pub use serve::{Opening, ServeError, Serving, StopHandle, serve};

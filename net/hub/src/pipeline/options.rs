@@ -10,6 +10,7 @@ use tidegate_crypto::verify::Backend;
 use tidegate_reactor::Admission;
 use tidegate_types::{Age, Amount};
 
+use super::links::LinkSettings;
 use crate::keys::HubKeys;
 
 /// Everything that [`super::serve`] needs. The caller has read keys and configuration.
@@ -54,6 +55,8 @@ pub struct Settings {
     pub admission: Admission,
     /// Requests of one peer that may wait for a batch; from there on it is not read.
     pub requests_waiting_per_peer: u32,
+    /// Links with other hubs; `None` for no links at all.
+    pub links: Option<LinkSettings>,
     /// Which code verifies signatures.
     pub backend: Backend,
     /// Memory that the verifier may use for tables of keys.

@@ -22,6 +22,7 @@ use super::checkpoints::{CheckpointThread, checkpoints};
 use super::flow::Flow;
 use super::front::Front;
 use super::ledger::{LedgerFailure, LedgerThread, LedgerWork, block_input, link};
+use super::links::{Heard, Keeper, Links, load_table};
 use super::log::LogThread;
 use super::options::ServeOptions;
 use super::sequencer::{Parts, Sequencer, SequencerError};
@@ -134,6 +135,8 @@ struct Threads {
     ledger: JoinHandle<Result<(), LedgerFailure>>,
     preparer: JoinHandle<Result<(), LogError>>,
     checkpoint: JoinHandle<()>,
+    /// Keeps what is known of other hubs, if links are wanted.
+    peers_file: Option<JoinHandle<()>>,
     /// Held until every thread that writes has ended.
     lock: DirLock,
     admin: Admin,
@@ -179,17 +182,12 @@ pub fn serve(options: ServeOptions, progress: &mut dyn FnMut(Opening)) -> Result
     let verifier = Arc::new(Verifier::new(config)?);
     let pool = verify_pool(settings.verify_threads)?;
     let (feed, entries, commitment) = open_commitment(&mut state, &pool, progress);
-    let (reactor, listen) = open_reactor(&options, node.ledger())?;
+    let (reactor, listen, session) = open_reactor(&options, node.ledger())?;
+    let links = open_links(&options, listen, session)?;
+    let heard = links.as_ref().map(|(_, heard, _)| Arc::clone(heard));
     let pipes = Pipes::new(&settings, reactor.sender());
     let catch_up = catch_up(&node, opened.height, &options)?;
-    pipes.groups.0.send(catch_up).expect("the queue is new and not full");
-    if state.engine.policy() != &settings.policy {
-        pipes
-            .groups
-            .0
-            .send(vec![Work::Policy(settings.policy)])
-            .expect("the queue is new and not full");
-    }
+    send_first(&pipes, &state, &settings, catch_up);
     let stats = Arc::new(Stats::default());
     let (admin_listen, replayed, ledger) = (options.admin, state.replayed, node.ledger());
     let admin = Admin::start(
@@ -202,6 +200,7 @@ pub fn serve(options: ServeOptions, progress: &mut dyn FnMut(Opening)) -> Result
         feed.work.clone(),
         entries,
         reactor.stats(),
+        heard,
         Storage::of(&options, &state),
     )?;
     let stop = StopHandle {
@@ -217,6 +216,7 @@ pub fn serve(options: ServeOptions, progress: &mut dyn FnMut(Opening)) -> Result
         pipes,
         (verifier, pool),
         (feed, commitment),
+        links,
         Arc::clone(&stats),
         admin,
         lock,
@@ -249,21 +249,59 @@ fn open_commitment(
     (feed.publishing(publisher), entries, thread)
 }
 
-fn open_reactor(options: &ServeOptions, ledger: LedgerId) -> Result<(Reactor, SocketAddr), ReactorError> {
+fn open_reactor(
+    options: &ServeOptions,
+    ledger: LedgerId,
+) -> Result<(Reactor, SocketAddr, Arc<ServerConfig>), ReactorError> {
+    let links = options.settings.links.is_some();
     let mut reactor = Reactor::new(Config {
         connections_max: options.settings.connections_max,
         admission: options.settings.admission,
+        tick_millis: links.then_some(LINK_TICK_MILLIS),
         ..Config::default()
     })?;
-    let session = ServerConfig {
+    let session = Arc::new(ServerConfig {
         ledger,
         noise: options.keys.noise(),
         identity: options.keys.identity(),
-        links: false,
+        links,
         limits: Limits::default(),
+    });
+    let listen = reactor.listen(options.listen, Arc::clone(&session))?;
+    Ok((reactor, listen, session))
+}
+
+/// How often links are looked after; without links the reactor does not tick.
+const LINK_TICK_MILLIS: u64 = 1_000;
+
+/// The links, where others see them, and the thread that keeps what is known of them.
+type OpenLinks = (Links, Arc<Heard>, JoinHandle<()>);
+
+fn open_links(
+    options: &ServeOptions,
+    listen: SocketAddr,
+    session: Arc<ServerConfig>,
+) -> Result<Option<OpenLinks>, ServeError> {
+    let Some(settings) = options.settings.links.clone() else {
+        return Ok(None);
     };
-    let listen = reactor.listen(options.listen, Arc::new(session))?;
-    Ok((reactor, listen))
+    let random = || {
+        let mut bytes = [0; 32];
+        getrandom::fill(&mut bytes).map_err(|error| ServeError::Thread(std::io::Error::other(error)))?;
+        Ok::<_, ServeError>(bytes)
+    };
+    let table = load_table(&options.data, random()?);
+    let (keeper, thread) = Keeper::start(Arc::new(RealDisk), &options.data).map_err(ServeError::Thread)?;
+    let heard = Arc::<Heard>::default();
+    let links = Links::new(
+        settings,
+        listen.port(),
+        session,
+        random()?,
+        Arc::clone(&heard),
+        (table, keeper),
+    );
+    Ok(Some((links, heard, thread)))
 }
 
 fn open_ledger(disk: &Arc<dyn Disk>, options: &ServeOptions) -> Result<Node, ServeError> {
@@ -282,6 +320,15 @@ fn catch_up(node: &Node, height: Height, options: &ServeOptions) -> Result<Group
     let blocks = node.final_blocks_above(height, usize::MAX)?;
     let inputs = blocks.iter().map(|block| Work::Block(block_input(block, hub, policy)));
     Ok(inputs.collect())
+}
+
+/// What the sequencer begins with: the blocks that it has missed, and terms of business that have changed.
+fn send_first(pipes: &Pipes, state: &HubState, settings: &super::Settings, catch_up: Group) {
+    let changed = state.engine.policy() != &settings.policy;
+    let policy = changed.then(|| vec![Work::Policy(settings.policy)]);
+    for group in [Some(catch_up), policy].into_iter().flatten() {
+        pipes.groups.0.send(group).expect("the queue is new and not full");
+    }
 }
 
 /// The queues between the threads.
@@ -336,6 +383,7 @@ fn start(
     pipes: Pipes,
     (verifier, pool): (Arc<Verifier>, rayon::ThreadPool),
     (feed, commitment): (Feed, CommitmentThread),
+    links: Option<OpenLinks>,
     stats: Arc<Stats>,
     admin: Admin,
     lock: DirLock,
@@ -384,15 +432,18 @@ fn start(
         reactor: sender.clone(),
         stats: Arc::clone(&stats),
         commitment: feed,
+        heard: links.as_ref().map(|(_, heard, _)| Arc::clone(heard)),
     };
+    let (links, peers_file) = links.map(|(links, _, thread)| (links, thread)).unzip();
     let to_ledger = ledger_queue.0.clone();
     let ends = (groups.0.clone(), sender.clone());
     let ledger = ledger_thread(&options, node, told, ledger_queue, &ends, &stats)?;
     let (ledger_end, prepare_end, reactor_end) = (ends.clone(), ends.clone(), groups.0.clone());
     let (log_end, sequencer_end) = (sender.clone(), sender);
-    let mut front = Front::new(groups.0, to_ledger, waiting, flow);
+    let front = Front::new(groups.0, to_ledger, waiting, flow, links);
     Ok(Threads {
-        reactor: spawn("reactor", move || run_reactor(reactor, &mut front, &reactor_end))?,
+        reactor: spawn("reactor", move || run_reactor(reactor, front, &reactor_end))?,
+        peers_file,
         sequencer: spawn("sequencer", move || run_sequencer(parts, &sequencer_end))?,
         log: spawn("log", move || run_log(log, &log_end))?,
         commitment: spawn("commitment", move || commitment.run())?,
@@ -489,8 +540,9 @@ fn run_checkpoints(thread: CheckpointThread, groups: &Sender<Group>, reactor: &R
     thread.run(over, || end_hub(groups, reactor));
 }
 
-fn run_reactor(reactor: Reactor, front: &mut Front, groups: &Sender<Group>) -> Result<(), ReactorError> {
-    let result = reactor.run(front);
+fn run_reactor(reactor: Reactor, mut front: Front, groups: &Sender<Group>) -> Result<(), ReactorError> {
+    // It is gone when the thread ends: what its links know is kept before the hub has ended.
+    let result = reactor.run(&mut front);
     // Whatever the reason: a hub that hears nobody ends.
     let _ended = groups.send(vec![Work::Stop]);
     result
@@ -567,6 +619,7 @@ impl Serving {
             ledger,
             preparer,
             checkpoint,
+            peers_file,
             admin,
             lock,
         } = self.threads;
@@ -576,6 +629,9 @@ impl Serving {
         let _ended = self.stop.ledger.send(LedgerWork::Stop);
         let ledger = ledger.join().map_err(panicked("ledger"))?;
         let reactor = reactor.join().map_err(panicked("reactor"))?;
+        if let Some(peers_file) = peers_file {
+            peers_file.join().map_err(panicked("peers-file"))?;
+        }
         let preparer = preparer.join().map_err(panicked("log-prepare"))?;
         checkpoint.join().map_err(panicked("checkpoint"))?;
         admin.stop();

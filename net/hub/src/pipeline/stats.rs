@@ -163,6 +163,8 @@ pub struct Status {
     pub batches_in_flight: [u64; 2],
     /// Connections now.
     pub connections: u64,
+    /// Links with other hubs.
+    pub links: Vec<super::LinkRow>,
 }
 
 pub(crate) fn quantiles(histogram: &Histogrammed) -> [u64; 2] {
