@@ -251,13 +251,13 @@ mod tests {
             ),
             (
                 &["--curve", "1000,max", "--seconds", "1"],
-                "--payments 65100",
+                "--payments 380100",
                 "curve --rates 1000,max --seconds 1",
             ),
             (
                 &["--search", "p99<15ms"],
-                "--payments 240000",
-                "search --slo p99<15ms --from 3750 --seconds 2",
+                "--payments 1440000",
+                "search --slo p99<15ms --from 22500 --seconds 2",
             ),
         ] {
             assert_eq!(words_of(line), (prepare.to_owned(), run.to_owned()), "{line:?}");
