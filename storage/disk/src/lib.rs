@@ -89,7 +89,8 @@ pub trait Disk: fmt::Debug + Send + Sync {
     fn sync_dir(&self, dir: &Path) -> Result<(), DiskError>;
 
     /// Takes the exclusive lock of `dir`: an advisory lock on its file `LOCK`, which holds the owner's process number
-    /// as text. Released when the [`DirLock`] is dropped or the process ends, however it ends.
+    /// as text. Released when the [`DirLock`] is dropped or the process ends, however it ends. A lock that is held is
+    /// waited for, a fraction of a second at most: a child that the owner is just starting may hold it that long.
     ///
     /// # Errors
     /// [`DiskError::Locked`] with the owner's process number while another holds it, else what the medium says.

@@ -6,6 +6,7 @@ use std::{
     os::{fd::OwnedFd, unix::fs::FileExt},
     path::{Path, PathBuf},
     sync::Arc,
+    time::{Duration, Instant},
 };
 
 use rustix::{
@@ -17,6 +18,11 @@ use crate::{Disk, DiskError, DiskFile, OpenMode, error::Op, lock::DirLock, lock:
 
 /// Most parts that one gathered write may have (`IOV_MAX` of Linux).
 const PARTS_MAX: usize = 1024;
+
+/// How long a folder's lock is waited for: far longer than a child takes from `fork` to `exec`, and no wait to a person.
+const PASSING: Duration = Duration::from_millis(300);
+/// Between two looks at a lock that is held.
+const NAP: Duration = Duration::from_millis(2);
 
 /// New files are for their owner alone: a log may hold what only the operator should read.
 const FILE_MODE: Mode = Mode::RUSR.union(Mode::WUSR);
@@ -117,7 +123,7 @@ impl Disk for RealDisk {
     fn lock_dir(&self, dir: &Path) -> Result<DirLock, DiskError> {
         let path = dir.join(LOCK_FILE);
         let file = File::from(open_fd(&path, OFlags::RDWR | OFlags::CREATE, Op::Lock)?);
-        match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        match flock_soon(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {}
             Err(Errno::AGAIN) => return Err(locked(dir, &file)),
             Err(e) => return Err(failed(Op::Lock, &path, e)),
@@ -137,10 +143,25 @@ impl Disk for RealDisk {
             Err(DiskError::NotFound { .. }) => return Ok(None),
             Err(other) => return Err(other),
         };
-        match rustix::fs::flock(&file, FlockOperation::NonBlockingLockShared) {
+        match flock_soon(&file, FlockOperation::NonBlockingLockShared) {
             Ok(()) => Ok(Some(DirLock::holding(file))),
             Err(Errno::AGAIN) => Err(locked(dir, &file)),
             Err(e) => Err(failed(Op::Lock, &path, e)),
+        }
+    }
+}
+
+/// Takes a lock that is free, or that comes free within [`PASSING`].
+///
+/// A lock belongs to an open file, which a child shares between `fork` and `exec`: an owner that starts another program
+/// at the moment in which it lets go keeps the folder locked for as long as the child takes to become that program.
+fn flock_soon(file: &File, operation: FlockOperation) -> Result<(), Errno> {
+    let began = Instant::now();
+    loop {
+        match rustix::fs::flock(file, operation) {
+            Err(Errno::INTR) => {}
+            Err(Errno::AGAIN) if began.elapsed() < PASSING => std::thread::sleep(NAP),
+            other => return other,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The contract of `Disk`, held by the real and the faulty disk alike, and what faults and power losses do.
 
-use std::{path::Path, sync::Arc};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use tidegate_disk::{Disk, DiskError, Fault, FaultKind, FaultyDisk, Op, OpenMode, RealDisk};
 
@@ -83,6 +83,19 @@ fn real_and_faulty_disks_keep_one_contract() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     contract(&RealDisk, folder.path());
     contract(&FaultyDisk::new(), Path::new("/t"));
+}
+
+#[test]
+fn a_lock_that_is_being_let_go_is_waited_for() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let held = RealDisk.lock_dir(folder.path()).expect("free");
+    std::thread::scope(|threads| {
+        threads.spawn(move || {
+            std::thread::sleep(Duration::from_millis(30));
+            drop(held);
+        });
+        drop(RealDisk.lock_dir(folder.path()).expect("free in a moment"));
+    });
 }
 
 #[test]
