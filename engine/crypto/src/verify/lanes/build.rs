@@ -29,7 +29,7 @@ fn combinations(top: &Point, teeth: &[Cached], doubled: &[Cached], rows: &mut Ve
     }
 }
 
-/// Row `v·2^(T−1) + m` of the table of each lane's point, in extended coordinates with T.
+/// Row `v·2^(T−1) + m` of the table of each lane's point, in extended coordinates.
 #[target_feature(enable = "avx512f,avx512vl,avx512dq,avx512bw,avx512ifma,avx512vbmi2")]
 pub(super) fn projective_table(shape: &Shape, point: &Point) -> Vec<Point> {
     let last = shape.teeth - 1;
@@ -57,14 +57,7 @@ pub(super) fn projective_table(shape: &Shape, point: &Point) -> Vec<Point> {
 
 #[target_feature(enable = "avx512f,avx512vl,avx512dq,avx512bw,avx512ifma,avx512vbmi2")]
 fn double_times(point: &Point, times: usize) -> Point {
-    if times == 0 {
-        return *point;
-    }
-    let mut point = *point;
-    for _ in 1..times {
-        point = point.double_without_t();
-    }
-    point.double()
+    (0..times).fold(*point, |point, _| point.double())
 }
 
 /// The rows of one use: [`projective_table`] as summands.

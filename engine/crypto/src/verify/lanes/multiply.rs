@@ -23,8 +23,9 @@ pub(in super::super) type HotTable = [Row; HOT_ROWS];
 /// Rows of a warm key.
 pub(in super::super) type WarmTable = [Row; WARM_ROWS];
 
-/// Columns that rows are asked for ahead of their use.
-const AHEAD: usize = 4;
+/// Columns that rows are asked for ahead of their use: a column takes longer than a read of memory, and rows that wait take
+/// up the first-level cache (12 KiB for two groups and two columns of a hot table).
+const AHEAD: usize = 2;
 
 /// The rows of one column in each lane.
 #[inline(always)]
@@ -46,17 +47,17 @@ pub(super) struct Lanes<'a, const ROWS: usize, const N: usize> {
 }
 
 impl<const ROWS: usize, const N: usize> Lanes<'_, ROWS, N> {
-    #[inline]
-    fn prefetch<const V: usize>(&self, base: &[Row; BASE_ROWS], column: usize) {
-        for comb in 0..V {
-            for row in pick(&self.tables, &self.digits, comb * (ROWS / V), comb * (N / V) + column) {
-                prefetch_row(row);
-            }
+    #[inline(always)]
+    fn prefetch_key<const V: usize>(&self, comb: usize, column: usize) {
+        for row in pick(&self.tables, &self.digits, comb * (ROWS / V), comb * (N / V) + column) {
+            prefetch_row(row);
         }
-        if column < BASE_COLUMNS {
-            for row in pick(&[base; 8], &self.base_digits, 0, column) {
-                prefetch_row(row);
-            }
+    }
+
+    #[inline(always)]
+    fn prefetch_base(&self, base: &[Row; BASE_ROWS], column: usize) {
+        for row in pick(&[base; 8], &self.base_digits, 0, column) {
+            prefetch_row(row);
         }
     }
 
@@ -82,6 +83,9 @@ impl<const ROWS: usize, const N: usize> Lanes<'_, ROWS, N> {
 
 /// `[k]P + [s]B` for G groups, where lane l's P is the point of `tables[l]`, a table of shape (T, V, E) with
 /// ROWS = V·2^(T−1) and N = V·E.
+///
+/// Rows are asked for before each addition, those that the same addition needs [`AHEAD`] columns on. A core keeps some two
+/// dozen lines under way; all 96 of a column at once made it wait until most had come.
 #[target_feature(enable = "avx512f,avx512vl,avx512dq,avx512bw,avx512ifma,avx512vbmi2")]
 pub(super) fn comb<const G: usize, const ROWS: usize, const V: usize, const N: usize>(
     cpu: Cpu,
@@ -90,24 +94,34 @@ pub(super) fn comb<const G: usize, const ROWS: usize, const V: usize, const N: u
 ) -> [Point; G] {
     let columns = N / V;
     for column in columns - AHEAD..columns {
-        groups.iter().for_each(|group| group.prefetch::<V>(base, column));
+        for group in groups {
+            (0..V).for_each(|comb| group.prefetch_key::<V>(comb, column));
+            if column < BASE_COLUMNS {
+                group.prefetch_base(base, column);
+            }
+        }
     }
     let mut points = [Point::identity(cpu); G];
     let mut summands = [Affine::identity(cpu); G];
     for column in (0..columns).rev() {
-        if column >= AHEAD {
-            groups
-                .iter()
-                .for_each(|group| group.prefetch::<V>(base, column - AHEAD));
-        }
-        if column + 1 < columns {
-            double_all(&mut points);
-        }
         for comb in 0..V {
+            if column >= AHEAD {
+                groups
+                    .iter()
+                    .for_each(|group| group.prefetch_key::<V>(comb, column - AHEAD));
+            }
+            if comb == 0 && column + 1 < columns {
+                double_all(&mut points);
+            }
             for (summand, group) in summands.iter_mut().zip(groups) {
                 *summand = group.key_summand::<V>(cpu, comb, column);
             }
             add_all(&mut points, &summands);
+        }
+        if (AHEAD..AHEAD + BASE_COLUMNS).contains(&column) {
+            groups
+                .iter()
+                .for_each(|group| group.prefetch_base(base, column - AHEAD));
         }
         if column < BASE_COLUMNS {
             for (summand, group) in summands.iter_mut().zip(groups) {

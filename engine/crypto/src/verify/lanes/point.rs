@@ -9,6 +9,8 @@
 //! both:    X = E·F            Y = G·H        Z = F·G           T = E·H
 //! ```
 //!
+//! Only an addition reads T, so a point keeps E and H, and the addition multiplies them: nobody else pays for T.
+//!
 //! (In the doubling E, F, G, H are four times those of the paper's `dbl-2008-hwcd` or twice, which cancels: x = E/G and
 //! y = H/F.) So Y + X and Y − X come of sums of products before their carries, and four carries fall away.
 //!
@@ -38,14 +40,14 @@ pub(super) const D2: Limbs = [
 /// 1/2 = 2^254 − 9.
 const HALF: Limbs = [LOW_51 - 8, LOW_51, LOW_51, LOW_51, LOW_51 >> 1];
 
-/// Extended coordinates (x = X/Z, y = Y/Z, x·y = T/Z), as Y + X, Y − X, Z, T.
+/// Extended coordinates (x = X/Z, y = Y/Z, x·y = T/Z), as Y + X, Y − X, Z and the two factors of T.
 #[derive(Clone, Copy)]
 pub(super) struct Point {
     plus: Field,
     minus: Field,
     pub(super) z: Field,
-    /// Stale after a function that says "without T".
-    t: Field,
+    e: Field,
+    h: Field,
 }
 
 /// An affine summand: y + x, y − x, 2d·x·y.
@@ -76,23 +78,17 @@ struct Factors {
 }
 
 impl Factors {
-    /// Three products: T is `stale`, since a doubling does not read it.
     #[inline(always)]
-    fn without_t(&self, stale: &Field) -> Point {
+    fn point(&self) -> Point {
         let x = self.e.product(&self.f);
         let y = self.g.product(&self.h);
         Point {
             plus: y.plus(&x).carry(),
             minus: y.minus(&x).carry(),
             z: self.f.mul(&self.g),
-            t: *stale,
+            e: self.e,
+            h: self.h,
         }
-    }
-
-    /// Four products.
-    #[inline(always)]
-    fn with_t(&self) -> Point {
-        self.without_t(&self.e.mul(&self.h))
     }
 
     /// From the products of plus by plus and of minus by minus, T·2d·T and the doubled Z·Z.
@@ -116,7 +112,8 @@ impl Point {
             plus: one,
             minus: one,
             z: one,
-            t: zero,
+            e: zero,
+            h: one,
         }
     }
 
@@ -127,7 +124,8 @@ impl Point {
             plus: y.add(x),
             minus: y.sub(x),
             z: Field::one(x.cpu()),
-            t: x.mul(y),
+            e: *x,
+            h: *y,
         }
     }
 
@@ -154,57 +152,61 @@ impl Point {
         }
     }
 
-    /// 2·self, with T.
+    /// 2·self.
     #[inline(always)]
     pub(super) fn double(&self) -> Self {
-        self.double_factors().with_t()
+        self.double_factors().point()
     }
 
-    /// 2·self without T: for a further doubling.
     #[inline(always)]
-    pub(super) fn double_without_t(&self) -> Self {
-        self.double_factors().without_t(&self.t)
+    fn t(&self) -> Field {
+        self.e.mul(&self.h)
     }
 
     #[inline(always)]
     fn add_affine_factors(&self, b: &Affine) -> Factors {
         let plus = self.plus.product(&b.plus);
         let minus = self.minus.product(&b.minus);
-        Factors::of_sum(&plus, &minus, &self.t.product(&b.t2d), &Wide::of(&self.z).doubled())
+        Factors::of_sum(&plus, &minus, &self.t().product(&b.t2d), &Wide::of(&self.z).doubled())
     }
 
-    /// self + b, with T. Reads T.
+    /// self + b.
     #[inline(always)]
     pub(super) fn add_affine(&self, b: &Affine) -> Self {
-        self.add_affine_factors(b).with_t()
+        self.add_affine_factors(b).point()
     }
 
     #[inline(always)]
     fn add_cached_factors(&self, b: &Cached) -> Factors {
         let plus = self.plus.product(&b.plus);
         let minus = self.minus.product(&b.minus);
-        Factors::of_sum(&plus, &minus, &self.t.product(&b.t2d), &self.z.product(&b.z).doubled())
+        Factors::of_sum(
+            &plus,
+            &minus,
+            &self.t().product(&b.t2d),
+            &self.z.product(&b.z).doubled(),
+        )
     }
 
-    /// self + b, with T. Reads T.
+    /// self + b.
     #[inline(always)]
     pub(super) fn add_cached(&self, b: &Cached) -> Self {
-        self.add_cached_factors(b).with_t()
+        self.add_cached_factors(b).point()
     }
 
-    /// This point as a summand. Reads T.
+    /// This point as a summand.
     #[inline(always)]
     pub(super) fn cached(&self) -> Cached {
         Cached {
             plus: self.plus,
             minus: self.minus,
             z: self.z,
-            t2d: self.t.mul(&Field::splat(self.t.cpu(), D2)),
+            t2d: self.t().mul(&Field::splat(self.z.cpu(), D2)),
         }
     }
 }
 
-/// Doubles one or two groups of eight points, with T. Two independent groups go through each step together, since one alone
+/// Doubles one or two groups of eight points. Two independent groups go through each step together, since one alone
 /// leaves the multipliers idle while a product ends; out of line, so that the main loop fits the instruction cache.
 #[inline(never)]
 #[target_feature(enable = "avx512f,avx512vl,avx512dq,avx512bw,avx512ifma,avx512vbmi2")]
@@ -212,22 +214,22 @@ pub(super) fn double_all<const G: usize>(points: &mut [Point; G]) {
     match points.as_mut_slice() {
         [first, second] => {
             let factors = [first.double_factors(), second.double_factors()];
-            *first = factors[0].with_t();
-            *second = factors[1].with_t();
+            *first = factors[0].point();
+            *second = factors[1].point();
         }
         any => any.iter_mut().for_each(|point| *point = point.double()),
     }
 }
 
-/// Adds to one or two groups of eight points, with T. Reads T.
+/// Adds to one or two groups of eight points.
 #[inline(never)]
 #[target_feature(enable = "avx512f,avx512vl,avx512dq,avx512bw,avx512ifma,avx512vbmi2")]
 pub(super) fn add_all<const G: usize>(points: &mut [Point; G], summands: &[Affine; G]) {
     match (points.as_mut_slice(), summands.as_slice()) {
         ([first, second], [to_first, to_second]) => {
             let factors = [first.add_affine_factors(to_first), second.add_affine_factors(to_second)];
-            *first = factors[0].with_t();
-            *second = factors[1].with_t();
+            *first = factors[0].point();
+            *second = factors[1].point();
         }
         (points, summands) => {
             points
