@@ -22,8 +22,9 @@
 //!   The result's columns hold at most 19·14 + 1 = 267, 19·11 + 2 + 2 = 213, 19·8 + 3 + 4 = 159, 19·5 + 4 + 6 = 105 and
 //!   19·2 + 5 + 8 = 51 halves: small. `squared`: the same products, added in another order.
 //! - `Wide::plus` and `doubled`: the formulas of `point` add at most four products (4·Z²): < 4P < 2^62.1.
-//! - `Wide::minus` is `a + 2^10·2p − b` for a b of at most two products: each limb of 2^11·p is > 2^62 − 2^17 > 2P, so nothing
-//!   wraps below zero, and the sum is < 4P + 2^62 < 2^64.
+//! - [`Raised`] is a value before its carries plus K = 1216·p, limb by limb: each limb of K is > 1068·2^51 = 2P. So a subtraction of
+//!   at most two products does not wrap below zero; nothing exceeds 4P + K + 2P < 2^63.2. The products that make one start their
+//!   columns at parts of K instead of at zero (1216 = 19·64: column 0 comes of column 5 times 19), which costs nothing.
 //! - `add`: < 2C. `sub` is `a + 2p − b`: each limb of 2p (2^52 − 38 and 2^52 − 2) exceeds C.
 //! - `negated_raw` is `2p − b` without a carry: limbs < 2^52, so it fits.
 //! - `canonical` gives limbs < 2^51 of the value in [0, p); its proof stands beside it.
@@ -51,12 +52,16 @@ const CARRIED: u64 = (1 << 51) + (1 << 18);
 /// P, the bound of one product's limbs.
 const PRODUCT: u64 = 267 << 52;
 
+/// 1216·p = K is RAISE times these: limbs of p.
+const P_LIMBS: [u64; 2] = [LOW_51 - 18, LOW_51];
+const RAISE: u64 = 19 * 64;
+
 /// The inequalities of the proof above.
 const _: () = {
     assert!(LOW_51 + 19 * (1 << 13) < CARRIED && CARRIED <= 1 << 52);
     assert!(TWO_P[0] >= CARRIED && TWO_P[0] + CARRIED <= u64::MAX >> 1);
-    assert!(TWO_P[0] << 10 >= 2 * PRODUCT);
-    assert!(4 * PRODUCT < u64::MAX - (TWO_P[1] << 10));
+    assert!(RAISE * P_LIMBS[0] >= 2 * PRODUCT);
+    assert!(6 * PRODUCT < u64::MAX - RAISE * P_LIMBS[1]);
 };
 
 /// Eight field elements.
@@ -115,20 +120,22 @@ impl Wide {
         Self(sum)
     }
 
-    /// self − b, for a b of at most two products.
+    /// self + K.
     #[inline(always)]
-    pub(super) fn minus(&self, b: &Self) -> Self {
+    pub(super) fn raised(&self) -> Raised {
         check(&self.0, 4 * PRODUCT);
-        check(&b.0, 2 * PRODUCT);
-        let cpu = b.0[0].cpu();
-        let (first, rest) = (Vector::splat(cpu, TWO_P[0] << 10), Vector::splat(cpu, TWO_P[1] << 10));
-        let (a, b) = (&self.0, &b.0);
-        Self([
-            a[0].add(first).sub(b[0]),
-            a[1].add(rest).sub(b[1]),
-            a[2].add(rest).sub(b[2]),
-            a[3].add(rest).sub(b[3]),
-            a[4].add(rest).sub(b[4]),
+        let cpu = self.0[0].cpu();
+        let (first, rest) = (
+            Vector::splat(cpu, RAISE * P_LIMBS[0]),
+            Vector::splat(cpu, RAISE * P_LIMBS[1]),
+        );
+        let a = &self.0;
+        Raised([
+            a[0].add(first),
+            a[1].add(rest),
+            a[2].add(rest),
+            a[3].add(rest),
+            a[4].add(rest),
         ])
     }
 
@@ -160,6 +167,47 @@ impl Wide {
         ]);
         carried.check_carried();
         carried
+    }
+}
+
+/// A value before its carries, plus K: from it others can be subtracted.
+#[derive(Clone, Copy)]
+pub(super) struct Raised([Vector; 5]);
+
+impl Raised {
+    /// self + b, for a b of at most two products.
+    #[inline(always)]
+    pub(super) fn plus(&self, b: &Wide) -> Wide {
+        self.check();
+        check(&b.0, 2 * PRODUCT);
+        let (a, b) = (&self.0, &b.0);
+        Wide([
+            a[0].add(b[0]),
+            a[1].add(b[1]),
+            a[2].add(b[2]),
+            a[3].add(b[3]),
+            a[4].add(b[4]),
+        ])
+    }
+
+    /// self − b, for a b of at most two products.
+    #[inline(always)]
+    pub(super) fn minus(&self, b: &Wide) -> Wide {
+        self.check();
+        check(&b.0, 2 * PRODUCT);
+        let (a, b) = (&self.0, &b.0);
+        Wide([
+            a[0].sub(b[0]),
+            a[1].sub(b[1]),
+            a[2].sub(b[2]),
+            a[3].sub(b[3]),
+            a[4].sub(b[4]),
+        ])
+    }
+
+    #[inline(always)]
+    fn check(&self) {
+        check(&self.0, 4 * PRODUCT + RAISE * P_LIMBS[1]);
     }
 }
 
@@ -246,32 +294,52 @@ impl Field {
 
     #[inline(always)]
     pub(super) fn product(&self, other: &Self) -> Wide {
+        let product = self.product_from(other, 0);
+        check(&product, PRODUCT);
+        Wide(product)
+    }
+
+    /// The product plus K.
+    #[inline(always)]
+    pub(super) fn raised_product(&self, other: &Self) -> Raised {
+        Raised(self.product_from(other, RAISE))
+    }
+
+    /// The product plus `raise`·p, for a `raise` divisible by 38.
+    #[inline(always)]
+    fn product_from(&self, other: &Self, raise: u64) -> [Vector; 5] {
         self.check(1 << 52);
         other.check(1 << 52);
-        let (a, b, zero) = (&self.0, &other.0, Vector::splat(self.cpu(), 0));
-        let l5 = lo(lo(lo(lo(zero, a[1], b[4]), a[2], b[3]), a[3], b[2]), a[4], b[1]);
+        let cpu = self.cpu();
+        let (a, b, zero) = (&self.0, &other.0, Vector::splat(cpu, 0));
+        // What starts a column of high halves counts twice, and that of column 5 is folded by 19 beside.
+        let (first, rest) = (
+            Vector::splat(cpu, raise / 38 * P_LIMBS[0]),
+            Vector::splat(cpu, raise / 2 * P_LIMBS[1]),
+        );
         let h5 = hi(
-            hi(hi(hi(hi(zero, a[0], b[4]), a[1], b[3]), a[2], b[2]), a[3], b[1]),
+            hi(hi(hi(hi(first, a[0], b[4]), a[1], b[3]), a[2], b[2]), a[3], b[1]),
             a[4],
             b[0],
         );
-        let l6 = lo(lo(lo(zero, a[2], b[4]), a[3], b[3]), a[4], b[2]);
         let h6 = hi(hi(hi(hi(zero, a[1], b[4]), a[2], b[3]), a[3], b[2]), a[4], b[1]);
-        let l7 = lo(lo(zero, a[3], b[4]), a[4], b[3]);
         let h7 = hi(hi(hi(zero, a[2], b[4]), a[3], b[3]), a[4], b[2]);
-        let l8 = lo(zero, a[4], b[4]);
         let h8 = hi(hi(zero, a[3], b[4]), a[4], b[3]);
         let h9 = hi(zero, a[4], b[4]);
-        let h1 = hi(zero, a[0], b[0]);
-        let h2 = hi(hi(zero, a[0], b[1]), a[1], b[0]);
-        let h3 = hi(hi(hi(zero, a[0], b[2]), a[1], b[1]), a[2], b[0]);
-        let h4 = hi(hi(hi(hi(zero, a[0], b[3]), a[1], b[2]), a[2], b[1]), a[3], b[0]);
-        let r0 = times_19(sum(l5, twice(h5)));
-        let r1 = sum(times_19(sum(l6, twice(h6))), twice(h1));
-        let r2 = sum(times_19(sum(l7, twice(h7))), twice(h2));
-        let r3 = sum(times_19(sum(l8, twice(h8))), twice(h3));
+        let c5 = lo(lo(lo(lo(twice(h5), a[1], b[4]), a[2], b[3]), a[3], b[2]), a[4], b[1]);
+        let c6 = lo(lo(lo(twice(h6), a[2], b[4]), a[3], b[3]), a[4], b[2]);
+        let c7 = lo(lo(twice(h7), a[3], b[4]), a[4], b[3]);
+        let c8 = lo(twice(h8), a[4], b[4]);
+        let h1 = hi(rest, a[0], b[0]);
+        let h2 = hi(hi(rest, a[0], b[1]), a[1], b[0]);
+        let h3 = hi(hi(hi(rest, a[0], b[2]), a[1], b[1]), a[2], b[0]);
+        let h4 = hi(hi(hi(hi(rest, a[0], b[3]), a[1], b[2]), a[2], b[1]), a[3], b[0]);
+        let r0 = times_19(c5);
+        let r1 = sum(times_19(c6), twice(h1));
+        let r2 = sum(times_19(c7), twice(h2));
+        let r3 = sum(times_19(c8), twice(h3));
         let r4 = sum(times_19(twice(h9)), twice(h4));
-        let product = Wide([
+        [
             lo(r0, a[0], b[0]),
             lo(lo(r1, a[0], b[1]), a[1], b[0]),
             lo(lo(lo(r2, a[0], b[2]), a[1], b[1]), a[2], b[0]),
@@ -281,41 +349,57 @@ impl Field {
                 a[4],
                 b[0],
             ),
-        ]);
-        check(&product.0, PRODUCT);
-        product
+        ]
     }
 
     #[inline(always)]
     pub(super) fn squared(&self) -> Wide {
+        let square = self.squared_from(0);
+        check(&square, PRODUCT);
+        Wide(square)
+    }
+
+    /// The square plus K.
+    #[inline(always)]
+    pub(super) fn raised_square(&self) -> Raised {
+        Raised(self.squared_from(RAISE))
+    }
+
+    /// The square plus `raise`·p, for a `raise` divisible by 76.
+    #[inline(always)]
+    fn squared_from(&self, raise: u64) -> [Vector; 5] {
         self.check(1 << 52);
-        let (a, zero) = (&self.0, Vector::splat(self.cpu(), 0));
+        let cpu = self.cpu();
+        let (a, zero) = (&self.0, Vector::splat(cpu, 0));
+        let first = Vector::splat(cpu, raise / 38 * P_LIMBS[0]);
+        let (twice_counted, counted_fourfold) = (
+            Vector::splat(cpu, raise / 2 * P_LIMBS[1]),
+            Vector::splat(cpu, raise / 4 * P_LIMBS[1]),
+        );
         // Products of different limbs occur twice, of equal limbs once; a high half counts double beside that.
         let x5 = twice(hi(hi(zero, a[0], a[4]), a[1], a[3]));
         let x6 = twice(hi(hi(zero, a[1], a[4]), a[2], a[3]));
         let x7 = twice(hi(zero, a[2], a[4]));
         let x8 = twice(hi(zero, a[3], a[4]));
-        let c5 = twice(sum(lo(lo(x5, a[1], a[4]), a[2], a[3]), hi(zero, a[2], a[2])));
+        let c5 = twice(sum(lo(lo(x5, a[1], a[4]), a[2], a[3]), hi(first, a[2], a[2])));
         let c6 = lo(twice(lo(x6, a[2], a[4])), a[3], a[3]);
-        let c7 = twice(sum(lo(x7, a[3], a[4]), hi(zero, a[3], a[3])));
+        let c7 = twice(hi(lo(x7, a[3], a[4]), a[3], a[3]));
         let c8 = lo(twice(x8), a[4], a[4]);
         let c9 = twice(hi(zero, a[4], a[4]));
-        let y2 = twice(hi(zero, a[0], a[1]));
+        let y2 = twice(hi(counted_fourfold, a[0], a[1]));
         let y3 = twice(hi(zero, a[0], a[2]));
-        let y4 = twice(hi(hi(zero, a[0], a[3]), a[1], a[2]));
-        let c1 = twice(lo(hi(zero, a[0], a[0]), a[0], a[1]));
+        let y4 = twice(hi(hi(counted_fourfold, a[0], a[3]), a[1], a[2]));
+        let c1 = twice(lo(hi(twice_counted, a[0], a[0]), a[0], a[1]));
         let c2 = lo(twice(lo(y2, a[0], a[2])), a[1], a[1]);
-        let c3 = twice(sum(lo(lo(y3, a[0], a[3]), a[1], a[2]), hi(zero, a[1], a[1])));
+        let c3 = twice(sum(lo(lo(y3, a[0], a[3]), a[1], a[2]), hi(twice_counted, a[1], a[1])));
         let c4 = lo(twice(lo(lo(y4, a[0], a[4]), a[1], a[3])), a[2], a[2]);
-        let square = Wide([
+        [
             lo(times_19(c5), a[0], a[0]),
             sum(times_19(c6), c1),
             sum(times_19(c7), c2),
             sum(times_19(c8), c3),
             sum(times_19(c9), c4),
-        ]);
-        check(&square.0, PRODUCT);
-        square
+        ]
     }
 
     /// `self` squared `times` times.

@@ -17,7 +17,7 @@
 //! Since −1 is a square and d is not, the formulas are complete: they hold for every pair of points, equal ones and the
 //! identity included, and Z never becomes zero.
 
-use super::field::{Field, LOW_51, Limbs, Wide};
+use super::field::{Field, LOW_51, Limbs, Raised, Wide};
 use super::vector::{Cpu, Mask};
 
 /// The curve's d.
@@ -81,7 +81,7 @@ impl Factors {
     #[inline(always)]
     fn point(&self) -> Point {
         let x = self.e.product(&self.f);
-        let y = self.g.product(&self.h);
+        let y = self.g.raised_product(&self.h);
         Point {
             plus: y.plus(&x).carry(),
             minus: y.minus(&x).carry(),
@@ -93,7 +93,7 @@ impl Factors {
 
     /// From the products of plus by plus and of minus by minus, T·2d·T and the doubled Z·Z.
     #[inline(always)]
-    fn of_sum(plus: &Wide, minus: &Wide, t: &Wide, zz: &Wide) -> Self {
+    fn of_sum(plus: &Raised, minus: &Wide, t: &Wide, zz: &Raised) -> Self {
         Self {
             e: plus.minus(minus).carry(),
             h: plus.plus(minus).carry(),
@@ -140,10 +140,10 @@ impl Point {
 
     #[inline(always)]
     fn double_factors(&self) -> Factors {
-        let plus = self.plus.squared();
+        let plus = self.plus.raised_square();
         let minus = self.minus.squared();
         let g = self.plus.product(&self.minus).doubled();
-        let zz = self.z.squared().doubled().doubled();
+        let zz = self.z.squared().doubled().doubled().raised();
         Factors {
             e: plus.minus(&minus).carry(),
             h: plus.plus(&minus).carry(),
@@ -165,9 +165,14 @@ impl Point {
 
     #[inline(always)]
     fn add_affine_factors(&self, b: &Affine) -> Factors {
-        let plus = self.plus.product(&b.plus);
+        let plus = self.plus.raised_product(&b.plus);
         let minus = self.minus.product(&b.minus);
-        Factors::of_sum(&plus, &minus, &self.t().product(&b.t2d), &Wide::of(&self.z).doubled())
+        Factors::of_sum(
+            &plus,
+            &minus,
+            &self.t().product(&b.t2d),
+            &Wide::of(&self.z).doubled().raised(),
+        )
     }
 
     /// self + b.
@@ -178,13 +183,13 @@ impl Point {
 
     #[inline(always)]
     fn add_cached_factors(&self, b: &Cached) -> Factors {
-        let plus = self.plus.product(&b.plus);
+        let plus = self.plus.raised_product(&b.plus);
         let minus = self.minus.product(&b.minus);
         Factors::of_sum(
             &plus,
             &minus,
             &self.t().product(&b.t2d),
-            &self.z.product(&b.z).doubled(),
+            &self.z.product(&b.z).doubled().raised(),
         )
     }
 

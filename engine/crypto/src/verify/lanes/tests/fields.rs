@@ -137,12 +137,18 @@ fn values_before_their_carries_agree_with_big_integers() {
         );
         let (left, right): (Wide, Wide) = (a.product(&b), c.product(&d));
         check(&left.plus(&right).carry(), &zip(&ab, &cd, |a, b| a + b), "plus");
+        let less = zip(&ab, &cd, |a, b| (above() << 256) + a - b);
+        check(&left.raised().minus(&right).carry(), &less, "minus");
+        let raised = a.raised_product(&b);
+        check(&raised.minus(&right).carry(), &less, "product, minus");
         check(
-            &left.minus(&right).carry(),
-            &zip(&ab, &cd, |a, b| (above() << 256) + a - b),
-            "minus",
+            &raised.plus(&right).carry(),
+            &zip(&ab, &cd, |a, b| a + b),
+            "product, plus",
         );
-        let most = left.doubled().doubled().minus(&right.doubled()).carry();
+        let squares = zip(&values(&a), &cd, |a, b| (above() << 256) + a * a - b);
+        check(&a.raised_square().minus(&right).carry(), &squares, "square, minus");
+        let most = left.doubled().doubled().raised().minus(&right.doubled()).carry();
         check(
             &most,
             &zip(&ab, &cd, |a, b| (above() << 256) + a * 4_u8 - b * 2_u8),
