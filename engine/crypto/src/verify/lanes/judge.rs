@@ -206,6 +206,9 @@ fn judge(engine: &Lanes8, jobs: &[Job<'_, Lanes8>], valid: &mut [bool]) {
     valid.fill(false);
     let mut prepared: Vec<Prepared<'_>> = Vec::with_capacity(jobs.len());
     prepared.extend(jobs.iter().enumerate().filter_map(|(index, job)| prepare(index, job)));
+    for member in take_few(jobs, &mut prepared) {
+        valid[member] = engine.by_dalek(&jobs[member]);
+    }
     hash_all(cpu, &mut prepared);
     let (mut hot, mut warm, mut bare) = (Vec::new(), Vec::new(), Vec::new());
     for (index, member) in prepared.iter().enumerate() {
@@ -223,16 +226,28 @@ fn judge(engine: &Lanes8, jobs: &[Job<'_, Lanes8>], valid: &mut [bool]) {
     by_tables::<HOT_ROWS, 8, 2, 32>(cpu, base, &prepared, &hot, &mut computed);
     by_tables::<WARM_ROWS, 5, 1, 51>(cpu, base, &prepared, &warm, &mut computed);
     for group in bare.chunks(8) {
-        if group.len() <= FEW {
-            for member in group {
-                let job = prepared[*member].job;
-                valid[job] = engine.by_dalek(&jobs[job]);
-            }
-        } else {
-            computed.push(bare_keys(cpu, base, &prepared, fill(group)));
-        }
+        computed.push(bare_keys(cpu, base, &prepared, fill(group)));
     }
     compare(cpu, &prepared, &computed, valid);
+}
+
+/// Takes out those that would fill at most [`FEW`] lanes of the last group without tables, before anything is spent on them, and
+/// gives their jobs. A key with a small table that is alone counts as one without.
+fn take_few(jobs: &[Job<'_, Lanes8>], prepared: &mut Vec<Prepared<'_>>) -> Vec<usize> {
+    let is_warm = |member: &&Prepared<'_>| matches!(jobs[member.job].table, Table::Warm(_));
+    let warm_is_alone = prepared.iter().filter(is_warm).count() == 1;
+    let is_bare = |member: &Prepared<'_>| match jobs[member.job].table {
+        Table::Hot(_) => false,
+        Table::Warm(_) => warm_is_alone,
+        Table::None => true,
+    };
+    let few = prepared.iter().filter(|member| is_bare(member)).count() % 8;
+    let mut taken = Vec::new();
+    while few <= FEW && taken.len() < few {
+        let last = prepared.iter().rposition(is_bare).expect("there are as many");
+        taken.push(prepared.remove(last).job);
+    }
+    taken
 }
 
 /// Eight members of a group of 1 to 8: the last one fills the lanes that are left, and is judged there once more.
