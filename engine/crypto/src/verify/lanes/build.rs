@@ -31,7 +31,7 @@ fn combinations(top: &Point, teeth: &[Cached], doubled: &[Cached], rows: &mut Ve
 
 /// Row `v·2^(T−1) + m` of the table of each lane's point, in extended coordinates.
 #[target_feature(enable = "avx512f,avx512vl,avx512dq,avx512bw,avx512ifma,avx512vbmi2")]
-pub(super) fn projective_table(shape: &Shape, point: &Point) -> Vec<Point> {
+fn projective_table(shape: &Shape, point: &Point) -> Vec<Point> {
     let last = shape.teeth - 1;
     let mut teeth: Vec<Vec<Cached>> = vec![Vec::with_capacity(last); shape.combs];
     let mut doubled = teeth.clone();

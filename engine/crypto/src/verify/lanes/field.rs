@@ -83,6 +83,18 @@ fn sum(a: Vector, b: Vector) -> Vector {
     a.add(b)
 }
 
+/// The sums limb by limb.
+#[inline(always)]
+fn sums(a: &[Vector; 5], b: &[Vector; 5]) -> [Vector; 5] {
+    [
+        a[0].add(b[0]),
+        a[1].add(b[1]),
+        a[2].add(b[2]),
+        a[3].add(b[3]),
+        a[4].add(b[4]),
+    ]
+}
+
 #[inline(always)]
 fn lo(sum: Vector, a: Vector, b: Vector) -> Vector {
     sum.add_low(a, b)
@@ -108,14 +120,7 @@ impl Wide {
     /// self + b.
     #[inline(always)]
     pub(super) fn plus(&self, b: &Self) -> Self {
-        let (a, b) = (&self.0, &b.0);
-        let sum = [
-            a[0].add(b[0]),
-            a[1].add(b[1]),
-            a[2].add(b[2]),
-            a[3].add(b[3]),
-            a[4].add(b[4]),
-        ];
+        let sum = sums(&self.0, &b.0);
         check(&sum, 4 * PRODUCT);
         Self(sum)
     }
@@ -180,14 +185,7 @@ impl Raised {
     pub(super) fn plus(&self, b: &Wide) -> Wide {
         self.check();
         check(&b.0, 2 * PRODUCT);
-        let (a, b) = (&self.0, &b.0);
-        Wide([
-            a[0].add(b[0]),
-            a[1].add(b[1]),
-            a[2].add(b[2]),
-            a[3].add(b[3]),
-            a[4].add(b[4]),
-        ])
+        Wide(sums(&self.0, &b.0))
     }
 
     /// self − b, for a b of at most two products.

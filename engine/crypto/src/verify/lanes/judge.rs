@@ -206,21 +206,18 @@ fn judge(engine: &Lanes8, jobs: &[Job<'_, Lanes8>], valid: &mut [bool]) {
     valid.fill(false);
     let mut prepared: Vec<Prepared<'_>> = Vec::with_capacity(jobs.len());
     prepared.extend(jobs.iter().enumerate().filter_map(|(index, job)| prepare(index, job)));
-    for member in take_few(jobs, &mut prepared) {
+    let tiers = Tiers::of(jobs, &prepared);
+    for member in tiers.take_few(&mut prepared) {
         valid[member] = engine.by_dalek(&jobs[member]);
     }
     hash_all(cpu, &mut prepared);
     let (mut hot, mut warm, mut bare) = (Vec::new(), Vec::new(), Vec::new());
     for (index, member) in prepared.iter().enumerate() {
-        match jobs[member.job].table {
-            Table::Hot(table) => hot.push((index, table)),
-            Table::Warm(table) => warm.push((index, table)),
+        match tiers.table(member) {
+            Table::Hot(table) => hot.push((index, *table)),
+            Table::Warm(table) => warm.push((index, *table)),
             Table::None => bare.push(index),
         }
-    }
-    if let [(alone, _)] = warm[..] {
-        warm.clear();
-        bare.push(alone);
     }
     let mut computed = Vec::with_capacity(jobs.len() / 8 + 6);
     by_tables::<HOT_ROWS, 8, 2, 32>(cpu, base, &prepared, &hot, &mut computed);
@@ -231,23 +228,39 @@ fn judge(engine: &Lanes8, jobs: &[Job<'_, Lanes8>], valid: &mut [bool]) {
     compare(cpu, &prepared, &computed, valid);
 }
 
-/// Takes out those that would fill at most [`FEW`] lanes of the last group without tables, before anything is spent on them, and
-/// gives their jobs. A key with a small table that is alone counts as one without.
-fn take_few(jobs: &[Job<'_, Lanes8>], prepared: &mut Vec<Prepared<'_>>) -> Vec<usize> {
-    let is_warm = |member: &&Prepared<'_>| matches!(jobs[member.job].table, Table::Warm(_));
-    let warm_is_alone = prepared.iter().filter(is_warm).count() == 1;
-    let is_bare = |member: &Prepared<'_>| match jobs[member.job].table {
-        Table::Hot(_) => false,
-        Table::Warm(_) => warm_is_alone,
-        Table::None => true,
-    };
-    let few = prepared.iter().filter(|member| is_bare(member)).count() % 8;
-    let mut taken = Vec::new();
-    while few <= FEW && taken.len() < few {
-        let last = prepared.iter().rposition(is_bare).expect("there are as many");
-        taken.push(prepared.remove(last).job);
+/// With which table each signature is judged.
+struct Tiers<'a> {
+    jobs: &'a [Job<'a, Lanes8>],
+    /// Only one of the keys has a small table: it is judged without.
+    warm_is_alone: bool,
+}
+
+impl<'a> Tiers<'a> {
+    fn of(jobs: &'a [Job<'a, Lanes8>], prepared: &[Prepared<'_>]) -> Self {
+        let is_warm = |member: &&Prepared<'_>| matches!(jobs[member.job].table, Table::Warm(_));
+        let warm_is_alone = prepared.iter().filter(is_warm).count() == 1;
+        Self { jobs, warm_is_alone }
     }
-    taken
+
+    fn table(&self, member: &Prepared<'_>) -> &'a Table<'a, Lanes8> {
+        match &self.jobs[member.job].table {
+            Table::Warm(_) if self.warm_is_alone => &Table::None,
+            table => table,
+        }
+    }
+
+    /// Takes out those that would fill at most [`FEW`] lanes of the last group without tables, before anything is spent on
+    /// them, and gives their jobs.
+    fn take_few(&self, prepared: &mut Vec<Prepared<'_>>) -> Vec<usize> {
+        let is_bare = |member: &Prepared<'_>| matches!(self.table(member), Table::None);
+        let few = prepared.iter().filter(|member| is_bare(member)).count() % 8;
+        let mut taken = Vec::new();
+        while few <= FEW && taken.len() < few {
+            let last = prepared.iter().rposition(is_bare).expect("there are as many");
+            taken.push(prepared.remove(last).job);
+        }
+        taken
+    }
 }
 
 /// Eight members of a group of 1 to 8: the last one fills the lanes that are left, and is judged there once more.
