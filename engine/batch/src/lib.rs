@@ -37,7 +37,7 @@ pub use executed::{Answer, Changes, Executed, LeafOut, Refusal};
 pub use input::{
     AckInput, BlockInput, CloseInput, FulfilInput, Input, InputError, PayInput, ReleaseInput, Reveal, RevealedAck,
 };
-pub use overdue::{Ending, OwedAck, OwedPreimage};
+pub use overdue::{Ending, OwedAck, OwedPreimage, OwedSearch};
 pub use policy::{MAX_UNFIRM_CREDITS, Policy, PolicyError};
 pub use query::{ChannelView, InLockView, LockView, PaymentProof, ProofLink, StoredLeaf};
 pub use slots::{Slots, SlotsFull, VecSlots};

@@ -4,6 +4,8 @@
 //! never say that it was. So where a lock is owed and still open a margin before its expiry, its proof goes on the ledger, which
 //! both channels read.
 
+use core::ops::RangeInclusive;
+
 use tidegate_channel::evidence::{Acknowledged, SignedState};
 use tidegate_types::{ChannelId, Height, OutPoint};
 
@@ -11,7 +13,7 @@ use crate::Engine;
 use crate::engine::ACK;
 use crate::record::in_lock::{BY_PAYER, MET};
 use crate::record::{DISPUTED, FIRM, FROZEN, LockRecord};
-use crate::slots::Slots;
+use crate::slots::{Link, Slots};
 
 /// A preimage that a payer owes by, and has not settled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,35 +48,77 @@ pub enum Ending {
     Disputed,
 }
 
-impl<S: Slots> Engine<S> {
-    /// The preimages that a payer owes by, whose locks expire up to and with `last`. Looks at all in-locks.
+/// A search through all locks for what payers owe, in parts of any size, between which batches may be executed.
+///
+/// A lock that is met while the search is under way may be missed, if its place has been passed. A lock is only met a margin
+/// before its expiry (rule 13), so it is found by a search that begins within the margin from then.
+#[derive(Debug)]
+pub struct OwedSearch {
+    last: Height,
+    /// The next in-lock and the next lock to look at.
+    next: (Link, Link),
+    preimages: Vec<OwedPreimage>,
+    acks: Vec<OwedAck>,
+}
+
+impl OwedSearch {
+    /// For locks that expire up to and with `last`.
     #[must_use]
-    pub fn owed_preimages(&self, last: Height) -> Vec<OwedPreimage> {
-        let links = 1..=self.store.meta().in_locks.used;
-        let records = links.map(|link| self.store.in_locks.at(link));
-        let open = records.filter(|record| record.held & BY_PAYER != 0 && record.fate == MET);
-        open.filter(|record| self.is_due(record.expiry, last))
-            .map(|record| OwedPreimage {
-                hash: record.hash,
-                preimage: record.preimage,
-                expiry: Height::new(record.expiry),
-                payer: self.channel_id(record.payer),
-            })
-            .collect()
+    pub const fn new(last: Height) -> Self {
+        Self {
+            last,
+            next: (1, 1),
+            preimages: Vec::new(),
+            acks: Vec::new(),
+        }
     }
 
-    /// The acks that a payer owes by, whose locks expire up to and with `last`; of each payee's channel once. Looks at all
-    /// locks.
+    /// What was found: preimages, and acks of each payee's channel once.
     #[must_use]
-    pub fn owed_acks(&self, last: Height) -> Vec<OwedAck> {
-        let links = 1..=self.store.meta().locks.used;
-        let records = links.map(|link| self.store.locks.at(link));
-        let open = records.filter(|record| record.condition == ACK && u32::from(record.fate) == FIRM);
-        let due = open.filter(|record| self.is_due(record.expiry, last));
-        let mut owed: Vec<OwedAck> = due.filter_map(|record| self.owed_ack(record)).collect();
-        owed.sort_unstable_by_key(|owed| (owed.funding, owed.expiry));
-        owed.dedup_by_key(|owed| (owed.funding, owed.word.leaf().counter));
-        owed
+    pub fn into_found(mut self) -> (Vec<OwedPreimage>, Vec<OwedAck>) {
+        self.acks.sort_unstable_by_key(|owed| (owed.funding, owed.expiry));
+        self.acks.dedup_by_key(|owed| (owed.funding, owed.word.leaf().counter));
+        (self.preimages, self.acks)
+    }
+}
+
+/// The next part of a table that is used up to and with `used`: at most `count` records from `next`, which it moves.
+fn part(next: &mut Link, used: Link, count: u32) -> RangeInclusive<Link> {
+    let (first, last) = (*next, used.min(next.saturating_add(count) - 1));
+    *next = next.saturating_add(count).min(used.saturating_add(1));
+    first..=last
+}
+
+impl<S: Slots> Engine<S> {
+    /// Looks at the next `count` locks of each kind; true if none are left.
+    ///
+    /// # Panics
+    /// If `count` is 0.
+    pub fn search_owed(&self, search: &mut OwedSearch, count: u32) -> bool {
+        assert!(count > 0, "a part has records");
+        let meta = self.store.meta();
+        let (in_locks, locks) = (meta.in_locks.used, meta.locks.used);
+        let last = search.last;
+        for link in part(&mut search.next.0, in_locks, count) {
+            let record = self.store.in_locks.at(link);
+            let owed = record.held & BY_PAYER != 0 && record.fate == MET;
+            if owed && self.is_due(record.expiry, last) {
+                search.preimages.push(OwedPreimage {
+                    hash: record.hash,
+                    preimage: record.preimage,
+                    expiry: Height::new(record.expiry),
+                    payer: self.channel_id(record.payer),
+                });
+            }
+        }
+        for link in part(&mut search.next.1, locks, count) {
+            let record = self.store.locks.at(link);
+            let owed = record.condition == ACK && u32::from(record.fate) == FIRM;
+            if owed && self.is_due(record.expiry, last) {
+                search.acks.extend(self.owed_ack(record));
+            }
+        }
+        search.next.0 > in_locks && search.next.1 > locks
     }
 
     /// At the expiry itself a proof still counts; above it is too late.

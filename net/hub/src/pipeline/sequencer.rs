@@ -29,11 +29,13 @@ use tidegate_wal::record_bytes;
 
 mod answer;
 mod attach;
+mod duties;
 mod gather;
 mod pending;
 mod sessions;
 mod verify;
 
+use duties::Search;
 use gather::Gathered;
 use pending::Pending;
 use sessions::Sessions;
@@ -74,6 +76,8 @@ pub(crate) struct Sequencer {
     pending: Pending,
     /// Channels whose end was begun and has not come to the ledger, or once had not.
     ending: BTreeSet<u32>,
+    /// The ledger thread's question that is being answered.
+    search: Option<Search>,
     /// The newest final block, if no batch has taken it yet; it waits for company unless it opens or closes a channel.
     block: Option<BlockInput>,
     /// When the oldest of `pending` came.
@@ -167,6 +171,7 @@ impl Sequencer {
             stats,
             pending: Pending::default(),
             ending,
+            search: None,
             block: None,
             pending_since: None,
             stopping: false,
@@ -198,7 +203,9 @@ impl Sequencer {
     }
 
     fn has_work(&self) -> bool {
-        !self.pending.is_empty() || self.block.as_ref().is_some_and(BlockInput::has_events)
+        let block = || self.block.as_ref().is_some_and(BlockInput::has_events);
+        // Who asked has ended, if the hub ends.
+        !self.pending.is_empty() || block() || (self.search.is_some() && !self.stopping)
     }
 
     /// True if the pending work should be sealed now: the log is idle, the batch is full, or its time has come.
@@ -207,7 +214,7 @@ impl Sequencer {
     /// for each of its clients, and what it saves in waiting it takes from those behind it in work.
     fn is_due(&self) -> bool {
         let full = self.pending.len() >= self.settings.batch_inputs_max;
-        let alone = self.in_flight == 0 && self.last_inputs < CROWD;
+        let alone = self.in_flight == 0 && (self.last_inputs < CROWD || self.pending.is_empty());
         alone || full || self.stopping || self.patience().is_zero()
     }
 
@@ -334,6 +341,7 @@ impl Sequencer {
         let inputs = gathered.inputs.len();
         self.last_inputs = inputs;
         self.answer(&mut gathered, &mut job);
+        self.search_on(&mut job);
         gathered.clear();
         self.gathered = gathered;
         note(&self.stats.answer_us, micros(answer_start.elapsed()));

@@ -1,6 +1,6 @@
 //! What a batch has to tell, and whom: routes of its leaves, refusals, and the questions asked beside it.
 
-use tidegate_batch::{Ending, Input, PaymentProof};
+use tidegate_batch::{Input, PaymentProof};
 use tidegate_channel::{OpKind, OpOutcome, RefuseReason};
 use tidegate_reactor::ConnId;
 use tidegate_types::{ChannelId, ClientCounter, Fixed, HubCounter, LockId, PaymentId};
@@ -12,7 +12,7 @@ use super::Sequencer;
 use super::gather::{Gathered, Question, Source};
 use crate::pipeline::front::error_message;
 use crate::pipeline::stats::add;
-use crate::pipeline::work::{Ask, Duties, Job, Origin, Read, SyncReply};
+use crate::pipeline::work::{Job, Origin, Read, SyncReply};
 
 /// Stands for "nobody asked" among request ids.
 const NOBODY: u64 = 0;
@@ -57,7 +57,6 @@ impl Sequencer {
                     let shown = self.engine.channel(&channel).and_then(|slot| self.engine.shown(slot));
                     job.reads.push(Read::Shown(asker, Box::new(shown)));
                 }
-                Question::Duties(ask, asker) => job.reads.push(Read::Duties(asker, Box::new(self.duties(ask)))),
                 Question::Proof {
                     origin,
                     slot,
@@ -67,23 +66,6 @@ impl Sequencer {
                     job.replies.push((origin.conn, self.proof(origin, slot, channel, lock)));
                 }
             }
-        }
-    }
-
-    /// What the hub has to do on the ledger.
-    fn duties(&mut self, ask: Ask) -> Duties {
-        let engine = &self.engine;
-        self.ending.retain(|&slot| engine.ending(slot).is_some());
-        let due = |slot: &u32| match engine.ending(*slot) {
-            Some(Ending::Final(height)) => ask.final_by.is_some_and(|by| height <= by),
-            Some(Ending::Disputed) => true,
-            None => false,
-        };
-        let ends = self.ending.iter().filter(|slot| due(slot));
-        Duties {
-            preimages: engine.owed_preimages(ask.expires_by),
-            acks: engine.owed_acks(ask.expires_by),
-            ends: ends.map(|slot| engine.counters(*slot).0).collect(),
         }
     }
 

@@ -11,11 +11,12 @@ use tidegate_wire::ErrorCode;
 use tidegate_wire::messages::{Body, Busy, PayAnswer};
 
 use super::Sequencer;
+use super::duties::Search;
 use crate::commitment::ProofAnswer;
 use crate::inside::TableRows;
 use crate::pipeline::front::error_message;
 use crate::pipeline::stats::add;
-use crate::pipeline::work::{Ask, Duties, Job, Origin, Request, Work};
+use crate::pipeline::work::{Job, Origin, Request, Work};
 
 /// Requests about one channel that one batch takes; the rest are told to come again. Keeps a channel's answers within
 /// what a receipt can hold.
@@ -69,7 +70,6 @@ pub(super) enum Question {
     },
     View(ChannelId, Sender<Option<ChannelView>>),
     Shown(ChannelId, Sender<Option<Shown>>),
-    Duties(Ask, Sender<Duties>),
     Prove(ChannelId, Sender<Option<ProofAnswer>>),
 }
 
@@ -147,7 +147,7 @@ impl Sequencer {
                 Work::Prove(channel, asker) => gathered.questions.push(Question::Prove(channel, asker)),
                 Work::View(channel, asker) => gathered.questions.push(Question::View(channel, asker)),
                 Work::Shown(channel, asker) => gathered.questions.push(Question::Shown(channel, asker)),
-                Work::Duties(ask, asker) => gathered.questions.push(Question::Duties(ask, asker)),
+                Work::Duties(ask, asker) => self.search = Some(Search::new(ask, asker)),
                 Work::Freeze(channel) => {
                     self.ending.extend(self.engine.channel(&channel));
                     gathered.push(Input::Freeze(channel), None);
