@@ -8,7 +8,7 @@
 //! [merchant]     (may be absent)   percent of all payments that go to the last channel, and capacity_sat of that channel
 //! [amounts]      quantiles_sat     what payers would pay, and the fee of each payment; capped by the plan
 //! [capacities]   quantiles_sat     client_share_percent and reserve_sat of each side at the opening
-//! [settlement]                     on = "delivered" | "preimage" | "ack", distance: payment i is settled in the state of i + distance
+//! [settlement]                     on = "delivered" | "preimage", distance: payment i is settled in the state of i + distance
 //! [ledger]                         block interval, margin, ack interval, longest lock, dispute window
 //! [run]                            seed, seconds, seconds_max, payments_per_s_planned, windows, payments_per_s (by schedule
 //!                                  unless the command line says otherwise; absent: as fast as answers come)
@@ -32,6 +32,7 @@ use std::{fs, io, path::Path};
 
 use serde::Deserialize;
 use tidegate_types::{Age, Amount};
+use toml::de::DeTable;
 
 pub use quantiles::{Quantiles, QuantilesError};
 use rules::Breach;
@@ -402,22 +403,17 @@ fn line_at(text: &str, at: usize) -> usize {
     text.as_bytes().iter().take(at).filter(|byte| **byte == b'\n').count() + 1
 }
 
-/// The line that sets `key`, written `table.key`; 1 when none does.
+/// The line that sets `key`, written `table.key`, in whatever of TOML's ways; that of the table when nothing sets it, and
+/// 1 without one.
 fn line_of(text: &str, key: &str) -> usize {
-    let (table, key) = key.split_once('.').unwrap_or(("", key));
-    let mut within = "";
-    for (index, line) in text.lines().map(str::trim).enumerate() {
-        if let Some(name) = line.strip_prefix('[').and_then(|rest| rest.split(']').next()) {
-            within = name.trim();
-        }
-        let sets = line
-            .strip_prefix(key)
-            .is_some_and(|rest| rest.trim_start().starts_with('='));
-        if sets && within == table {
-            return index + 1;
-        }
+    let Ok(whole) = DeTable::parse(text) else { return 1 };
+    let (mut table, mut at) = (Some(whole.get_ref()), 0);
+    for part in key.split('.') {
+        let found = table.and_then(|table| table.iter().find(|(name, _)| name.get_ref() == part));
+        let Some((name, value)) = found else { break };
+        (table, at) = (value.get_ref().as_table(), name.span().start);
     }
-    1
+    line_at(text, at)
 }
 
 #[cfg(test)]

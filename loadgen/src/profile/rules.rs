@@ -3,11 +3,18 @@
 use tidegate_channel::MAX_ADDS;
 use tidegate_types::{Age, Amount};
 
-use super::{Capacities, DISTANCE_MAX, LedgerTimes, Population, Profile, Run};
+use super::{Capacities, DISTANCE_MAX, LedgerTimes, Population, Profile, Run, SettleWhen};
 
 /// One state adds at most so many locks.
 #[expect(clippy::cast_possible_truncation, reason = "16")]
 const PER_SIGNATURE_MAX: u32 = MAX_ADDS as u32;
+
+/// Connections that one event loop serves, and that one source address has ports for.
+const CONNECTIONS_MAX: u32 = 10_000;
+/// More payments a second than any hub has signatures checked for.
+const RATE_MAX: u32 = 10_000_000;
+/// The longest lock and dispute window: both must fit into the year that a channel lives, and leave most of it.
+const BLOCKS_MAX: Age = Age::new(20_000_000);
 
 /// A rule that a figure breaks.
 pub(super) struct Breach {
@@ -43,6 +50,21 @@ impl Profile {
         } = self.population;
         [
             check(!self.about.is_empty(), "about", "must say what the profile stands for"),
+            check(
+                !self.source.is_empty(),
+                "source",
+                "must say where the figures come from",
+            ),
+            check(
+                u128::from(self.activity.weights.highest()) * u128::from(channels) <= u128::from(u64::MAX),
+                "activity.weights",
+                "must sum to less than 2^64 over all channels",
+            ),
+            check(
+                connections <= CONNECTIONS_MAX,
+                "population.connections",
+                "must not exceed 10000: one event loop serves them",
+            ),
             check(keys > 0, "population.keys", "must be at least 1"),
             check(
                 channels > 1,
@@ -87,6 +109,11 @@ impl Profile {
         let (channel, connection) = (self.run.window_per_channel, self.run.window_per_connection);
         [
             check(
+                self.settlement.on != SettleWhen::Ack,
+                "settlement.on",
+                "must be `delivered` or `preimage`: no payer is told of acks while it runs",
+            ),
+            check(
                 (1..=PER_SIGNATURE_MAX).contains(&each),
                 "activity.payments_per_signature",
                 "must be between 1 and 16",
@@ -130,11 +157,15 @@ impl Profile {
         } = self.run;
         [
             check(
-                payments_per_s_planned > 0,
+                (1..=RATE_MAX).contains(&payments_per_s_planned),
                 "run.payments_per_s_planned",
-                "must be at least 1",
+                "must be between 1 and 10000000",
             ),
-            check(payments_per_s != Some(0), "run.payments_per_s", "must be at least 1"),
+            check(
+                payments_per_s.is_none_or(|rate| (1..=RATE_MAX).contains(&rate)),
+                "run.payments_per_s",
+                "must be between 1 and 10000000",
+            ),
             check(
                 (1..=seconds_max).contains(&seconds),
                 "run.seconds",
@@ -220,9 +251,14 @@ impl Profile {
                 "must hold the blocks of `seconds_max`, 3 margins and 2 ack intervals",
             ),
             check(
-                dispute_window >= Age::new(144),
+                max_lock <= BLOCKS_MAX,
+                "ledger.max_lock_blocks",
+                "must be at most 20000000",
+            ),
+            check(
+                (Age::new(144)..=BLOCKS_MAX).contains(&dispute_window),
                 "ledger.dispute_window_blocks",
-                "must be at least 144",
+                "must be between 144 and 20000000",
             ),
         ]
         .into_iter()

@@ -252,7 +252,60 @@ const IMPOSSIBLE: &[(&str, &str, &str)] = &[
         "dispute_window_blocks = 143",
         "ledger.dispute_window_blocks",
     ),
+    (
+        "dispute_window_blocks = 4_032",
+        "dispute_window_blocks = 4_294_967_295",
+        "ledger.dispute_window_blocks",
+    ),
+    (
+        "max_lock_blocks = 2_048",
+        "max_lock_blocks = 4_294_967_295",
+        "ledger.max_lock_blocks",
+    ),
+    (
+        "weights = [1]",
+        "weights = [9_223_372_036_854_775_807]",
+        "activity.weights",
+    ),
+    ("\"delivered\"", "\"ack\"", "settlement.on"),
+    (
+        "payments_per_s_planned = ",
+        "payments_per_s_planned = 4_000",
+        "run.payments_per_s_planned",
+    ),
+    (
+        "keys = 256\nchannels = 256\nconnections = 8",
+        "keys = 256\nchannels = 25_600\nconnections = 10_001",
+        "population.connections",
+    ),
 ];
+
+#[test]
+fn a_source_must_be_given() {
+    let source = quick()
+        .lines()
+        .find(|line| line.starts_with("source = "))
+        .expect("a line");
+    let line = line_of(quick(), "source");
+    assert_eq!(
+        complaint(source, "source = \"\""),
+        format!("p.toml:{line}: `source` must say where the figures come from")
+    );
+}
+
+#[test]
+fn a_line_is_found_however_its_key_is_written() {
+    let text =
+        "a = 1\npopulation = { keys = 0,\n channels = 2 }\n[\"run\"]\n\n'seconds' = 3\nledger.margin_blocks = 4\n";
+    let line = |key| line_of(text, key);
+    assert_eq!((line("population.keys"), line("population.channels")), (2, 3));
+    assert_eq!(
+        (line("run.seconds"), line("run.seed")),
+        (6, 4),
+        "what is missing is missing in its table"
+    );
+    assert_eq!((line("run.ledger.margin_blocks"), line("nowhere.key")), (7, 1));
+}
 
 #[test]
 fn figures_that_cannot_be_name_line_and_key() {

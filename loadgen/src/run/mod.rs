@@ -46,7 +46,7 @@ use self::steps::{Director, Listed};
 use self::watch::{Figures, Watch};
 use crate::cli::Arrivals;
 use crate::keys::{connection_key, noise_key};
-use crate::profile::{Profile, SettleWhen};
+use crate::profile::Profile;
 use crate::result::{RunResult, SweepResult};
 use crate::slo::Slo;
 use crate::status::{self, StatusError};
@@ -124,14 +124,6 @@ pub enum RunError {
         /// What the system says.
         source: io::Error,
     },
-    /// The profile asks for something that this generator does not do yet.
-    #[error(
-        "profile {profile} settles on the payee's ack; prepared workloads settle on `delivered` or `preimage` only"
-    )]
-    SettleOnAck {
-        /// The profile.
-        profile: String,
-    },
 }
 
 /// Files and sockets that are not connections to the hub.
@@ -191,11 +183,6 @@ fn write_distribution(path: &Path, generator: &Generator) -> Result<(), RunError
 /// Gives the load, step by step, and returns all that was counted.
 fn drive(options: &RunOptions, director: Box<dyn Director>) -> Result<(Generator, Figures), RunError> {
     let profile = &options.profile;
-    if profile.settlement.on == SettleWhen::Ack {
-        return Err(RunError::SettleOnAck {
-            profile: profile.name.clone(),
-        });
-    }
     let workload = Workload::open(&options.workload)?;
     workload.check_profile(profile, options.seed)?;
     let address = resolve(&options.hub)?;
