@@ -15,6 +15,7 @@ use tidegate_client::AddressError;
 use tidegate_client::channels_file::ChannelsFileError;
 use tidegate_crypto::verify::BackendError;
 
+pub use self::run::exit_code;
 use crate::profile::{Profile, ProfileError, TopologyError};
 use crate::run::RunError;
 use crate::workload::WorkloadError;
@@ -121,6 +122,8 @@ pub(crate) enum Failure {
     Topology(#[from] TopologyError),
     #[error("TG-8009]: {name} must be between {least} and {most}")]
     Range { name: &'static str, least: f64, most: f64 },
+    #[error("TG-8010]: the run would need {payments:.0} signed payments: lower --rate or --seconds, or say --payments")]
+    TooMany { payments: f64 },
 }
 
 impl From<RunError> for Failure {
@@ -152,6 +155,9 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> u8 {
     };
     outcome.unwrap_or_else(|failure| {
         eprintln!("error[{failure}");
-        EXIT_BAD
+        match failure {
+            Failure::Range { .. } => EXIT_USAGE,
+            _ => EXIT_BAD,
+        }
     })
 }

@@ -78,6 +78,9 @@ pub struct RunResult {
     pub slo: Vec<SloFigures>,
     /// True if every number above may be believed.
     pub valid: bool,
+    /// True if something other than the generator's own limit is why they may not.
+    #[serde(skip)]
+    pub refuted: bool,
     /// Why not, and what else a reader should know.
     pub notes: Vec<String>,
 }
@@ -388,6 +391,7 @@ mod tests {
                 met: false,
             }],
             valid: false,
+            refuted: false,
             notes: vec!["a note".to_owned()],
         }
     }

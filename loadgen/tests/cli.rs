@@ -56,6 +56,17 @@ fn the_command_line_is_checked_first() {
         &["search", "--slo", "p99<15"],
         &["curve", "--rates", "1,x"],
         &["prepare", "channels"],
+        &[
+            "prepare",
+            "--profile",
+            "quick",
+            "--genesis",
+            "g",
+            "--out",
+            "w",
+            "--seconds",
+            "4294967295",
+        ],
     ] {
         complaint(arguments, 2);
     }
@@ -108,26 +119,38 @@ fn what_cannot_be_done_is_one_line_with_a_code() {
             ],
             "error[TG-8008]: not-a-workload:1: ",
         ),
-        (
-            &[
-                "search",
-                "--slo",
-                "p99<15ms",
-                "--from",
-                "0",
-                "--hub",
-                HUB,
-                "--profile",
-                "quick",
-                "--workload",
-                "w",
-            ],
-            "error[TG-8009]: --from must be between 1 and",
-        ),
     ] {
         let error = complaint(arguments, 1);
         assert!(error.starts_with(start) && error.lines().count() == 1, "{error}");
     }
+}
+
+#[test]
+fn figures_out_of_range_are_refused_before_anything_is_done() {
+    let words = |line: &'static str| line.split(' ').collect::<Vec<_>>();
+    let search = words("search --profile quick --workload w --slo p99<15ms --from 0 --hub");
+    let error = complaint(&[search, vec![HUB]].concat(), 2);
+    assert!(
+        error.starts_with("error[TG-8009]: --from must be between 1 and"),
+        "{error}"
+    );
+    let prepare = "prepare --profile quick --genesis g --out w --rate 1000000 --seconds 3600";
+    let error = complaint(&words(prepare), 1);
+    assert!(error.starts_with("error[TG-8010]: the run would need 36"), "{error}");
+}
+
+#[test]
+fn what_was_prepared_is_told_as_json() {
+    let folder = TempDir::new().expect("a folder");
+    let output = loadgen(
+        folder.path(),
+        &["prepare", "channels", "--profile", "quick", "--out", "c", "--json"],
+    );
+    let told = String::from_utf8(output.stdout).expect("text");
+    assert!(
+        told.contains(r#""channels": 256"#) && told.contains(r#""out": "c""#),
+        "{told}"
+    );
 }
 
 #[test]

@@ -85,17 +85,25 @@ impl LoadArgs {
 
     /// Prints or writes a result.
     pub(super) fn emit(&self, result: &(impl Serialize + std::fmt::Display)) -> Result<(), Failure> {
-        let json = serde_json::to_string_pretty(result).expect("a result is plain data") + "\n";
-        match &self.json {
-            Some(None) => print!("{json}"),
-            Some(Some(path)) => {
-                write(path, &json)?;
-                println!("{result}");
-            }
-            None => println!("{result}"),
-        }
-        Ok(())
+        emit(self.json.as_ref(), result)
     }
+}
+
+/// Prints or writes a result, as `--json` says: JSON for nothing else, a report, or the one to a file and the other.
+pub(super) fn emit(
+    json: Option<&Option<PathBuf>>,
+    result: &(impl Serialize + std::fmt::Display),
+) -> Result<(), Failure> {
+    let text = serde_json::to_string_pretty(result).expect("a result is plain data") + "\n";
+    match json {
+        Some(None) => print!("{text}"),
+        Some(Some(path)) => {
+            write(path, &text)?;
+            println!("{result}");
+        }
+        None => println!("{result}"),
+    }
+    Ok(())
 }
 
 fn write(path: &Path, text: &str) -> Result<(), Failure> {

@@ -1,14 +1,21 @@
 //! `loadgen prepare channels` and `loadgen prepare`.
 
+use std::fmt;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+use serde::Serialize;
 
+use super::load::emit;
 use super::{Failure, Rate};
 use crate::channels::write_channels;
 use crate::profile::Profile;
 use crate::workload::prepare;
 
+/// A day. More is for a run of its own.
+const SECONDS_MAX: i64 = 86_400;
+/// Payments that are signed unless `--payments` asks for more: some 400 GB of workload.
+const PAYMENTS_MAX: f64 = 1e9;
 /// Seconds of load before measuring begins, unless said otherwise.
 pub(super) const WARM_UP_SECONDS: u32 = 1;
 
@@ -64,6 +71,9 @@ struct PrepareChannels {
     /// The file to write.
     #[arg(long)]
     out: PathBuf,
+    /// Print what was written as JSON; with FILE, write that there.
+    #[arg(long, value_name = "FILE", num_args = 0..=1)]
+    json: Option<Option<PathBuf>>,
 }
 
 #[derive(Debug, Args)]
@@ -91,8 +101,57 @@ struct PrepareWorkload {
     #[arg(long)]
     rate: Option<Rate>,
     /// How long the run will measure; as the profile says unless said.
-    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=SECONDS_MAX))]
     seconds: Option<u32>,
+    /// Print what was written as JSON; with FILE, write that there.
+    #[arg(long, value_name = "FILE", num_args = 0..=1)]
+    json: Option<Option<PathBuf>>,
+}
+
+/// The channels that were planned.
+#[derive(Debug, Serialize)]
+struct PlannedChannels {
+    out: PathBuf,
+    profile: String,
+    channels: u32,
+}
+
+impl fmt::Display for PlannedChannels {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { out, profile, channels } = self;
+        write!(f, "{}: {channels} channels of profile {profile}", out.display())
+    }
+}
+
+/// The payments that were signed.
+#[derive(Debug, Serialize)]
+struct SignedPayments {
+    out: PathBuf,
+    profile: String,
+    payments: u32,
+    /// Fewer, if the channels hold no more.
+    asked: u32,
+    bytes: u64,
+}
+
+impl fmt::Display for SignedPayments {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            out,
+            profile,
+            payments,
+            asked,
+            bytes,
+        } = self;
+        write!(f, "{}: {payments} signed payments, {bytes} bytes", out.display())?;
+        if payments < asked {
+            write!(
+                f,
+                "\nthe channels of profile {profile} hold no more; {asked} were asked for"
+            )?;
+        }
+        Ok(())
+    }
 }
 
 pub(super) fn run(args: &Prepare) -> Result<u8, Failure> {
@@ -108,7 +167,12 @@ pub(super) fn run(args: &Prepare) -> Result<u8, Failure> {
 fn channels(args: &PrepareChannels) -> Result<u8, Failure> {
     let profile = args.profile.load()?;
     let count = write_channels(&profile, args.seed.unwrap_or(profile.run.seed), &args.out)?;
-    println!("{}: {count} channels of profile {}", args.out.display(), profile.name);
+    let planned = PlannedChannels {
+        out: args.out.clone(),
+        profile: profile.name,
+        channels: count,
+    };
+    emit(args.json.as_ref(), &planned)?;
     Ok(0)
 }
 
@@ -116,39 +180,39 @@ fn workload(args: &PrepareWorkload) -> Result<u8, Failure> {
     let profile = load(&args.profile, args.topology.as_deref())?;
     let seed = args.seed.unwrap_or(profile.run.seed);
     let seconds = args.seconds.unwrap_or(profile.run.seconds);
-    let payments = args
-        .payments
-        .unwrap_or_else(|| payments(&profile, args.rate.unwrap_or_else(|| Rate::of(&profile)), seconds));
+    let payments = match args.payments {
+        Some(payments) => payments,
+        None => payments(&profile, args.rate.unwrap_or_else(|| Rate::of(&profile)), seconds)?,
+    };
     let prepared = prepare(&profile, seed, &args.genesis, &args.out, payments)?;
-    println!(
-        "{}: {} signed payments, {} bytes",
-        args.out.display(),
-        prepared.payments,
-        prepared.bytes
-    );
-    if prepared.payments < prepared.asked {
-        println!(
-            "the channels of profile {} hold no more; {} were asked for",
-            profile.name, prepared.asked
-        );
-    }
+    let signed = SignedPayments {
+        out: args.out.clone(),
+        profile: profile.name,
+        payments: prepared.payments,
+        asked: prepared.asked,
+        bytes: prepared.bytes,
+    };
+    emit(args.json.as_ref(), &signed)?;
     Ok(0)
 }
 
 /// Payments for a run: its length with the warm-up, at its rate or at what the profile expects of `max`.
-fn payments(profile: &Profile, rate: Rate, seconds: u32) -> u32 {
+fn payments(profile: &Profile, rate: Rate, seconds: u32) -> Result<u32, Failure> {
     let per_second = match rate {
         Rate::PerSecond(rate) => rate,
         Rate::Max => f64::from(profile.run.payments_per_s_planned),
     };
-    let mean = per_second * f64::from(seconds + WARM_UP_SECONDS);
+    let mean = per_second * (f64::from(seconds) + f64::from(WARM_UP_SECONDS));
     // Random arrivals may come earlier than they should.
     let payments = mean + 4.0 * mean.sqrt();
+    if payments > PAYMENTS_MAX {
+        return Err(Failure::TooMany { payments });
+    }
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
-        reason = "a float cast saturates"
+        reason = "between 0 and PAYMENTS_MAX"
     )]
     let payments = payments.ceil() as u32;
-    payments.max(1)
+    Ok(payments.max(1))
 }

@@ -7,6 +7,7 @@ use clap::Args;
 use super::load::LoadArgs;
 use super::prepare::WARM_UP_SECONDS;
 use super::{EXIT_BAD, EXIT_SATURATED, EXIT_SLO, Failure, Rate};
+use crate::result::RunResult;
 use crate::run::{Step, run as run_load};
 use crate::slo::Slo;
 
@@ -52,13 +53,19 @@ pub(super) fn run(args: RunArgs, argv: Vec<String>) -> Result<u8, Failure> {
     (options.hlog, options.hgrm) = (args.hlog, args.hgrm);
     let result = run_load(&options, step, &args.slo)?;
     args.load.emit(&result)?;
-    Ok(if result.generator.saturated {
-        EXIT_SATURATED
-    } else if !result.valid {
+    Ok(exit_code(&result))
+}
+
+/// The exit code of a run. A failed audit is never told as a mere limit.
+#[must_use]
+pub fn exit_code(result: &RunResult) -> u8 {
+    if result.refuted {
         EXIT_BAD
+    } else if result.generator.saturated {
+        EXIT_SATURATED
     } else if result.slo.iter().any(|slo| !slo.met) {
         EXIT_SLO
     } else {
         0
-    })
+    }
 }

@@ -99,18 +99,41 @@ pub(super) fn judge(
             })
             .collect(),
         valid: false,
+        refuted: false,
         notes: Vec::new(),
     };
-    result.notes = breaches(&result, figures);
-    result.valid = result.notes.is_empty();
+    judge_whole(&mut result, figures);
     result.notes.extend(remarks(generator));
+    result.notes.extend(shortfalls(done));
+    Ok(result)
+}
+
+/// Sets whether the result may be believed, and the notes that say why not.
+fn judge_whole(result: &mut RunResult, figures: &Figures) {
+    result.notes = breaches(result, figures);
+    result.refuted = !result.notes.is_empty();
+    if result.generator.saturated && result.mode == "open" {
+        result.notes.push("the generator limited the run".to_owned());
+    }
+    result.valid = result.notes.is_empty();
+}
+
+/// What of the plan did not come to pass.
+fn shortfalls(done: &Measured) -> Vec<String> {
+    let mut notes = Vec::new();
+    if done.meter.missed > 0 {
+        notes.push(format!(
+            "{} payments were due and not sent: each counts as late as the span's end shows",
+            done.meter.missed
+        ));
+    }
     if done.ended_early {
-        result.notes.push(format!(
+        notes.push(format!(
             "the workload ended after {:.1} of {} measured seconds: prepare more payments",
             done.seconds, done.step.seconds
         ));
     }
-    Ok(result)
+    notes
 }
 
 fn tenth(value: f64) -> f64 {
@@ -313,7 +336,7 @@ fn audit_breaches(audit: &Audit) -> Vec<String> {
     ])
 }
 
-/// Why a result may not be believed; nothing for a valid one.
+/// Why a result may not be believed, but for the generator's own limit.
 fn breaches(result: &RunResult, figures: &Figures) -> Vec<String> {
     let read = figures
         .steps
@@ -328,10 +351,6 @@ fn breaches(result: &RunResult, figures: &Figures) -> Vec<String> {
         (result.errors == 0, "there were errors"),
     ]);
     breaches.extend(audit_breaches(&result.audit));
-    breaches.extend(broken([(
-        !result.generator.saturated || result.mode != "open",
-        "the generator limited the run",
-    )]));
     breaches
 }
 

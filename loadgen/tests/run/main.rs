@@ -11,7 +11,7 @@ use tidegate_channel::ChannelTerms;
 use tidegate_crypto::verify::Backend;
 use tidegate_ledger::{Condition, Genesis, GenesisHeader, GenesisWriter, LedgerParams, NetworkName, Output};
 use tidegate_loadgen::channels::channels_file;
-use tidegate_loadgen::cli::{Arrivals, Rate};
+use tidegate_loadgen::cli::{Arrivals, EXIT_BAD, Rate, exit_code};
 use tidegate_loadgen::profile::{BUILT_IN, Profile};
 use tidegate_loadgen::result::RunResult;
 use tidegate_loadgen::run::{RunOptions, SearchPlan, Step, curve, run, search};
@@ -276,8 +276,14 @@ fn a_closed_loop_whose_workload_ends_says_so_and_is_valid() {
 /// The result of a cheating hub is not valid; its notes are given for more.
 #[track_caller]
 fn caught(cheat: Cheat) -> RunResult {
-    let result = load(cheat, EVEN, 200);
+    let mut result = load(cheat, EVEN, 200);
     assert!(!result.valid, "{cheat:?} was not noticed: {result}");
+    result.generator.saturated = true;
+    assert_eq!(
+        exit_code(&result),
+        EXIT_BAD,
+        "{cheat:?} is told as a limit of the generator"
+    );
     result
 }
 
