@@ -140,24 +140,24 @@ fn bad_calls_have_their_codes() {
     assert_eq!(harness(&["run", "nothing"], here).0, 2);
     let (code, _, error) = harness(&["run", "merkle", "--tiny", "--json", "/dev/null/r.json"], here);
     assert_eq!(code, 1);
-    assert!(error.starts_with("TG-9002: /dev/null/r.json: "), "{error}");
+    assert!(error.starts_with("error[TG-9002]: /dev/null/r.json: "), "{error}");
     let (code, _, error) = harness(&["run", "commit", "--tiny", "--dir", "/nowhere"], here);
     assert_eq!(code, 1);
-    assert!(error.starts_with("TG-9001: suite commit: "), "{error}");
+    assert!(error.starts_with("error[TG-9001]: suite commit: "), "{error}");
     for (arguments, start) in [
         (
             &["compare", "/nowhere/a.json", "b.json"][..],
-            "TG-9010: /nowhere/a.json: ",
+            "error[TG-9010]: /nowhere/a.json: ",
         ),
         (
             &["compare", "--run", "merkle", "/nowhere/a", "b", "--tiny"],
-            "TG-9012: /nowhere/a does not start: ",
+            "error[TG-9012]: /nowhere/a does not start: ",
         ),
-        (&["report", "/nowhere", "--out", "r.html"], "TG-9014: /nowhere: "),
+        (&["report", "/nowhere", "--out", "r.html"], "error[TG-9014]: /nowhere: "),
     ] {
         let (code, _, error) = harness(arguments, here);
         assert!(
-            code == 1 && error.starts_with(start) && error.lines().count() == 1,
+            code == 1 && error.starts_with(start) && error.contains("; ") && error.lines().count() == 1,
             "{error}"
         );
     }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use super::{Failure, code_of};
+use super::{Failure, child_code};
 use crate::instructions::{self, Baseline, CountError, kernels};
 
 #[derive(Debug, clap::Args)]
@@ -49,6 +49,7 @@ pub(super) fn run(arguments: &InstructionsArgs) -> Result<ExitCode, Failure> {
 
 /// The child of the verb: runs the kernels, and names each on a line with its operations.
 pub(super) fn work() -> ExitCode {
-    let run = kernels::run_all(&mut |name, operations| println!("{name} {operations}"));
-    code_of(run.map(|()| ExitCode::SUCCESS))
+    child_code(kernels::run_all(&mut |name, operations| {
+        println!("{name} {operations}")
+    }))
 }
