@@ -134,6 +134,83 @@ fn a_folder_of_results_becomes_one_page() {
     assert!(plots.count() >= 2);
 }
 
+/// What must not end with "no regression": another form, another machine, a row that is not there, a name that no row has.
+#[test]
+fn compare_refuses_what_says_nothing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let run = [
+        "run",
+        "merkle",
+        "--tiny",
+        "--only",
+        "hash::",
+        "--repetitions",
+        "5",
+        "--quiet",
+        "--json",
+        "a.json",
+    ];
+    assert_eq!(harness(&run, folder.path()).0, 0);
+    let good = std::fs::read_to_string(folder.path().join("a.json")).expect("written");
+    let write = |name: &str, change: &dyn Fn(&mut serde_json::Value)| {
+        let mut value = serde_json::from_str(&good).expect("JSON");
+        change(&mut value);
+        std::fs::write(folder.path().join(name), value.to_string()).expect("written");
+    };
+    write("form.json", &|value| value["schema"] = "tidegate.bench/2".into());
+    write("cores.json", &|value| value["environment"]["cores"] = 1_000.into());
+    write("fewer.json", &|value| {
+        drop(value["rows"].as_array_mut().expect("rows").pop())
+    });
+    let result = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../tests/conformance/data/result-good.json"
+    );
+    for (b, start, part) in [
+        (
+            "form.json",
+            "error[TG-9016]: form.json: ",
+            "it is tidegate.bench/2, and tidegate.bench/1 is wanted",
+        ),
+        (result, "error[TG-9016]: ", "`bench-harness run e2e --json FILE`"),
+        ("cores.json", "error[TG-9017]: ", "1000 cores"),
+    ] {
+        let (code, out, error) = harness(&["compare", "a.json", b], folder.path());
+        assert_eq!((code, out.as_str(), error.lines().count()), (1, "", 1), "{error}");
+        assert!(error.starts_with(start) && error.contains(part), "{error}");
+    }
+    let (code, out, error) = harness(&["compare", "a.json", "cores.json", "--across-machines"], folder.path());
+    assert!(code == 0 && out.contains("note  two machines"), "{out}{error}");
+    assert!(out.contains("not interleaved"), "{out}");
+    let (code, out, _) = harness(&["compare", "a.json", "fewer.json"], folder.path());
+    assert!(code == 1 && out.contains("MISSING in B  hash::hash_many/"), "{out}");
+    assert!(!out.contains("no regression"), "{out}");
+    assert_eq!(harness(&["compare", "a.json", "a.json"], folder.path()).0, 0);
+}
+
+#[test]
+fn a_name_that_no_row_has_is_an_error() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (code, out, error) = harness(&["run", "merkle", "--tiny", "--only", "nosuch::"], folder.path());
+    assert_eq!((code, out.as_str()), (1, ""));
+    assert!(
+        error.starts_with("error[TG-9018]: no row of suite merkle begins with `nosuch::`"),
+        "{error}"
+    );
+    let program = env!("CARGO_BIN_EXE_bench-harness");
+    let compare = [
+        "compare", "--run", "merkle", "--only", "nosuch::", "--tiny", program, program,
+    ];
+    let (code, _, error) = harness(&compare, folder.path());
+    assert_eq!(code, 1);
+    assert_eq!(
+        error.matches("error[TG-9018]").count(),
+        1,
+        "the first turn is the last: {error}"
+    );
+    assert!(error.contains("error[TG-9012]"), "{error}");
+}
+
 #[test]
 fn bad_calls_have_their_codes() {
     let here = Path::new(".");

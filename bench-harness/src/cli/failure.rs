@@ -13,6 +13,7 @@ use crate::compare::CompareError;
 use crate::compare::turns::TurnsError;
 use crate::instructions::{BaselineError, CountError};
 use crate::page::{PageError, readme};
+use crate::report::FormError;
 use crate::suites::SuiteError;
 
 /// What went wrong; what to do.
@@ -36,6 +37,14 @@ pub(super) enum Failure {
     Turns(#[from] TurnsError),
     #[error("{variable} is `{value}`; give a percentage, from 0 to 100")]
     ExtraWork { variable: &'static str, value: String },
+    #[error("{}: {source}", path.display())]
+    Form { path: PathBuf, source: FormError },
+    #[error("no row of suite {suite} begins with `{only}`{}; `bench-harness run {suite} --tiny` shows their names", not_run(.left))]
+    NoRow {
+        suite: String,
+        only: String,
+        left: Vec<String>,
+    },
     #[error("{0}")]
     Page(#[from] PageError),
     #[error("{} has no place for figures; put `{}` and `{}` there", path.display(), readme::BEGIN, readme::END)]
@@ -52,11 +61,14 @@ impl Failure {
             Self::Baseline(_) => 9004,
             Self::Grown(_) => 9005,
             Self::Read { .. } => 9010,
+            Self::Compare(CompareError::Machines(_)) => 9017,
             Self::Compare(_) => 9011,
             Self::Turns(_) => 9012,
             Self::ExtraWork { .. } => 9013,
             Self::Page(_) => 9014,
             Self::Marks { .. } => 9015,
+            Self::Form { .. } => 9016,
+            Self::NoRow { .. } => 9018,
         }
     }
 
@@ -66,6 +78,14 @@ impl Failure {
         let what: Vec<&str> = what.split_whitespace().collect();
         format!("error[TG-{}]: {}", self.code(), what.join(" "))
     }
+}
+
+/// A peer's row that was asked for and not measured is no misspelt name.
+fn not_run(left: &[String]) -> String {
+    if left.is_empty() {
+        return String::new();
+    }
+    format!(", not run: {}", left.join(", "))
 }
 
 #[cfg(test)]
