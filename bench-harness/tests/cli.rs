@@ -211,6 +211,23 @@ fn a_name_that_no_row_has_is_an_error() {
     assert!(error.contains("error[TG-9012]"), "{error}");
 }
 
+/// When no file is a result, why each is none is all that helps.
+#[test]
+fn a_folder_where_all_is_left_out_says_why() {
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join("a.json"), "{}").expect("written");
+    std::fs::write(folder.path().join("b.json"), r#"{"schema":"tidegate.result/1"}"#).expect("written");
+    let (code, _, error) = harness(&["report", ".", "--out", "r.html"], folder.path());
+    let lines: Vec<&str> = error.lines().collect();
+    assert_eq!((code, lines.len()), (1, 3), "{error}");
+    assert_eq!(lines[0], "left out: a.json: not a result of this project");
+    assert!(
+        lines[1].starts_with("left out: b.json: missing field `profile`"),
+        "{error}"
+    );
+    assert!(lines[2].starts_with("error[TG-9014]: . holds no result; "), "{error}");
+}
+
 #[test]
 fn bad_calls_have_their_codes() {
     let here = Path::new(".");

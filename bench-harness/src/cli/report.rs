@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::{Failure, write};
-use crate::page::{self, Results};
+use crate::page::{self, PageError, Results};
 use crate::plot::Palette;
 
 #[derive(Debug, clap::Args)]
@@ -28,10 +28,11 @@ pub(super) struct ReportArgs {
 }
 
 pub(super) fn run(arguments: &ReportArgs) -> Result<(), Failure> {
-    let results = Results::read(&arguments.dir)?;
-    for why in &results.skipped {
-        eprintln!("left out: {why}");
-    }
+    let results = Results::read(&arguments.dir).inspect_err(|error| match error {
+        PageError::Empty { skipped, .. } => tell(skipped),
+        PageError::Read { .. } => (),
+    })?;
+    tell(&results.skipped);
     let html = page::html(&results, &arguments.dir);
     write(&arguments.out, &html)?;
     let (runs, sweeps, suites) = (results.runs.len(), results.sweeps.len(), results.suites.len());
@@ -49,4 +50,11 @@ pub(super) fn run(arguments: &ReportArgs) -> Result<(), Failure> {
         println!("{}: {} plots", folder.display(), figures.len());
     }
     Ok(())
+}
+
+/// What has no place in the page must not be missed there unnoticed.
+fn tell(skipped: &[String]) {
+    for why in skipped {
+        eprintln!("left out: {why}");
+    }
 }
