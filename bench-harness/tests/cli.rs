@@ -2,6 +2,8 @@
 
 use std::{path::Path, process::Command};
 
+use tidegate_bench_harness::page::readme::{BEGIN, END};
+
 fn harness(arguments: &[&str], folder: &Path) -> (i32, String, String) {
     let output = Command::new(env!("CARGO_BIN_EXE_bench-harness"))
         .args(arguments)
@@ -49,17 +51,20 @@ fn json_alone_goes_to_standard_output() {
 }
 
 #[test]
-fn every_verb_has_an_example() {
+fn every_verb_has_an_example_and_speaks_to_machines() {
     for verb in [
         &["--help"][..],
         &["list", "--help"],
         &["run", "--help"],
         &["compare", "--help"],
         &["report", "--help"],
+        &["readme", "--help"],
+        &["instructions", "--help"],
     ] {
         let (code, out, _) = harness(verb, Path::new("."));
         assert_eq!(code, 0);
         assert!(out.contains("Example"), "{verb:?}: {out}");
+        assert!(verb.len() == 1 || out.contains("--json"), "{verb:?}: {out}");
     }
 }
 
@@ -226,6 +231,52 @@ fn a_folder_where_all_is_left_out_says_why() {
         "{error}"
     );
     assert!(lines[2].starts_with("error[TG-9014]: . holds no result; "), "{error}");
+}
+
+fn json(text: &str) -> serde_json::Value {
+    serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"))
+}
+
+#[test]
+fn report_and_readme_tell_machines_what_they_wrote() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let at = |name: &str| folder.path().join(name);
+    std::fs::create_dir(at("r")).expect("made");
+    let good = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../tests/conformance/data/result-good.json"
+    );
+    std::fs::copy(good, at("r/good.json")).expect("copied");
+    std::fs::write(at("r/other.json"), "{}").expect("written");
+    let report = ["report", "r", "--out", "r.html", "--plots", "plots", "--json"];
+    let (code, out, _) = harness(&report, folder.path());
+    let made = json(&out);
+    assert_eq!((code, &made["runs"], &made["suites"]), (0, &1.into(), &0.into()));
+    assert_eq!(made["bytes"], std::fs::metadata(at("r.html")).expect("written").len());
+    assert_eq!(made["plots"], serde_json::json!(["plots/latency-percentiles.svg"]));
+    assert_eq!(made["left_out"][0], "other.json: not a result of this project");
+
+    std::fs::write(at("README.md"), format!("{BEGIN}\n{END}\n")).expect("written");
+    let readme = |more: &[&str]| {
+        let (code, out, error) = harness(&[&["readme", "--recorded", "r"][..], more].concat(), folder.path());
+        assert_eq!(error, "");
+        let shown = json(&out);
+        (
+            code,
+            shown["same"] == true,
+            shown["written"] == true,
+            shown["runs"].clone(),
+        )
+    };
+    assert_eq!(readme(&["--check", "--json"]), (1, false, false, 1.into()));
+    assert_eq!(readme(&["--json"]), (0, false, true, 1.into()));
+    assert_eq!(readme(&["--check", "--json"]), (0, true, false, 1.into()));
+    let (code, out, _) = harness(&["readme", "--recorded", "r", "--json", "f.json"], folder.path());
+    assert_eq!((code, out.as_str()), (0, "README.md shows what was recorded\n"));
+    assert_eq!(
+        json(&std::fs::read_to_string(at("f.json")).expect("written"))["same"],
+        true
+    );
 }
 
 #[test]
