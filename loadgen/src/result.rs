@@ -24,7 +24,9 @@ pub struct RunResult {
     pub profile: String,
     /// The seed of keys and choices.
     pub seed: u64,
-    /// `open` (by schedule, latency from the intended send time) or `closed` (as fast as answers come).
+    /// `open` (by schedule, latency from the intended send time) or `closed` (as fast as answers come); empty in a result
+    /// that was read with the keys of the contract alone.
+    #[serde(default)]
     pub mode: String,
     /// The rate asked for in payments per second; `null` for `max`.
     pub rate: Option<f64>,
@@ -69,6 +71,7 @@ pub struct RunResult {
     /// Where this was measured.
     pub environment: Environment,
     /// Second by second, warm-up included.
+    #[serde(default)]
     pub series: Vec<SecondFigures>,
     /// The whole shape of `latency_us`: pairs of a quantile and its value in µs, closer and closer to 1.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -82,6 +85,7 @@ pub struct RunResult {
     #[serde(skip)]
     pub refuted: bool,
     /// Why not, and what else a reader should know.
+    #[serde(default)]
     pub notes: Vec<String>,
 }
 
@@ -140,6 +144,7 @@ pub struct GeneratorFigures {
     #[serde(default)]
     pub cpu_us_per_payment: f64,
     /// The part of the measured span in which its event loop computed.
+    #[serde(default)]
     pub busy: f64,
     /// Payments that were due in the measured span and were not sent before its end. Their latency counts as what it was
     /// then.
@@ -196,8 +201,10 @@ pub struct Audit {
     /// What payers were debited is what payees were credited, by signed leaves, and the hub's own sums agree.
     pub value_conserved: bool,
     /// False if payments stayed unanswered or the hub did not tell its sums: then there was not enough to compare.
+    #[serde(default)]
     pub complete: bool,
     /// Leaves received.
+    #[serde(default)]
     pub receipts: u64,
     /// Leaves checked in full: signature, path, order, sums, roots. Of the others all but path, sums and roots.
     pub receipts_checked: u64,
@@ -206,6 +213,7 @@ pub struct Audit {
     /// Payments answered as delivered whose credit no leaf of the payee shows.
     pub acked_missing: u64,
     /// Channels whose newest leaf acknowledges another state than the newest that was sent.
+    #[serde(default)]
     pub states_differ: u64,
     /// The hub's state root after the run, hex.
     pub state_root: String,
@@ -406,6 +414,25 @@ mod tests {
         assert_eq!(
             serde_json::from_value::<RunResult>(json).expect("its own form"),
             result()
+        );
+    }
+
+    /// Another generator writes what the contract has, and nothing else.
+    #[test]
+    fn the_keys_of_the_contract_are_enough_to_read() {
+        let full = serde_json::to_value(result()).expect("plain data");
+        let mut alone = serde_json::json!({});
+        for key in CONTRACT.split_whitespace() {
+            let mut place = &mut alone;
+            for part in key.split('/') {
+                place = &mut place[part];
+            }
+            *place = full.pointer(&format!("/{key}")).expect("a key of the contract").clone();
+        }
+        let read: RunResult = serde_json::from_value(alone).expect("every key of the contract");
+        assert_eq!(
+            (read.latency_us, read.mode.as_str(), read.rate),
+            (result().latency_us, "", None)
         );
     }
 

@@ -10,8 +10,8 @@ use clap::builder::PossibleValuesParser;
 
 use super::{Failure, JsonArgs, write};
 use crate::compare::turns::Turns;
-use crate::compare::{Clock, judge};
-use crate::report::Report;
+use crate::compare::{Clock, Terms, judge};
+use crate::report::{FormError, Report};
 use crate::suites;
 
 /// Enough that a few disturbed turns do not hide a difference, on a machine that does other things.
@@ -24,11 +24,16 @@ const REPETITIONS: u32 = 5;
   bench-harness compare before.json after.json
   bench-harness compare --run merkle --only hash:: old/bench-harness target/release/bench-harness
 
-A regression is slower by more than 3 % and, by a test on ranks, surely so (p < 0.01 in the whole table). Two results are two
-runs, one behind the other: the machine may have changed in between. `--run` takes turns instead (A B, B A, …), so that what
-else happens meets both sides alike; `--save` keeps both results, which are compared turn by turn whenever they are read again.
+A regression is slower by more than 3 % and, by a test on ranks, surely so (p < 0.01 in the whole table).
 
-Exit codes: 0 no regression, 1 a regression, or nothing to compare, 2 command line")]
+The form that holds is `--run`: it takes turns (A B, B A, …), so that what else happens meets both sides alike; `--save` keeps
+both results, which are compared turn by turn whenever they are read again. Two results of two `run`s are not interleaved: the
+machine may have changed in between, and that counts as a difference of the programs.
+
+A row that B lacks is missing, and then the answer is not \"no regression\", unless B was measured with an --only that leaves it
+out. Results of two machines (processor, its features, cores) are refused.
+
+Exit codes: 0 no regression, 1 a regression, a missing row, two machines, or nothing to compare, 2 command line")]
 pub(super) struct CompareArgs {
     /// The result to compare with; with `--run` the program.
     a: PathBuf,
@@ -60,6 +65,9 @@ pub(super) struct CompareArgs {
     /// Compares all rows by this time; as fits each row unless said.
     #[arg(long, value_enum)]
     clock: Option<Clock>,
+    /// Compares results of two machines too: the ratios then tell of the machines as well.
+    #[arg(long)]
+    across_machines: bool,
 }
 
 pub(super) fn run(arguments: &CompareArgs) -> Result<ExitCode, Failure> {
@@ -67,21 +75,31 @@ pub(super) fn run(arguments: &CompareArgs) -> Result<ExitCode, Failure> {
         Some(suite) => take_turns(arguments, suite)?,
         None => [read(&arguments.a)?, read(&arguments.b)?],
     };
-    let comparison = judge(&a, &b, arguments.clock)?;
+    let terms = Terms {
+        clock: arguments.clock,
+        across_machines: arguments.across_machines,
+    };
+    let comparison = judge(&a, &b, terms)?;
     arguments.json.emit(&comparison)?;
-    Ok(if comparison.regression {
-        ExitCode::FAILURE
-    } else {
+    Ok(if comparison.holds() {
         ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
     })
 }
 
 fn read(path: &Path) -> Result<Report, Failure> {
-    let text = fs::read_to_string(path);
-    let report = text.and_then(|text| Ok(serde_json::from_str(&text)?));
-    report.map_err(|source| Failure::Read {
-        path: path.to_owned(),
-        source,
+    let path = path.to_owned();
+    let text = match fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(source) => return Err(Failure::Read { path, source }),
+    };
+    Report::from_json(&text).map_err(|error| match error {
+        FormError::NoJson(error) => Failure::Read {
+            path,
+            source: error.into(),
+        },
+        source => Failure::Form { path, source },
     })
 }
 

@@ -3,23 +3,22 @@
 //! Exit code 0 good, 1 a suite that failed or a regression that was found, 2 the command line.
 
 mod compare;
+mod failure;
 mod instructions;
 mod readme_verb;
 mod report;
 mod run;
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::{fs, io};
 
 use clap::{Parser, Subcommand};
 use serde::Serialize;
 
-use crate::compare::CompareError;
-use crate::compare::turns::TurnsError;
-use crate::instructions::{BaselineError, CountError, WORK};
-use crate::page::{PageError, readme};
-use crate::suites::{self, SuiteError, storage};
+use crate::instructions::WORK;
+use crate::suites::{self, storage};
+use failure::Failure;
 
 /// Benchmarks of the project's own parts.
 #[derive(Debug, Parser)]
@@ -70,33 +69,6 @@ enum Verb {
     },
 }
 
-/// Why a verb ends with exit code 1. Each variant has a code that does not change.
-#[derive(Debug, thiserror::Error)]
-enum Failure {
-    #[error("TG-9001: suite {suite}: {source}")]
-    Suite { suite: String, source: SuiteError },
-    #[error("TG-9002: {}: {source}: give a file that can be written", path.display())]
-    Write { path: PathBuf, source: io::Error },
-    #[error("TG-9003: {0}")]
-    Count(#[from] CountError),
-    #[error("TG-9004: {0}: bench-harness instructions --record makes one")]
-    Baseline(#[from] BaselineError),
-    #[error("TG-9005: {}: if it is meant, bench-harness instructions --record", .0.join("; "))]
-    Grown(Vec<String>),
-    #[error("TG-9010: {}: {source}: give a result that `bench-harness run --json` wrote", path.display())]
-    Read { path: PathBuf, source: io::Error },
-    #[error("TG-9011: {0}")]
-    Compare(#[from] CompareError),
-    #[error("TG-9012: {0}")]
-    Turns(#[from] TurnsError),
-    #[error("TG-9013: {variable} is `{value}`: a percentage, from 0 to 100")]
-    ExtraWork { variable: &'static str, value: String },
-    #[error("TG-9014: {0}")]
-    Page(#[from] PageError),
-    #[error("TG-9015: {} has no place for figures; put `{}` and `{}` there", path.display(), readme::BEGIN, readme::END)]
-    Marks { path: PathBuf },
-}
-
 /// Runs the command line of this process.
 #[must_use]
 pub fn run() -> ExitCode {
@@ -117,12 +89,23 @@ pub fn run() -> ExitCode {
 }
 
 fn child(verb: &str, task: &str) -> ExitCode {
-    code_of(storage::child::<storage::Own>(verb, task).map(|()| ExitCode::SUCCESS))
+    child_code(storage::child::<storage::Own>(verb, task))
 }
 
-fn code_of(result: Result<ExitCode, impl std::fmt::Display>) -> ExitCode {
-    result.unwrap_or_else(|error| {
-        eprintln!("{error}");
+/// Of a process that only this program starts: it reads the words, and they get their code there.
+fn child_code<T>(result: Result<T, impl std::fmt::Display>) -> ExitCode {
+    result.map_or_else(
+        |error| {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        },
+        |_| ExitCode::SUCCESS,
+    )
+}
+
+fn code_of(result: Result<ExitCode, Failure>) -> ExitCode {
+    result.unwrap_or_else(|failure| {
+        eprintln!("{}", failure.line());
         ExitCode::FAILURE
     })
 }

@@ -1,10 +1,12 @@
 //! `bench-harness readme`: the figures of the README from recorded results.
 
-use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::{fmt, fs};
 
-use super::{Failure, write};
+use serde::Serialize;
+
+use super::{Failure, JsonArgs, write};
 use crate::page::{Results, readme};
 
 #[derive(Debug, clap::Args)]
@@ -24,6 +26,35 @@ pub(super) struct ReadmeArgs {
     /// Writes nothing, and tells whether they differ.
     #[arg(long)]
     check: bool,
+    #[command(flatten)]
+    json: JsonArgs,
+}
+
+/// What the README shows, beside what was recorded.
+#[derive(Serialize)]
+struct Shown<'a> {
+    schema: &'static str,
+    readme: &'a Path,
+    recorded: &'a Path,
+    runs: usize,
+    sweeps: usize,
+    suites: usize,
+    same: bool,
+    written: bool,
+}
+
+impl fmt::Display for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = self.readme.display();
+        match (self.same, self.written) {
+            (true, _) => writeln!(f, "{name} shows what was recorded"),
+            (false, true) => writeln!(f, "{name}: figures written anew"),
+            (false, false) => writeln!(
+                f,
+                "{name} does not show what was recorded; `bench-harness readme` writes it"
+            ),
+        }
+    }
 }
 
 pub(super) fn run(arguments: &ReadmeArgs) -> Result<ExitCode, Failure> {
@@ -36,15 +67,21 @@ pub(super) fn run(arguments: &ReadmeArgs) -> Result<ExitCode, Failure> {
     let new = readme::replace(&old, &block).ok_or_else(|| Failure::Marks {
         path: arguments.readme.clone(),
     })?;
-    let (name, same) = (arguments.readme.display(), old == new);
-    if same {
-        println!("{name} shows what was recorded");
-    } else if arguments.check {
-        println!("{name} does not show what was recorded; `bench-harness readme` writes it");
-    } else {
+    let same = old == new;
+    let written = !same && !arguments.check;
+    if written {
         write(&arguments.readme, &new)?;
-        println!("{name}: figures written anew");
     }
+    arguments.json.emit(&Shown {
+        schema: "tidegate.readme/1",
+        readme: &arguments.readme,
+        recorded: &arguments.recorded,
+        runs: results.runs.len(),
+        sweeps: results.sweeps.len(),
+        suites: results.suites.len(),
+        same,
+        written,
+    })?;
     Ok(if arguments.check && !same {
         ExitCode::FAILURE
     } else {

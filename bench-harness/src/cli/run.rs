@@ -21,7 +21,7 @@ pub(super) struct RunArgs {
     /// Runs everything once on small data: shows that it works, measures nothing.
     #[arg(long)]
     tiny: bool,
-    /// Only rows whose name begins so, as `hash::`.
+    /// Only rows whose name begins so, as `hash::`; exit code 1 if there is none.
     #[arg(long, value_name = "NAME")]
     only: Option<String>,
     /// Repetitions of each row that only computes; 11 unless said.
@@ -69,7 +69,19 @@ pub(super) fn run(arguments: &RunArgs) -> Result<(), Failure> {
         suite: arguments.suite.clone(),
         source,
     })?;
-    arguments.json.emit(&report)
+    // Names are known only once they were measured.
+    match &arguments.only {
+        Some(only) if !report.has_row(only) => Err(Failure::NoRow {
+            suite: report.suite,
+            only: only.clone(),
+            left: report
+                .not_run
+                .iter()
+                .map(|(name, why)| format!("{name} ({why})"))
+                .collect(),
+        }),
+        _ => arguments.json.emit(&report),
+    }
 }
 
 fn bench(arguments: &RunArgs) -> Result<Bench, Failure> {

@@ -8,19 +8,22 @@
 //!
 //! A row is a regression when it is slower by more than 3 % *and* that is no chance: a difference must be both large and
 //! sure. Two results that were measured in turns are compared turn by turn; other results as what they are, two runs one
-//! behind the other, between which the machine may have changed.
+//! behind the other, between which the machine may have changed. Results of two machines are not compared, unless somebody
+//! asks for it; and what B lacks is no "no regression".
 //!
 //! Rows that only compute on one thread are compared by processor time, which what else runs on the machine moves least;
 //! all others by the clock.
 
+mod machines;
+mod rows;
 mod table;
 pub mod turns;
 
 use serde::{Deserialize, Serialize};
 
-use crate::report::{Environment, Report, Row};
-use crate::stats::ranks::{self, Difference};
-use crate::stats::{holm, median};
+use crate::report::{Report, Row};
+use crate::stats::holm;
+use rows::{Matched, label};
 
 /// The name of the form.
 pub const SCHEMA: &str = "tidegate.compare/1";
@@ -67,6 +70,15 @@ impl Clock {
             Self::Wall => &row.values,
         }
     }
+}
+
+/// How two results are to be compared.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Terms {
+    /// All rows by this time, instead of each by what fits it.
+    pub clock: Option<Clock>,
+    /// Also if the results are of two machines.
+    pub across_machines: bool,
 }
 
 /// What became of a row.
@@ -125,7 +137,10 @@ pub struct Comparison {
     pub alpha: f64,
     /// In A's order.
     pub rows: Vec<Compared>,
-    /// What of A or B was not compared, and why.
+    /// Rows of A that B lacks, or has in another unit: nothing is known of them.
+    #[serde(default)]
+    pub missing: Vec<String>,
+    /// What else of A or B was not compared, and why.
     pub not_compared: Vec<String>,
     /// What a reader should know.
     pub notes: Vec<String>,
@@ -144,16 +159,30 @@ pub enum CompareError {
         /// B's.
         b: String,
     },
-    /// There is not one row to judge.
-    #[error("no row of both has {VALUES_MIN} repetitions or more; run the suite again, or `compare --run SUITE A B`")]
-    Nothing,
+    /// They are of two machines.
+    #[error(
+        "A and B are of two machines: {}; measure both on one, best in turns (`compare --run SUITE A B`), or say --across-machines",
+        .0.join(", ")
+    )]
+    Machines(Vec<String>),
+    /// There is not one row to judge; why, in groups.
+    #[error("no row can be compared: {}; measure the same rows on both sides, or `compare --run SUITE A B`", .0.join(", "))]
+    Nothing(Vec<String>),
 }
 
-/// Compares two results; `clock` for all rows instead of each one's own.
+impl Comparison {
+    /// Whether B may be called no slower than A: there is no regression, and every row was there to be judged.
+    #[must_use]
+    pub const fn holds(&self) -> bool {
+        !self.regression && self.missing.is_empty()
+    }
+}
+
+/// Compares two results.
 ///
 /// # Errors
 /// [`CompareError`].
-pub fn judge(a: &Report, b: &Report, clock: Option<Clock>) -> Result<Comparison, CompareError> {
+pub fn judge(a: &Report, b: &Report, terms: Terms) -> Result<Comparison, CompareError> {
     if a.suite != b.suite {
         return Err(CompareError::Suites {
             a: a.suite.clone(),
@@ -161,127 +190,70 @@ pub fn judge(a: &Report, b: &Report, clock: Option<Clock>) -> Result<Comparison,
         });
     }
     let paired = matches!((&a.paired, &b.paired), (Some(a), Some(b)) if a.id == b.id && a.side != b.side);
-    let (mut rows, mut not_compared) = (Vec::new(), Vec::new());
-    for row in &a.rows {
-        let other = b
-            .rows
-            .iter()
-            .find(|other| (&other.name, &other.system) == (&row.name, &row.system));
-        match other
-            .ok_or("B has no such row")
-            .and_then(|other| compare_row(row, other, clock, paired))
-        {
-            Ok(compared) => rows.push(compared),
-            Err(why) => not_compared.push(format!("{}: {why}", row.name)),
+    // What was measured in turns was measured on one machine, even if an older program knows less of it.
+    let apart = if paired {
+        Vec::new()
+    } else {
+        machines::apart(&a.environment, &b.environment)
+    };
+    if !apart.is_empty() && !terms.across_machines {
+        return Err(CompareError::Machines(apart));
+    }
+    let Matched {
+        pairs,
+        missing,
+        mut others,
+    } = rows::matched(a, b);
+    let mut compared = Vec::new();
+    for (row, other) in pairs {
+        match rows::compare(row, other, terms.clock, paired) {
+            Ok(row) => compared.push(row),
+            Err(why) => others.push((label(&row.name, &row.system), why)),
         }
     }
-    let strangers = b
-        .rows
-        .iter()
-        .filter(|row| a.rows.iter().all(|other| other.name != row.name));
-    not_compared.extend(strangers.map(|row| format!("{}: A has no such row", row.name)));
-    if rows.is_empty() {
-        return Err(CompareError::Nothing);
+    if compared.is_empty() {
+        return Err(CompareError::Nothing(rows::reasons(missing.iter().chain(&others))));
     }
-    let adjusted = holm(&rows.iter().map(|row| row.p).collect::<Vec<_>>());
-    for (row, p) in rows.iter_mut().zip(adjusted) {
+    let adjusted = holm(&compared.iter().map(|row| row.p).collect::<Vec<_>>());
+    for (row, p) in compared.iter_mut().zip(adjusted) {
         row.p_adjusted = p;
-        row.verdict = verdict(row);
+        row.verdict = rows::verdict(row);
     }
+    let told = |rows: Vec<(String, String)>| rows.into_iter().map(|(row, why)| format!("{row}: {why}")).collect();
     Ok(Comparison {
         schema: SCHEMA.to_owned(),
         suite: a.suite.clone(),
         method: if paired { "paired" } else { "unpaired" }.to_owned(),
         threshold: THRESHOLD,
         alpha: ALPHA,
-        regression: rows.iter().any(|row| row.verdict == Verdict::Regression),
-        rows,
-        not_compared,
-        notes: notes(a, b, paired),
+        regression: compared.iter().any(|row| row.verdict == Verdict::Regression),
+        rows: compared,
+        missing: told(missing),
+        not_compared: told(others),
+        notes: notes(a, b, paired, &apart),
     })
 }
 
-fn compare_row(a: &Row, b: &Row, clock: Option<Clock>, paired: bool) -> Result<Compared, &'static str> {
-    if a.unit != b.unit {
-        return Err("another unit");
+fn notes(a: &Report, b: &Report, paired: bool, apart: &[String]) -> Vec<String> {
+    let mut notes = Vec::new();
+    if !apart.is_empty() {
+        let apart = apart.join(", ");
+        notes.push(format!(
+            "two machines ({apart}): the ratios tell of these as much as of the programs"
+        ));
     }
-    let clock = clock.unwrap_or_else(|| Clock::of(a));
-    let [of_a, of_b] = [a, b].map(|row| clock.values(row));
-    if of_a.len().min(of_b.len()) < VALUES_MIN {
-        return Err("too few repetitions");
-    }
-    if of_a.iter().chain(of_b).any(|value| *value <= 0.0) {
-        return Err("a value of zero");
-    }
-    let Difference { ratio, interval, p } = if paired && of_a.len() == of_b.len() {
-        ranks::paired(of_a, of_b)
-    } else {
-        ranks::unpaired(of_a, of_b)
-    };
-    Ok(Compared {
-        name: a.name.clone(),
-        system: a.system.clone(),
-        unit: a.unit.clone(),
-        clock,
-        a: median(of_a),
-        b: median(of_b),
-        ratio,
-        interval,
-        p,
-        p_adjusted: p,
-        verdict: Verdict::Unclear,
-    })
-}
-
-fn verdict(row: &Compared) -> Verdict {
-    // Of a rate less is worse; of everything else, more.
-    let rate = row.unit == "/s";
-    let [low, high] = row.interval;
-    let (ratio, low, high) = if rate {
-        (1.0 / row.ratio, 1.0 / high, 1.0 / low)
-    } else {
-        (row.ratio, low, high)
-    };
-    let (least, most) = (1.0 / (1.0 + THRESHOLD), 1.0 + THRESHOLD);
-    let sure = row.p_adjusted < ALPHA;
-    if sure && ratio > most {
-        Verdict::Regression
-    } else if sure && ratio < least {
-        Verdict::Better
-    } else if low >= least && high <= most {
-        Verdict::Same
-    } else {
-        Verdict::Unclear
-    }
-}
-
-fn notes(a: &Report, b: &Report, paired: bool) -> Vec<String> {
-    let (of_a, of_b) = (&a.environment, &b.environment);
-    let same = |what: &str, of: fn(&Environment) -> &str| {
-        (of(of_a) != of(of_b)).then(|| format!("{what}: A on {}, B on {}", of(of_a), of(of_b)))
-    };
-    let mut notes: Vec<String> = [
-        same("another processor", |e| &e.cpu),
-        same("another kernel", |e| &e.kernel),
-        same("another filesystem", |e| &e.filesystem),
-        same("another build", |e| &e.build),
-        same("another verifier", |e| &e.backend),
-    ]
-    .into_iter()
-    .flatten()
-    .collect();
+    notes.extend(machines::differences(&a.environment, &b.environment));
     if !paired {
         notes.push(
-            "two runs, one behind the other: what changed on the machine in between counts too; `compare --run SUITE A B` takes turns"
+            "not interleaved: A and B are two runs, one behind the other, and what the machine did in between counts too; \
+             what holds is `compare --run SUITE A B`, which takes turns"
                 .to_owned(),
         );
     }
     for (side, report) in [("A", a), ("B", b)] {
         if report.extra_work_percent > 0 {
-            notes.push(format!(
-                "{side} did {} % more work on purpose",
-                report.extra_work_percent
-            ));
+            let percent = report.extra_work_percent;
+            notes.push(format!("{side} did {percent} % more work on purpose"));
         }
     }
     notes

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::rows::label;
 use super::{ALPHA, Clock, Compared, Comparison, THRESHOLD, Verdict};
 
 impl Verdict {
@@ -18,7 +19,8 @@ impl Verdict {
 /// A table; what it comes to stands last.
 impl fmt::Display for Comparison {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let width = self.rows.iter().map(|row| row.name.len()).max().unwrap_or(0);
+        let width = self.rows.iter().map(|row| label(&row.name, &row.system).len()).max();
+        let width = width.unwrap_or(0);
         writeln!(
             f,
             "{:width$}  {:>10}  {:>10}      {:>8}  {:>19}  {:>8}  verdict",
@@ -27,6 +29,7 @@ impl fmt::Display for Comparison {
         for row in &self.rows {
             let Compared {
                 name,
+                system,
                 unit,
                 a,
                 b,
@@ -37,6 +40,7 @@ impl fmt::Display for Comparison {
                 clock,
                 ..
             } = row;
+            let name = label(name, system);
             let cpu = if *clock == Clock::Cpu { "" } else { "  (wall)" };
             writeln!(
                 f,
@@ -47,29 +51,30 @@ impl fmt::Display for Comparison {
                 verdict.word()
             )?;
         }
+        for what in &self.missing {
+            writeln!(f, "MISSING in B  {what}")?;
+        }
         for what in &self.not_compared {
             writeln!(f, "not compared  {what}")?;
         }
         for note in &self.notes {
             writeln!(f, "note  {note}")?;
         }
-        let count = self
-            .rows
-            .iter()
-            .filter(|row| row.verdict == Verdict::Regression)
-            .count();
-        let limit = THRESHOLD * 100.0;
-        if count == 0 {
-            writeln!(
-                f,
-                "no regression: nothing is slower by more than {limit} % with p < {ALPHA}"
-            )
-        } else {
-            writeln!(
-                f,
-                "{count} of {} rows are slower by more than {limit} % with p < {ALPHA}",
-                self.rows.len()
-            )
+        writeln!(f, "{}", self.verdict())
+    }
+}
+
+impl Comparison {
+    /// What it comes to, in one line.
+    fn verdict(&self) -> String {
+        let slower = self.rows.iter().filter(|row| row.verdict == Verdict::Regression);
+        let (slower, rows, missing) = (slower.count(), self.rows.len(), self.missing.len());
+        let what = format!("slower by more than {} % with p < {ALPHA}", THRESHOLD * 100.0);
+        match (slower, missing) {
+            (0, 0) => format!("no regression: of {rows} rows none is {what}"),
+            (_, 0) => format!("{slower} of {rows} rows are {what}"),
+            (0, _) => format!("rows missing in B: {missing}; of {rows} others none is {what}"),
+            _ => format!("{slower} of {rows} rows are {what}; rows missing in B: {missing}"),
         }
     }
 }

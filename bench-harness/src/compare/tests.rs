@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::report::Paired;
+use crate::report::{Environment, Paired};
 
 /// Values around `middle` that lie some percent apart, in an order of their own.
 fn values(middle: f64, seed: u64) -> Vec<f64> {
@@ -44,7 +44,7 @@ fn report(rows: Vec<Row>, paired: Option<&str>) -> Report {
 
 fn judged(a: Vec<Row>, b: Vec<Row>, paired: bool) -> Comparison {
     let [side_a, side_b] = ["a", "b"].map(|side| paired.then_some(side));
-    judge(&report(a, side_a), &report(b, side_b), None).expect("rows to judge")
+    judge(&report(a, side_a), &report(b, side_b), Terms::default()).expect("rows to judge")
 }
 
 #[test]
@@ -101,10 +101,10 @@ fn of_a_rate_less_is_worse() {
 fn turns_are_turns_of_one_run_only() {
     let a = report(vec![row("m::f/n=1", "ns", &values(100.0, 1))], Some("a"));
     let mut b = report(vec![row("m::f/n=1", "ns", &values(100.0, 2))], Some("b"));
-    assert_eq!(judge(&a, &b, None).expect("rows").method, "paired");
-    assert_eq!(judge(&a, &a, None).expect("rows").method, "unpaired");
+    assert_eq!(judge(&a, &b, Terms::default()).expect("rows").method, "paired");
+    assert_eq!(judge(&a, &a, Terms::default()).expect("rows").method, "unpaired");
     b.paired.as_mut().expect("set").id = "y".to_owned();
-    assert_eq!(judge(&a, &b, None).expect("rows").method, "unpaired");
+    assert_eq!(judge(&a, &b, Terms::default()).expect("rows").method, "unpaired");
 }
 
 #[test]
@@ -120,12 +120,116 @@ fn what_cannot_be_compared_is_named() {
     assert_eq!(comparison.rows.len(), 1);
     assert_eq!(
         comparison.not_compared,
-        ["m::few/n=1: too few repetitions", "m::g/n=1: A has no such row"]
+        ["m::g/n=1: A has no such row", "m::few/n=1: fewer than 5 repetitions"]
     );
-    let (a, mut b) = (report(vec![few], None), report(vec![good], None));
-    assert!(matches!(judge(&a, &a, None), Err(CompareError::Nothing)));
+    assert!(comparison.holds());
+    let mut b = report(vec![good], None);
     "t".clone_into(&mut b.suite);
-    assert!(matches!(judge(&a, &b, None), Err(CompareError::Suites { .. })));
+    let error = judge(&report(vec![few], None), &b, Terms::default());
+    assert!(matches!(error, Err(CompareError::Suites { .. })));
+}
+
+/// A benchmark that was renamed or left out must not look like one that did not become slower.
+#[test]
+fn a_row_that_b_lacks_is_no_success() {
+    let [kept, gone] = ["m::f/n=1", "m::g/n=1"].map(|name| row(name, "ns", &values(100.0, 1)));
+    let comparison = judged(vec![kept.clone(), gone.clone()], vec![kept.clone()], false);
+    assert!(!comparison.regression && !comparison.holds());
+    assert_eq!(comparison.missing, ["m::g/n=1: B has no such row"]);
+    let text = comparison.to_string();
+    assert!(text.contains("MISSING in B  m::g/n=1"), "{text}");
+    let last = text.lines().last().expect("a verdict");
+    assert!(
+        last.starts_with("rows missing in B: 1; of 1 others none is slower"),
+        "{last}"
+    );
+    // In another unit it is another row.
+    let other = Row {
+        unit: "us".to_owned(),
+        ..gone.clone()
+    };
+    let comparison = judged(vec![kept.clone(), gone.clone()], vec![kept.clone(), other], false);
+    assert_eq!(comparison.missing, ["m::g/n=1: A has it in `ns`, B in `us`"]);
+    // What was left out on purpose is not missing; what was asked for is.
+    for (only, holds) in [("m::f", true), ("m::", false)] {
+        for words in [
+            vec!["--only".to_owned(), only.to_owned()],
+            vec![format!("--only={only}")],
+        ] {
+            let mut b = report(vec![kept.clone()], None);
+            b.environment.argv = words;
+            let a = report(vec![kept.clone(), gone.clone()], None);
+            let comparison = judge(&a, &b, Terms::default()).expect("a row");
+            assert_eq!(comparison.holds(), holds, "{comparison}");
+        }
+    }
+}
+
+#[test]
+fn rows_of_two_systems_are_two_rows() {
+    let own = row("m::f/n=1", "ns", &values(100.0, 1));
+    let theirs = Row {
+        system: "fjall".to_owned(),
+        ..own.clone()
+    };
+    let comparison = judged(vec![own.clone()], vec![own.clone(), theirs.clone()], false);
+    assert_eq!(comparison.not_compared, ["m::f/n=1 of fjall: A has no such row"]);
+    let comparison = judged(vec![own.clone(), theirs], vec![own], false);
+    assert_eq!(comparison.missing, ["m::f/n=1 of fjall: B has no such row"]);
+}
+
+#[test]
+fn where_nothing_can_be_compared_the_reasons_are_told() {
+    let why = |a: Vec<Row>, b: Vec<Row>| {
+        let error = judge(&report(a, None), &report(b, None), Terms::default()).expect_err("nothing to judge");
+        error.to_string()
+    };
+    let good = |name: &str, unit: &str| row(name, unit, &values(100.0, 1));
+    let few = || vec![row("m::f/n=1", "ns", &[1.0; 4]), row("m::f/n=2", "ns", &[1.0; 4])];
+    let text = why(few(), few());
+    assert!(text.contains("m::f/n=1 and 1 more: fewer than 5 repetitions"), "{text}");
+    let text = why(vec![good("m::f/n=1", "ns")], vec![good("m::f/n=1", "us")]);
+    assert!(
+        text.contains("A has it in `ns`, B in `us`") && !text.contains("repetitions"),
+        "{text}"
+    );
+    let text = why(vec![good("m::f/n=1", "ns")], vec![row("m::f/n=1", "ns", &[0.0; 9])]);
+    assert!(text.contains("m::f/n=1: a value of zero or below"), "{text}");
+    let text = why(vec![good("m::f/n=1", "ns")], vec![good("m::g/n=1", "ns")]);
+    assert!(
+        text.contains("m::f/n=1: B has no such row") && text.contains("m::g/n=1: A has no such row"),
+        "{text}"
+    );
+    assert!(why(Vec::new(), Vec::new()).contains("neither A nor B has a row"));
+}
+
+#[test]
+fn two_machines_are_not_compared_unless_somebody_asks() {
+    let rows = || vec![row("m::f/n=1", "ns", &values(100.0, 1))];
+    let sides = |paired: bool| {
+        let side = |name| paired.then_some(name);
+        let (a, mut b) = (report(rows(), side("a")), report(rows(), side("b")));
+        b.environment.cores = 64;
+        (a, b)
+    };
+    let (a, b) = sides(false);
+    let error = judge(&a, &b, Terms::default()).expect_err("two machines").to_string();
+    assert!(
+        error.contains("0 and 64 cores") && error.contains("--across-machines"),
+        "{error}"
+    );
+    let terms = Terms {
+        across_machines: true,
+        ..Terms::default()
+    };
+    let comparison = judge(&a, &b, terms).expect("asked for");
+    assert!(
+        comparison.notes[0].starts_with("two machines (0 and 64 cores)"),
+        "{comparison}"
+    );
+    // One program may know more of the machine than the other: what took turns shared it.
+    let (a, b) = sides(true);
+    assert_eq!(judge(&a, &b, Terms::default()).expect("turns").method, "paired");
 }
 
 #[test]

@@ -16,7 +16,7 @@ use std::process::{Command, ExitStatus, Stdio};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::Clock;
-use crate::report::{Paired, Report, Row};
+use crate::report::{FormError, Paired, Report, Row};
 use crate::stats::median;
 
 /// What is to be measured, by which programs.
@@ -63,7 +63,15 @@ pub enum TurnsError {
         /// Which.
         program: PathBuf,
         /// What is wrong.
-        source: serde_json::Error,
+        source: FormError,
+    },
+    /// An older program measured nothing, and called it good.
+    #[error("no row of {} begins with `{only}`; its `run SUITE --tiny` shows their names", program.display())]
+    NoRow {
+        /// Which.
+        program: PathBuf,
+        /// How names were to begin.
+        only: String,
     },
     /// A row comes and goes.
     #[error("{} had other rows in turn {round} than in the first", program.display())]
@@ -126,10 +134,18 @@ impl Turns {
                 status: output.status,
             });
         }
-        serde_json::from_slice(&output.stdout).map_err(|source| TurnsError::Result {
+        let report = Report::from_json(&String::from_utf8_lossy(&output.stdout));
+        let report = report.map_err(|source| TurnsError::Result {
             program: program.to_owned(),
             source,
-        })
+        })?;
+        match &self.only {
+            Some(only) if !report.has_row(only) => Err(TurnsError::NoRow {
+                program: program.to_owned(),
+                only: only.clone(),
+            }),
+            _ => Ok(report),
+        }
     }
 
     fn finish(&self, mut report: Report, id: &str, side: &str) -> Report {
@@ -256,5 +272,34 @@ mod tests {
             ..turns
         };
         assert!(matches!(turns.run(|_| ()), Err(TurnsError::Result { .. })));
+    }
+
+    /// Programs of before end well without a row: then 21 turns would measure nothing.
+    #[test]
+    fn a_program_without_such_a_row_ends_the_turns_at_the_first() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let program = folder.path().join("old");
+        let said = turn(&["a::b/c=1"], &[5.0], &[]).to_json();
+        std::fs::write(
+            &program,
+            format!("#!/bin/sh\necho x >>\"$0.turns\"\ncat <<'END'\n{said}\nEND\n"),
+        )
+        .expect("written");
+        std::fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755))
+            .expect("made executable");
+        let turns = |only: &str| Turns {
+            suite: "s".to_owned(),
+            only: Some(only.to_owned()),
+            rounds: 5,
+            repetitions: 1,
+            tiny: true,
+            folder: ".".into(),
+            programs: [program.clone(), program.clone()],
+        };
+        let error = turns("nosuch::").run(|_| ()).expect_err("no row");
+        assert!(error.to_string().contains("begins with `nosuch::`"), "{error}");
+        let count = std::fs::read_to_string(folder.path().join("old.turns")).expect("it ran");
+        assert_eq!(count.lines().count(), 1);
+        assert_eq!(turns("a::").run(|_| ()).expect("a row")[0].rows[0].values.len(), 5);
     }
 }

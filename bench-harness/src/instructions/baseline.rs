@@ -111,7 +111,32 @@ pub struct Comparison<'a> {
     tolerance_percent: f64,
 }
 
-impl Comparison<'_> {
+/// One kernel then and now, of which a side may not know it.
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
+pub struct Changed<'a> {
+    /// The kernel.
+    pub name: &'a str,
+    /// Instructions of one operation as recorded.
+    pub recorded: Option<f64>,
+    /// As counted.
+    pub now: Option<f64>,
+    /// How many more they are.
+    pub change_percent: Option<f64>,
+}
+
+impl<'a> Comparison<'a> {
+    /// All kernels of either side.
+    #[must_use]
+    pub fn rows(&self) -> Vec<Changed<'a>> {
+        let row = |(name, recorded, now): (&'a str, Option<f64>, Option<f64>)| Changed {
+            name,
+            recorded,
+            now,
+            change_percent: recorded.zip(now).map(|(recorded, now)| change(recorded, now)),
+        };
+        self.pairs().map(row).collect()
+    }
+
     /// Kernels that take more than the tolerance more, and kernels that are on one side only.
     #[must_use]
     pub fn breaches(&self) -> Vec<String> {
@@ -127,17 +152,15 @@ impl Comparison<'_> {
     }
 
     /// Every kernel of either side: its name, then, now.
-    fn pairs(&self) -> impl Iterator<Item = (&str, Option<f64>, Option<f64>)> {
+    fn pairs(&self) -> impl Iterator<Item = (&'a str, Option<f64>, Option<f64>)> + use<'a> {
+        let Self { then, now, .. } = *self;
         let find = |rows: &[Row], name: &str| rows.iter().find(|row| row.name == name).map(|row| row.instructions);
-        let known = self.then.rows.iter().map(move |row| {
-            (
-                row.name.as_str(),
-                Some(row.instructions),
-                find(&self.now.rows, &row.name),
-            )
-        });
-        let new = self.now.rows.iter().filter_map(move |row| {
-            let then = find(&self.then.rows, &row.name);
+        let known = then
+            .rows
+            .iter()
+            .map(move |row| (row.name.as_str(), Some(row.instructions), find(&now.rows, &row.name)));
+        let new = now.rows.iter().filter_map(move |row| {
+            let then = find(&then.rows, &row.name);
             then.is_none()
                 .then_some((row.name.as_str(), None, Some(row.instructions)))
         });

@@ -15,13 +15,13 @@ use super::{Row, WORK, kernels::COUNTED};
 #[derive(Debug, thiserror::Error)]
 pub enum CountError {
     /// Callgrind could not be started.
-    #[error("valgrind: {0}: install it (apt-get install valgrind)")]
+    #[error("valgrind: {0}; install it (apt-get install valgrind)")]
     Tool(io::Error),
     /// The kernels did not come to their end.
-    #[error("the kernels failed below callgrind: {0}")]
+    #[error("the kernels failed below callgrind: {0}; `bench-harness instructions-work` runs them alone")]
     Failed(String),
     /// A file could not be read or made.
-    #[error("{}: {source}", path.display())]
+    #[error("{}: {source}; give TMPDIR a folder with room", path.display())]
     File {
         /// Which.
         path: PathBuf,
@@ -29,7 +29,7 @@ pub enum CountError {
         source: io::Error,
     },
     /// A line of the child, or a file of callgrind, that says no number.
-    #[error("no count in {0}")]
+    #[error("no count in {0}; another version of valgrind may tell it")]
     Unreadable(String),
 }
 

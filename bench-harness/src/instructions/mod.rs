@@ -13,7 +13,7 @@ mod baseline;
 mod callgrind;
 pub mod kernels;
 
-pub use baseline::{Baseline, BaselineError, Comparison};
+pub use baseline::{Baseline, BaselineError, Changed, Comparison};
 pub use callgrind::{CountError, count};
 
 /// The hidden verb that runs the kernels below callgrind.

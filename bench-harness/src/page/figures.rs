@@ -49,10 +49,19 @@ impl Figure {
     }
 }
 
+/// A load without a rate: as fast as answers come, unless the result does not say.
+pub(super) const fn without_rate(result: &RunResult) -> &'static str {
+    if result.mode.is_empty() {
+        "load not told"
+    } else {
+        "closed loop"
+    }
+}
+
 /// How a run is called: its file, and what was asked of it.
 pub(super) fn name_of(run: &Named<RunResult>) -> String {
     let load = run.result.rate.map_or_else(
-        || "closed loop".to_owned(),
+        || without_rate(&run.result).to_owned(),
         |rate| format!("{} payments/s", Show::Count.write(rate)),
     );
     format!("{} ({load})", run.name)

@@ -25,7 +25,7 @@ use crate::plot::{COLOURS, COLOURS_DARK, Palette, RULES, escape, series_rules};
 /// Why there is no report.
 #[derive(Debug, thiserror::Error)]
 pub enum PageError {
-    /// The folder or a file in it cannot be read.
+    /// The folder cannot be read.
     #[error("{}: {source}; give the folder that the results were written to", path.display())]
     Read {
         /// Which.
@@ -42,6 +42,8 @@ pub enum PageError {
     Empty {
         /// Where.
         folder: PathBuf,
+        /// The files that are none, and why.
+        skipped: Vec<String>,
     },
 }
 

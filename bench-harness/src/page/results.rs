@@ -1,7 +1,7 @@
 //! Reading a folder of results. What is none is left alone and named.
 
-use std::fs;
 use std::path::Path;
+use std::{fs, io};
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -42,27 +42,33 @@ impl Results {
     /// Reads every `.json` of `folder`.
     ///
     /// # Errors
-    /// [`PageError`] when it cannot be read, or holds no result.
+    /// [`PageError`] when the folder cannot be read, or holds no result.
     pub fn read(folder: &Path) -> Result<Self, PageError> {
-        let failed = |path: &Path| {
-            let path = path.to_owned();
-            move |source| PageError::Read { path, source }
-        };
-        let entries = fs::read_dir(folder).map_err(failed(folder))?;
-        let mut paths: Vec<_> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
+        let entries = fs::read_dir(folder).map_err(|source| PageError::Read {
+            path: folder.to_owned(),
+            source,
+        })?;
+        let (mut results, mut paths) = (Self::default(), Vec::new());
+        for entry in entries {
+            match entry {
+                Ok(entry) => paths.push(entry.path()),
+                Err(error) => results
+                    .skipped
+                    .push(format!("an entry of {}: {error}", folder.display())),
+            }
+        }
         paths.retain(|path| path.extension().is_some_and(|ending| ending == "json"));
         paths.sort();
-        let mut results = Self::default();
         for path in paths {
-            let text = fs::read_to_string(&path).map_err(failed(&path))?;
             let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-            if let Err(why) = results.take(&name, &text) {
+            if let Err(why) = text_of(&path).and_then(|text| results.take(&name, &text)) {
                 results.skipped.push(format!("{name}.json: {why}"));
             }
         }
         if results.runs.is_empty() && results.sweeps.is_empty() && results.suites.is_empty() {
             return Err(PageError::Empty {
                 folder: folder.to_owned(),
+                skipped: results.skipped,
             });
         }
         Ok(results)
@@ -110,6 +116,18 @@ impl Results {
     }
 }
 
+/// The text of a file. One that cannot be read must not keep a reader from all the others.
+fn text_of(path: &Path) -> Result<String, String> {
+    let read = || {
+        // Of a pipe there is no end.
+        if !fs::metadata(path)?.is_file() {
+            return Err(io::Error::other("no file"));
+        }
+        fs::read_to_string(path)
+    };
+    read().map_err(|error| error.to_string())
+}
+
 fn parse<T: DeserializeOwned>(name: &str, text: &str) -> Result<Named<T>, String> {
     let result = serde_json::from_str(text).map_err(|error| error.to_string())?;
     Ok(Named {
@@ -126,8 +144,12 @@ mod tests {
     fn a_folder_without_results_says_how_to_get_one() {
         let folder = tempfile::tempdir().expect("a folder");
         fs::write(folder.path().join("x.json"), "{}").expect("written");
-        let error = Results::read(folder.path()).expect_err("nothing").to_string();
-        assert!(error.contains("tidegate benchmark --json"), "{error}");
+        let error = Results::read(folder.path()).expect_err("nothing");
+        assert!(error.to_string().contains("tidegate benchmark --json"), "{error}");
+        let PageError::Empty { skipped, .. } = error else {
+            panic!("the folder can be read: {error}")
+        };
+        assert_eq!(skipped, ["x.json: not a result of this project"]);
         assert!(matches!(
             Results::read(Path::new("/nowhere")),
             Err(PageError::Read { .. })
@@ -147,6 +169,45 @@ mod tests {
                 .take("a", r#"{"schema":"tidegate.bench/1"}"#)
                 .is_err_and(|why| why.contains("missing field"))
         );
+    }
+
+    const GOOD: &str = include_str!("../../../tests/conformance/data/result-good.json");
+
+    #[test]
+    fn what_cannot_be_read_is_named_and_the_rest_is_read() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let at = |name: &str| folder.path().join(name);
+        fs::write(at("good.json"), GOOD).expect("written");
+        fs::write(at("bytes.json"), b"{\"schema\":\"\xff\"}").expect("written");
+        fs::create_dir(at("folder.json")).expect("made");
+        std::os::unix::fs::symlink("nowhere", at("link.json")).expect("made");
+        let results = Results::read(folder.path()).expect("one result");
+        assert_eq!(results.runs.len(), 1);
+        let starts = [
+            "bytes.json: stream did not",
+            "folder.json: no file",
+            "link.json: No such file",
+        ];
+        assert_eq!(results.skipped.len(), starts.len());
+        for (why, start) in results.skipped.iter().zip(starts) {
+            assert!(why.starts_with(start), "{why}");
+        }
+    }
+
+    /// The keys that another program's results have too: nothing that is only ours may be asked for.
+    #[test]
+    fn a_result_with_the_keys_of_the_contract_alone_becomes_a_page() {
+        let mut results = Results::default();
+        results.take("good", GOOD).expect("the keys of the contract");
+        let page = crate::page::html(&results, Path::new("results"));
+        for part in [
+            "10\u{202f}000",
+            "good (load not told)",
+            "id=\"latency-percentiles\"",
+            "valid",
+        ] {
+            assert!(page.contains(part), "{part} is not in the page");
+        }
     }
 
     #[test]

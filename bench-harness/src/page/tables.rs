@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use tidegate_loadgen::result::RunResult;
 
+use super::figures::without_rate;
 use super::results::{Named, Results};
 use super::scaling::to_micros;
 use crate::plot::{Show, escape};
@@ -66,7 +67,7 @@ fn run(run: &Named<RunResult>) -> Vec<String> {
             Show::Count.write(*rate),
             escape(arrivals.as_deref().unwrap_or("open"))
         ),
-        None => "closed".to_owned(),
+        None => without_rate(&run.result).to_owned(),
     };
     vec![
         escape(&run.name),

@@ -33,6 +33,8 @@ const WIDTH: f64 = 760.0;
 const ROW: f64 = 34.0;
 const BELOW: f64 = 46.0;
 const RIGHT: f64 = 84.0;
+/// Names of ratios are half a sentence, and bars need some room too.
+const NAMES_MAX: f64 = 460.0;
 
 impl Bars {
     /// The picture.
@@ -53,7 +55,7 @@ impl Bars {
             canvas.legend(&self.parts, 12.0, 42.0, 700.0);
         }
         let widest = self.bars.iter().map(|bar| text_width(&bar.name)).fold(0.0, f64::max);
-        let left = (widest + 24.0).clamp(60.0, 300.0);
+        let left = (widest + 24.0).clamp(60.0, NAMES_MAX);
         let total = |bar: &Bar| bar.parts.iter().sum::<f64>();
         let span = Span::of(Scale::Linear, self.bars.iter().map(total));
         let place = |value: f64| left + span.place(value) * (WIDTH - left - RIGHT);

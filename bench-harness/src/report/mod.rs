@@ -6,12 +6,15 @@
 //!  "ratios":{"name":x},"not_run":{"name":"why"},"environment":{…}}
 //! ```
 
+mod form;
+
 use std::{collections::BTreeMap, fmt};
 
 use serde::{Deserialize, Serialize};
 
 use crate::stats::{Outliers, Summary};
 
+pub use form::FormError;
 pub use tidegate_loadgen::environment::Environment;
 
 /// The name of the form.
@@ -126,6 +129,12 @@ const fn is_zero(number: &u64) -> bool {
 }
 
 impl Report {
+    /// Whether there is a row whose name begins so.
+    #[must_use]
+    pub fn has_row(&self, beginning: &str) -> bool {
+        self.rows.iter().any(|row| row.name.starts_with(beginning))
+    }
+
     /// As one JSON document.
     #[must_use]
     pub fn to_json(&self) -> String {

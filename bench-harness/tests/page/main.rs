@@ -1,6 +1,8 @@
 //! The report as its reader's browser sees it: in headless Chromium, without a network. Skipped, with a message, where there is
 //! none.
 
+mod sample;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -33,7 +35,9 @@ for (const svg of document.querySelectorAll("svg.plot")) {
 }
 const ink = getComputedStyle(document.body).color, paper = getComputedStyle(document.documentElement).backgroundColor;
 document.documentElement.innerHTML = "<body><pre id=answer>" + JSON.stringify({
-  plots: document.querySelectorAll("figure svg.plot").length,
+  plots: [...document.querySelectorAll("figure:has(svg.plot)")].map(figure => figure.id),
+  empty: [...document.querySelectorAll("figure:has(svg.plot)")].filter(figure => figure.innerHTML.includes("NaN")
+    || !figure.querySelector("svg.plot path.line:not([stroke-dasharray]), svg.plot rect > title")).map(figure => figure.id),
   headings: document.querySelectorAll("h2").length,
   rows: document.querySelectorAll("td").length,
   outside, ink, paper,
@@ -89,19 +93,54 @@ fn the_page_asks_for_nothing_outside() {
     }
 }
 
+/// Every plot that there is, whatever was recorded.
 #[test]
-fn a_browser_shows_all_of_it_in_light_and_dark_and_narrow() {
+fn the_sample_has_data_for_every_plot() {
+    let (_folder, results) = sampled();
+    let figures = page::figures(&results);
+    let names: Vec<&str> = figures.iter().map(|figure| figure.name.as_str()).collect();
+    assert_eq!(names, sample::PLOTS);
+    assert!(results.skipped.is_empty(), "{:?}", results.skipped);
+}
+
+#[test]
+fn a_browser_shows_every_plot_in_light_and_dark_and_narrow() {
+    let (folder, results) = sampled();
+    lay_out(&results, folder.path());
+}
+
+#[test]
+fn a_browser_shows_what_was_recorded() {
+    let (folder, results) = recorded();
+    lay_out(&results, &folder);
+}
+
+fn sampled() -> (tempfile::TempDir, Results) {
+    let folder = tempfile::tempdir().expect("a folder");
+    sample::write(folder.path());
+    let results = Results::read(folder.path()).expect("the sample's results");
+    (folder, results)
+}
+
+/// Lays out the page of the results, as a reader has it on a desk and on a telephone.
+fn lay_out(results: &Results, folder: &Path) {
     let Some(browser) = chromium() else {
         println!("skipped: no Chromium (apt-get install chromium)");
         return;
     };
-    let (folder, results) = recorded();
-    let html = page::html(&results, &folder);
+    let html = page::html(results, folder);
     let place = tempfile::tempdir().expect("a folder");
     let light = ask(browser, place.path(), &html, 1_200, false);
-    let plots = page::figures(&results).len();
-    assert!(plots >= 4, "recorded results have plots");
-    assert_eq!(light["plots"], plots, "{light}");
+    let mut plots: Vec<String> = page::figures(results).into_iter().map(|figure| figure.name).collect();
+    let mut shown: Vec<String> = serde_json::from_value(light["plots"].clone()).expect("names");
+    plots.sort();
+    shown.sort();
+    assert_eq!(shown, plots);
+    assert_eq!(
+        light["empty"],
+        Value::Array(Vec::new()),
+        "plots without a line or a bar"
+    );
     assert_eq!(light["outside"], Value::Array(Vec::new()), "texts leave their pictures");
     assert_eq!(light["loaded"], Value::Array(Vec::new()), "nothing is loaded");
     assert_eq!(light["wide"], false, "the page is wider than its window");
@@ -110,6 +149,11 @@ fn a_browser_shows_all_of_it_in_light_and_dark_and_narrow() {
         "{light}"
     );
     let dark = ask(browser, place.path(), &html, 420, true);
+    assert_eq!(
+        dark["outside"],
+        Value::Array(Vec::new()),
+        "texts leave their pictures where it is narrow"
+    );
     assert_eq!(dark["wide"], false, "the page is wider than a narrow window");
     assert_ne!((&dark["ink"], &dark["paper"]), (&light["ink"], &light["paper"]));
 }
