@@ -10,6 +10,7 @@
 //! Nothing here waits: the file is written by a thread of its own, and a table that cannot be kept is only told of.
 
 mod keep;
+mod open;
 #[cfg(test)]
 mod tests;
 
@@ -29,6 +30,7 @@ use tidegate_session::{LinkConfig, ServerConfig};
 use tidegate_wire::frame::Header;
 
 pub(crate) use keep::{Keeper, load_table};
+pub(crate) use open::{LINK_TICK_MILLIS, OpenLinks, open_links};
 
 /// Milliseconds between two times that the table is kept.
 const KEEP_EVERY: u64 = 600_000;

@@ -22,7 +22,7 @@ use super::checkpoints::{CheckpointThread, checkpoints};
 use super::flow::Flow;
 use super::front::Front;
 use super::ledger::{LedgerFailure, LedgerThread, LedgerWork, block_input, link};
-use super::links::{Heard, Keeper, Links, load_table};
+use super::links::{LINK_TICK_MILLIS, OpenLinks, open_links};
 use super::log::LogThread;
 use super::options::ServeOptions;
 use super::sequencer::{Parts, Sequencer, SequencerError};
@@ -183,8 +183,8 @@ pub fn serve(options: ServeOptions, progress: &mut dyn FnMut(Opening)) -> Result
     let pool = verify_pool(settings.verify_threads)?;
     let (feed, entries, commitment) = open_commitment(&mut state, &pool, progress);
     let (reactor, listen, session) = open_reactor(&options, node.ledger())?;
-    let links = open_links(&options, listen, session)?;
-    let heard = links.as_ref().map(|(_, heard, _)| Arc::clone(heard));
+    let links = open_links(&options, listen, session).map_err(ServeError::Thread)?;
+    let heard = links.as_ref().map(|links| Arc::clone(&links.heard));
     let pipes = Pipes::new(&settings, reactor.sender());
     let catch_up = catch_up(&node, opened.height, &options)?;
     send_first(&pipes, &state, &settings, catch_up);
@@ -269,39 +269,6 @@ fn open_reactor(
     });
     let listen = reactor.listen(options.listen, Arc::clone(&session))?;
     Ok((reactor, listen, session))
-}
-
-/// How often links are looked after; without links the reactor does not tick.
-const LINK_TICK_MILLIS: u64 = 1_000;
-
-/// The links, where others see them, and the thread that keeps what is known of them.
-type OpenLinks = (Links, Arc<Heard>, JoinHandle<()>);
-
-fn open_links(
-    options: &ServeOptions,
-    listen: SocketAddr,
-    session: Arc<ServerConfig>,
-) -> Result<Option<OpenLinks>, ServeError> {
-    let Some(settings) = options.settings.links.clone() else {
-        return Ok(None);
-    };
-    let random = || {
-        let mut bytes = [0; 32];
-        getrandom::fill(&mut bytes).map_err(|error| ServeError::Thread(std::io::Error::other(error)))?;
-        Ok::<_, ServeError>(bytes)
-    };
-    let table = load_table(&options.data, random()?);
-    let (keeper, thread) = Keeper::start(Arc::new(RealDisk), &options.data).map_err(ServeError::Thread)?;
-    let heard = Arc::<Heard>::default();
-    let links = Links::new(
-        settings,
-        listen.port(),
-        session,
-        random()?,
-        Arc::clone(&heard),
-        (table, keeper),
-    );
-    Ok(Some((links, heard, thread)))
 }
 
 fn open_ledger(disk: &Arc<dyn Disk>, options: &ServeOptions) -> Result<Node, ServeError> {
@@ -432,9 +399,9 @@ fn start(
         reactor: sender.clone(),
         stats: Arc::clone(&stats),
         commitment: feed,
-        heard: links.as_ref().map(|(_, heard, _)| Arc::clone(heard)),
+        heard: links.as_ref().map(|links| Arc::clone(&links.heard)),
     };
-    let (links, peers_file) = links.map(|(links, _, thread)| (links, thread)).unzip();
+    let (links, peers_file) = links.map(|opened| (opened.links, opened.keeping)).unzip();
     let to_ledger = ledger_queue.0.clone();
     let ends = (groups.0.clone(), sender.clone());
     let ledger = ledger_thread(&options, node, told, ledger_queue, &ends, &stats)?;
