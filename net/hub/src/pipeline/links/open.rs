@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 use tidegate_disk::RealDisk;
 use tidegate_session::ServerConfig;
 
-use super::{Heard, Keeper, Links, load_table};
+use super::{Heard, Keeper, Links, load};
 use crate::pipeline::ServeOptions;
 
 /// How often links are looked after; without links the reactor does not tick.
@@ -36,7 +36,7 @@ pub(crate) fn open_links(
     let Some(settings) = options.settings.links.clone() else {
         return Ok(None);
     };
-    let table = load_table(&options.data, random()?);
+    let kept = load(&options.data, random()?);
     let (keeper, keeping) = Keeper::start(Arc::new(RealDisk), &options.data)?;
     let heard = Arc::<Heard>::default();
     let links = Links::new(
@@ -45,7 +45,7 @@ pub(crate) fn open_links(
         session,
         random()?,
         Arc::clone(&heard),
-        (table, keeper),
+        (kept, keeper),
     );
     Ok(Some(OpenLinks { links, heard, keeping }))
 }
