@@ -1,6 +1,6 @@
 //! The admin endpoint: HTTP/1.1 on loopback, for operators and their tools.
 //!
-//! `/status`, `/channel/ID`, `/proof/ID`, `/audit`, `/wal`, `/tables` and `/checkpoints` JSON, `/metrics` Prometheus text, `/healthz` and `/readyz` for supervisors. One
+//! `/status`, `/channel/ID`, `/proof/ID`, `/audit`, `/wal`, `/tables`, `/checkpoints` and `/peers` JSON, `/metrics` Prometheus text, `/healthz` and `/readyz` for supervisors. One
 //! request per connection, one thread: it is for a poll a second, not for load.
 
 use std::io::{Read, Write};
@@ -23,7 +23,7 @@ use tidegate_wal::Segments;
 use crate::audit::Audit;
 use crate::commitment::{CommitWork, ProofAnswer, StateRoot, WorkSender};
 use crate::inside::{CheckpointRows, LogRows, TableRows};
-use crate::pipeline::links::Heard;
+use crate::pipeline::links::{Heard, PeerRows};
 use crate::pipeline::{Group, Histogrammed, Stats, Work, get, quantiles};
 use crate::pipeline::{ServeOptions, Status};
 use crate::proof::ProofRow;
@@ -261,11 +261,12 @@ fn respond(path: &str, source: &Source) -> (&'static str, &'static str, String) 
         "/wal" => json(log(source)),
         "/tables" => json(tables(source)),
         "/checkpoints" => json(checkpoints(source)),
+        "/peers" => json(Some(peers(source))),
         "/metrics" => ("200 OK", "text/plain; version=0.0.4", metrics(source)),
         _ => (
             "404 Not Found",
             TEXT,
-            "try /status, /metrics, /channel/ID, /proof/ID, /audit, /wal, /tables, /checkpoints, /healthz, /readyz\n"
+            "try /status, /metrics, /channel/ID, /proof/ID, /audit, /wal, /tables, /checkpoints, /peers, /healthz, /readyz\n"
                 .to_owned(),
         ),
     }
@@ -303,6 +304,12 @@ fn json(rows: Option<impl serde::Serialize>) -> (&'static str, &'static str, Str
 fn checkpoints(source: &Source) -> Option<CheckpointRows> {
     let slots = superblocks(&RealDisk, &state_dir(&source.storage.data)).ok()?;
     Some(CheckpointRows::of_slots(&slots))
+}
+
+/// Links and what is known of other hubs, as of the last second.
+fn peers(source: &Source) -> PeerRows {
+    let heard = source.heard.as_ref();
+    heard.map_or_else(PeerRows::default, |heard| heard.rows.lock().clone())
 }
 
 fn log(source: &Source) -> Option<LogRows> {
@@ -382,7 +389,7 @@ fn status(source: &Source) -> Option<Status> {
         links: source
             .heard
             .as_ref()
-            .map_or_else(Vec::new, |heard| heard.rows.lock().clone()),
+            .map_or_else(Vec::new, |heard| heard.rows.lock().links.clone()),
     })
 }
 

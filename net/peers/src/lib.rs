@@ -15,6 +15,7 @@
 
 mod group;
 mod keepalive;
+mod kept;
 mod limit;
 mod lists;
 mod network;
@@ -25,12 +26,13 @@ mod table;
 mod witness;
 
 pub use group::Group;
+pub use kept::{Kept, KeptError};
 pub use lists::{Lists, Rule, RuleError};
 pub use network::{Action, Bounds, Ended, LinkId, LinkView, Network, Setup};
 pub use place::Place;
 pub use random::Random;
 pub use score::{Offence, Scores};
-pub use table::{Table, TableError};
+pub use table::Table;
 pub use witness::{Contradiction, Witness};
 
 /// A moment in milliseconds of a clock that never goes back: what happens within one run.

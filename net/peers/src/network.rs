@@ -1,5 +1,7 @@
 //! The links of one hub: which are wanted, what travels on them, and when they end.
 
+mod again;
+mod dial;
 mod link;
 mod view;
 
@@ -15,13 +17,14 @@ use tidegate_wire::messages::{Body, Error, LINK_VERSION, PeerEntry, Peers, Ping}
 use tidegate_wire::{ErrorCode, ToPeer, WireError};
 
 use crate::keepalive::Due;
+use crate::kept::Kept;
 use crate::lists::Lists;
 use crate::place::Place;
 use crate::random::Random;
-use crate::score::{Offence, Scores};
-use crate::table::Table;
+use crate::score::Offence;
 use crate::witness::{Contradiction, Witness};
 use crate::{Minute, Moment};
+use again::Again;
 use link::Link;
 
 pub use view::LinkView;
@@ -40,8 +43,6 @@ const SPREAD_TO: usize = 2;
 const SPREAD_FRESH: u32 = 10;
 /// With fewer places than this a hub asks every new link for more.
 const PLACES_WANTED: usize = 1_000;
-/// Dials under way at one time.
-const DIALS_MAX: usize = 4;
 
 /// The program's name for a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -67,9 +68,9 @@ pub struct Setup {
     pub ledger: LedgerId,
     /// Drawn at random for this run.
     pub seed: [u8; 32],
-    /// Whom it knew of before.
-    pub table: Table,
-    /// Whom the operator names; they are dialled first, whatever their address.
+    /// Whom it knew of before, and what they had done wrong.
+    pub kept: Kept,
+    /// Whom the operator names; they are dialled first, and again and again, whatever their address.
     pub seeds: Vec<Place>,
     /// Whom the operator allows and denies.
     pub lists: Lists,
@@ -116,11 +117,12 @@ pub enum Ended {
 pub struct Network {
     setup: Setup,
     random: Random,
-    scores: Scores,
     witness: Witness,
     links: HashMap<LinkId, Link>,
     /// Who is being dialled.
     dials: Vec<Place>,
+    /// Who is dialled again.
+    again: Again,
     /// This hub's newest header, and its ledger's newest final block.
     newest: Option<SignedHeader>,
     block: (Height, Digest),
@@ -140,10 +142,10 @@ impl Network {
     pub fn new(setup: Setup) -> Self {
         Self {
             random: Random::new(setup.seed),
-            scores: Scores::default(),
             witness: Witness::new(setup.ledger),
             links: HashMap::new(),
             dials: Vec::new(),
+            again: Again::new(&setup.seeds),
             newest: None,
             block: (Height::ZERO, Digest::ZERO),
             bad_words: 0,
@@ -151,16 +153,10 @@ impl Network {
         }
     }
 
-    /// The places that are known, to be kept over a restart.
+    /// The places that are known, and who has done what: to be kept over a restart.
     #[must_use]
-    pub const fn table(&self) -> &Table {
-        &self.setup.table
-    }
-
-    /// Who has done what.
-    #[must_use]
-    pub const fn scores(&self) -> &Scores {
-        &self.scores
+    pub const fn kept(&self) -> &Kept {
+        &self.setup.kept
     }
 
     /// Notes a new header of this hub, and the newest final block of its ledger.
@@ -181,71 +177,6 @@ impl Network {
         }
     }
 
-    fn dial(&mut self, now: Now, out: &mut Vec<Action>) {
-        let begun = self.links.values().filter(|link| link.outgoing.is_some()).count();
-        if begun + self.dials.len() >= self.setup.bounds.outgoing || self.dials.len() >= DIALS_MAX {
-            return;
-        }
-        let Some(place) = self.next_seed(now).or_else(|| self.next_known(now)) else {
-            return;
-        };
-        self.setup.table.attempt(&place, now.minute);
-        self.dials.push(place);
-        out.push(Action::Dial(place));
-    }
-
-    /// Seeds are dialled while there is nobody else: each once, in any order.
-    fn next_seed(&mut self, now: Now) -> Option<Place> {
-        let seeds = core::mem::take(&mut self.setup.seeds);
-        let (wanted, rest): (Vec<Place>, Vec<Place>) =
-            seeds.into_iter().partition(|place| self.is_wanted(place, false, now));
-        self.setup.seeds = rest;
-        let mut wanted = wanted;
-        if wanted.is_empty() {
-            return None;
-        }
-        let at = self.random.below(wanted.len());
-        let chosen = wanted.swap_remove(at);
-        self.setup.seeds.append(&mut wanted);
-        let source = chosen.address.ip();
-        self.setup.table.add(chosen, now.minute, source, now.minute);
-        Some(chosen)
-    }
-
-    fn next_known(&mut self, now: Now) -> Option<Place> {
-        let mut random = self.random.clone();
-        let chosen = self
-            .setup
-            .table
-            .select(&mut random, now.minute, |place| self.is_wanted(place, true, now));
-        self.random = random;
-        chosen
-    }
-
-    /// True if a link with this place would be a new and welcome one. Links that this hub begins go to different groups.
-    fn is_wanted(&self, place: &Place, other_group: bool, now: Now) -> bool {
-        let (identity, ip) = (&place.identity, place.address.ip());
-        let mut linked = self.links.values();
-        let mut begun = self
-            .links
-            .values()
-            .filter_map(|link| link.outgoing.as_ref())
-            .chain(&self.dials);
-        let neighbour =
-            other_group && !self.setup.private_networks && begun.any(|other| other.group() == place.group());
-        *identity != self.setup.own
-            && !linked.any(|link| link.identity == *identity)
-            && !self.dials.iter().any(|dial| dial.identity == *identity)
-            && !neighbour
-            && !self.setup.lists.denies(Some(identity), ip)
-            && !self.scores.is_banned(identity, now.minute)
-    }
-
-    /// A place was dialled and not reached, or is not who it was said to be.
-    pub fn not_reached(&mut self, place: &Place) {
-        self.dials.retain(|dial| dial != place);
-    }
-
     /// A peer has proved its identity. `place` is the one that was dialled, if this hub began the connection.
     ///
     /// # Errors
@@ -261,7 +192,7 @@ impl Network {
     ) -> Result<(), Ended> {
         if let Some(place) = place {
             self.dials.retain(|dial| *dial != place);
-            self.setup.table.answered(&place, minute);
+            self.setup.kept.table.answered(&place, minute);
         }
         self.admit(&identity, ip, place.is_some(), minute, out)?;
         self.links.insert(id, Link::new(identity, ip, place, moment));
@@ -270,7 +201,7 @@ impl Network {
             port: self.setup.port,
         };
         send(id, &greeting, out);
-        if place.is_some() && self.setup.table.len() < PLACES_WANTED {
+        if place.is_some() && self.setup.kept.table.len() < PLACES_WANTED {
             self.ask(id, out);
         }
         Ok(())
@@ -288,7 +219,7 @@ impl Network {
         if self.setup.lists.denies(Some(identity), ip) {
             return Err(Ended::Denied);
         }
-        if !allowed && self.scores.is_banned(identity, minute) {
+        if !allowed && self.setup.kept.scores.is_banned(identity, minute) {
             return Err(Ended::Banned);
         }
         if *identity == self.setup.own {
@@ -320,8 +251,11 @@ impl Network {
     }
 
     /// A connection is gone.
-    pub fn closed(&mut self, id: LinkId) {
-        self.links.remove(&id);
+    pub fn closed(&mut self, id: LinkId, now: Moment) {
+        let Some(link) = self.links.remove(&id) else { return };
+        if let Some(place) = link.outgoing.filter(|_| link.greeted) {
+            self.again.broken(&mut self.random, place, link.opened, now);
+        }
     }
 
     /// A message came on a link.
@@ -377,7 +311,7 @@ impl Network {
         let place = Place::new(link.identity, link.ip, port);
         if port != 0 && self.is_usable(&place) {
             let source = place.address.ip();
-            self.setup.table.add(place, now.minute, source, now.minute);
+            self.setup.kept.table.add(place, now.minute, source, now.minute);
             self.spread(id, &place, now.minute, now, out);
         }
         self.tell_state(id, now, out);
@@ -414,9 +348,14 @@ impl Network {
         }
         link.told = Some(now.moment);
         let most = usize::try_from(most).unwrap_or(usize::MAX).min(MAX_PEERS);
-        let private = self.setup.private_networks;
-        let tellable = |place: &Place| private || place.is_public();
-        let sample = self.setup.table.sample(&mut self.random, most, now.minute, tellable);
+        let (private, asker) = (self.setup.private_networks, link.identity);
+        // Whoever asks knows itself: with few places known its own would be the whole answer.
+        let tellable = |place: &Place| place.identity != asker && (private || place.is_public());
+        let sample = self
+            .setup
+            .kept
+            .table
+            .sample(&mut self.random, most, now.minute, tellable);
         let entries: Vec<PeerEntry> = sample.iter().map(|(place, seen)| place.entry(*seen)).collect();
         send_for(id, request, &Peers::Addresses(&entries), out);
     }
@@ -434,7 +373,7 @@ impl Network {
             let place = Place::of_entry(entry);
             if self.is_usable(&place) {
                 let seen = Minute::new(entry.seen_minutes());
-                let new = self.setup.table.add(place, seen, source, now.minute);
+                let new = self.setup.kept.table.add(place, seen, source, now.minute);
                 // An answer holds what others know too.
                 if new && !answer && now.minute.since(seen) <= SPREAD_FRESH && seen <= now.minute {
                     self.spread(id, &place, seen, now, out);
@@ -486,7 +425,10 @@ impl Network {
         match link.map(|(id, _)| *id) {
             Some(id) => self.punish(id, Offence::Contradiction, now, out),
             None => {
-                self.scores.note(hub, Offence::Contradiction, now.moment, now.minute);
+                self.setup
+                    .kept
+                    .scores
+                    .note(hub, Offence::Contradiction, now.moment, now.minute);
                 out.push(Action::Banned(hub));
             }
         }
@@ -556,7 +498,7 @@ impl Network {
         if self.setup.lists.allows(Some(&identity), ip) {
             return;
         }
-        if self.scores.note(identity, offence, now.moment, now.minute) {
+        if self.setup.kept.scores.note(identity, offence, now.moment, now.minute) {
             out.push(Action::Banned(identity));
             self.end(id, out);
         }

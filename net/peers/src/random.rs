@@ -28,8 +28,13 @@ impl Random {
 
     /// A number below `end`; 0 if that is 0. For ends far below 2⁶⁴ all are as likely.
     pub fn below(&mut self, end: usize) -> usize {
-        let end = u64::try_from(end).unwrap_or(u64::MAX).max(1);
-        usize::try_from(self.draw() % end).unwrap_or(0)
+        let end = u64::try_from(end).unwrap_or(u64::MAX);
+        usize::try_from(self.up_to(end)).unwrap_or(0)
+    }
+
+    /// As [`Random::below`], for what is counted in 64 bits.
+    pub(crate) fn up_to(&mut self, end: u64) -> u64 {
+        self.draw() % end.max(1)
     }
 }
 

@@ -20,7 +20,7 @@ const BAN_MINUTES: u32 = 24 * 60;
 /// Minutes after its end for which a ban is remembered.
 const REMEMBERED_MINUTES: u32 = 30 * 24 * 60;
 /// The most identities that are noted.
-const NOTED_MAX: usize = 4_096;
+pub(crate) const NOTED_MAX: usize = 4_096;
 
 /// What a peer has done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,6 +66,22 @@ impl Note {
     fn points_at(&self, now: Moment) -> u64 {
         decayed(self.points, now.since(self.at))
     }
+
+    /// True unless it is forgotten: no whole point, and no ban that a further one would be measured by.
+    fn matters(&self, now: Moment, minute: Minute) -> bool {
+        let remembered = |end: Minute| minute.since(end) <= REMEMBERED_MINUTES;
+        self.points_at(now) >= POINT || self.banned_until.is_some_and(remembered)
+    }
+}
+
+/// What is kept of one identity over a restart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct KeptNote {
+    pub(crate) peer: KeyBytes,
+    /// Thousandths of points as of the minute in which it was kept.
+    pub(crate) points: u32,
+    pub(crate) banned_until: Option<Minute>,
+    pub(crate) bans: u32,
 }
 
 /// `points` after `millis`: halved for each half-life, and in a straight line between.
@@ -122,12 +138,33 @@ impl Scores {
         self.notes.iter().filter_map(end).filter(move |(_, end)| minute < *end)
     }
 
-    /// Takes up a ban that was kept over a restart.
-    pub fn restore(&mut self, peer: KeyBytes, until: Minute) {
-        if self.notes.len() < NOTED_MAX {
-            let note = self.notes.entry(peer).or_default();
-            (note.banned_until, note.bans) = (Some(until), 1);
+    /// What is to be kept over a restart, by identity: whoever has points now, is banned, or was not long ago.
+    pub(crate) fn kept(&self, now: Moment, minute: Minute) -> Vec<KeptNote> {
+        let matters = self.notes.iter().filter(|(_, note)| note.matters(now, minute));
+        let mut kept: Vec<KeptNote> = matters
+            .map(|(peer, note)| KeptNote {
+                peer: *peer,
+                points: u32::try_from(note.points_at(now)).unwrap_or(u32::MAX),
+                banned_until: note.banned_until,
+                bans: note.bans,
+            })
+            .collect();
+        kept.sort_unstable_by_key(|note| note.peer);
+        kept
+    }
+
+    /// Takes up what was kept, `minutes` after that was so; the clock of moments stands at 0.
+    pub(crate) fn take_kept(&mut self, kept: &KeptNote, minutes: u32) {
+        if self.notes.len() >= NOTED_MAX {
+            return;
         }
+        let note = Note {
+            points: decayed(kept.points.into(), u64::from(minutes) * 60_000),
+            at: Moment::default(),
+            banned_until: kept.banned_until,
+            bans: kept.bans,
+        };
+        self.notes.insert(kept.peer, note);
     }
 
     /// Forgets what does not matter any more, then whoever has the least to answer for.
@@ -135,11 +172,7 @@ impl Scores {
         if self.notes.len() < NOTED_MAX || self.notes.contains_key(peer) {
             return;
         }
-        let matters = |note: &Note| {
-            let remembered = |end: Minute| minute.since(end) <= REMEMBERED_MINUTES;
-            note.points_at(now) >= POINT || note.banned_until.is_some_and(remembered)
-        };
-        self.notes.retain(|_, note| matters(note));
+        self.notes.retain(|_, note| note.matters(now, minute));
         if self.notes.len() >= NOTED_MAX {
             let weight = |note: &Note| (note.banned_until, note.points_at(now));
             let least = self.notes.iter().min_by_key(|(_, note)| weight(note));

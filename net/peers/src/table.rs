@@ -19,7 +19,6 @@ use std::net::{IpAddr, Ipv6Addr};
 
 use hashbrown::HashMap;
 use tidegate_crypto::hash::{Domain, hash};
-use tidegate_types::Digest;
 
 use crate::Minute;
 use crate::group::Group;
@@ -90,17 +89,6 @@ impl Entry {
         };
         lately * (1 << self.attempts.min(8))
     }
-}
-
-/// Why bytes are no table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum TableError {
-    /// Not the bytes of a table of this version, or not all of them.
-    #[error("not a table of peers")]
-    Shape,
-    /// The digest at the end is not that of the bytes.
-    #[error("the table's digest is not that of its content")]
-    Digest,
 }
 
 /// The addresses, in their buckets.
@@ -319,24 +307,19 @@ fn below(number: u64, end: usize) -> usize {
     usize::try_from(number % (end as u64)).expect("below a usize")
 }
 
-/// `"TGPEERS1" 8 | key 32 | count u32 | count × entry 81 | digest 32`, an entry being place 50 | source 16 | seen u32 | attempted
-/// u32 | answered u32 | attempts u8 | tried u8 | 0 × 1.
-const MAGIC: &[u8; 8] = b"TGPEERS1";
-const HEAD: usize = 8 + 32 + 4;
-const ENTRY: usize = Place::LEN + 16 + 4 + 4 + 4 + 1 + 1 + 1;
+/// What is kept of one place: place 50 | source 16 | seen u32 | attempted u32 | answered u32 | attempts u8 | tried u8 | 0 × 1.
+pub(crate) const ENTRY: usize = Place::LEN + 16 + 4 + 4 + 4 + 1 + 1 + 1;
+/// The most places there are.
+pub(crate) const PLACES_MAX: usize = PLACES;
 
 impl Table {
-    /// The table as bytes, to be kept over a restart.
-    ///
-    /// # Panics
-    /// Never: the places are counted in 32 bits.
-    #[must_use]
-    pub fn encode(&self) -> Vec<u8> {
-        let count = u32::try_from(self.len()).expect("fewer places than 2³²");
-        let mut out = Vec::with_capacity(HEAD + self.len() * ENTRY + 32);
-        out.extend_from_slice(MAGIC);
-        out.extend_from_slice(&self.key);
-        out.extend_from_slice(&count.to_le_bytes());
+    /// The key that chooses buckets.
+    pub(crate) const fn key(&self) -> &[u8; 32] {
+        &self.key
+    }
+
+    /// Appends every place as it is kept.
+    pub(crate) fn append_to(&self, out: &mut Vec<u8>) {
         for entry in self.slots.iter().flatten() {
             out.extend_from_slice(&entry.place.bytes());
             out.extend_from_slice(&wide(entry.source).octets());
@@ -345,40 +328,12 @@ impl Table {
             }
             out.extend_from_slice(&[entry.attempts, entry.tried.into(), 0]);
         }
-        Self::sealed(&out)
     }
 
-    /// Content with its digest behind it, as [`Table::decode`] wants it: for tests of that.
-    #[must_use]
-    pub fn sealed(content: &[u8]) -> Vec<u8> {
-        [content, hash(Domain::PeerTable, content).as_bytes()].concat()
-    }
-
-    /// Reads a table. Of two places that belong into one slot, which no table of ours has, the second is left out.
-    ///
-    /// # Errors
-    /// [`TableError`].
-    ///
-    /// # Panics
-    /// Never: widths are checked first.
-    pub fn decode(bytes: &[u8]) -> Result<Self, TableError> {
-        let (content, digest) = bytes.split_last_chunk::<32>().ok_or(TableError::Shape)?;
-        let (head, entries) = content.split_first_chunk::<HEAD>().ok_or(TableError::Shape)?;
-        let (magic, rest) = head.split_first_chunk::<8>().expect("a head of 44");
-        let (key, count) = rest.split_first_chunk::<32>().expect("a head of 44");
-        let count = u32::from_le_bytes(count.try_into().expect("a head of 44"));
-        let count = usize::try_from(count).map_err(|_| TableError::Shape)?;
-        if magic != MAGIC || count > PLACES || entries.len() != count * ENTRY {
-            return Err(TableError::Shape);
-        }
-        if hash(Domain::PeerTable, content) != Digest::from_bytes(*digest) {
-            return Err(TableError::Digest);
-        }
-        let mut table = Self::new(*key);
-        for entry in entries.as_chunks::<ENTRY>().0 {
-            table.restore(decode_entry(entry).ok_or(TableError::Shape)?);
-        }
-        Ok(table)
+    /// Takes a place that was kept; false if it does not decode. Of two places that belong into one slot, which no table of ours
+    /// has, the second is left out.
+    pub(crate) fn take_kept(&mut self, bytes: &[u8; ENTRY]) -> bool {
+        decode_entry(bytes).map(|entry| self.restore(entry)).is_some()
     }
 
     fn restore(&mut self, entry: Entry) {

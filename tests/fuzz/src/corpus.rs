@@ -13,7 +13,7 @@ use tidegate_ledger::{
     Block, BlockHeader, ChannelClose, GenesisHeader, GenesisWriter, LedgerParams, NetworkName, Output, Transaction,
     TransactionBody, Witness,
 };
-use tidegate_peers::{Minute, Place, Table};
+use tidegate_peers::{Kept, Minute, Moment, Offence, Place};
 use tidegate_session::NoiseKey;
 use tidegate_types::{Age, Amount, ChannelId, Digest, Fixed, Height, KeyBytes, LedgerId, OutPoint, SignatureBytes};
 use tidegate_wire::{
@@ -138,16 +138,20 @@ fn attach() -> Vec<u8> {
     message
 }
 
-/// A table of two hubs, without its digest.
+/// What is kept of two hubs, one of them banned and the other nearly so, without its digest.
 fn peer_table() -> Vec<u8> {
-    let mut table = Table::new([7; 32]);
-    let now = Minute::new(30_000_000);
+    let mut kept = Kept::new([7; 32]);
+    let (moment, now) = (Moment::new(0), Minute::new(30_000_000));
     for (number, ip) in [(1, [9, 8, 7, 6]), (2, [11, 12, 13, 14])] {
         let place = Place::new(KeyBytes::from_bytes([number; 32]), ip.into(), 7411);
-        table.add(place, now, [1, 2, 3, number].into(), now);
-        table.answered(&place, now);
+        kept.table.add(place, now, [1, 2, 3, number].into(), now);
+        kept.table.answered(&place, now);
     }
-    let mut bytes = table.encode();
+    kept.scores
+        .note(KeyBytes::from_bytes([1; 32]), Offence::Malformed, moment, now);
+    kept.scores
+        .note(KeyBytes::from_bytes([2; 32]), Offence::OutOfOrder, moment, now);
+    let mut bytes = kept.encode((moment, now));
     bytes.truncate(bytes.len() - 32);
     bytes
 }

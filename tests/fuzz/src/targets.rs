@@ -404,17 +404,19 @@ pub fn decode_to_peer(data: &[u8]) -> bool {
     true
 }
 
-/// A kept table of hubs. The input is without its digest, which is made here: else no changed input would get behind it. Of two
-/// places for one slot the second is left out, so only what is read is held against what is written.
+/// What a hub has kept of others. The input is without its digest, which is made here: else no changed input would get behind it. Of
+/// two places for one slot the second is left out, and version 1 is written as version 2, so only what is read is held against what
+/// is written.
 #[must_use]
 pub fn decode_peer_table(data: &[u8]) -> bool {
-    let whole = peers::Table::sealed(data);
-    let Ok(table) = peers::Table::decode(&whole) else {
+    let now = (peers::Moment::new(0), peers::Minute::new(30_000_000));
+    let whole = peers::Kept::sealed(data);
+    let Ok(kept) = peers::Kept::decode(&whole, now.1) else {
         return false;
     };
-    let again = table.encode();
-    let twice = peers::Table::decode(&again).expect("a table is read back");
-    assert!(twice.encode() == again, "a table that is not read back");
+    let again = kept.encode(now);
+    let twice = peers::Kept::decode(&again, now.1).expect("what was kept is read back");
+    assert!(twice.encode(now) == again, "a table that is not read back");
     true
 }
 

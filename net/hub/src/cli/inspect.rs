@@ -2,6 +2,7 @@
 
 mod checkpoint;
 mod log;
+mod peers;
 mod proof;
 mod signatures;
 mod table;
@@ -56,6 +57,11 @@ pub(super) enum InspectVerb {
         after_help = "Example:\n  tidegate inspect checkpoint --data hub\n  tidegate inspect checkpoint --admin 127.0.0.1:7412\n\nWith --data every page is read. Exit code 1 if the newest image is not whole."
     )]
     Checkpoint(checkpoint::CheckpointArgs),
+    /// Other hubs: links with them, how many are known, who is banned and until when
+    #[command(
+        after_help = "Example:\n  tidegate inspect peers --admin 127.0.0.1:7412\n  tidegate inspect peers --data hub\n\nWith --data: what is kept, which has no links. There are links if `peers.links` is set."
+    )]
+    Peers(peers::PeersArgs),
     /// The verdict of every path of the verifier on each signature of a file
     #[command(
         after_help = "Example:\n  tidegate inspect signatures doubtful.jsonl\n\nExit code 1 if any two paths differ."
@@ -101,6 +107,7 @@ pub(super) fn run(verb: &InspectVerb) -> Outcome {
         InspectVerb::Wal(args) => log::run(args),
         InspectVerb::Table(args) => table::run(args),
         InspectVerb::Checkpoint(args) => checkpoint::run(args),
+        InspectVerb::Peers(args) => peers::run(args),
         InspectVerb::Signatures(args) => signatures::run(args),
     }
 }

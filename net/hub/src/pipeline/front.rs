@@ -286,9 +286,9 @@ impl Handler for Front {
         }
     }
 
-    fn on_closed(&mut self, conn: ConnId, _reason: &CloseReason, _out: &mut Outbox<'_>) {
+    fn on_closed(&mut self, conn: ConnId, _reason: &CloseReason, out: &mut Outbox<'_>) {
         if let Some(links) = &mut self.links {
-            links.closed(conn);
+            links.closed(conn, out);
         }
         self.credits.forget(conn);
         if self.sessions.remove(&conn).is_some() {

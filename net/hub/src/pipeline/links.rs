@@ -10,6 +10,8 @@
 //! Nothing here waits: the file is written by a thread of its own, and a table that cannot be kept is only told of.
 
 mod keep;
+mod open;
+mod rows;
 #[cfg(test)]
 mod tests;
 
@@ -19,19 +21,23 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use hashbrown::{HashMap, HashSet};
 use parking_lot::Mutex;
-use serde::Serialize;
 use tidegate_channel::SignedHeader;
 use tidegate_channel::codec::Canonical as _;
 use tidegate_crypto::keys::PublicKey;
-use tidegate_peers::{Action, Bounds, LinkId, LinkView, Lists, Minute, Moment, Network, Place, Setup};
+use tidegate_peers::{Action, Bounds, Ended, Kept, LinkId, Lists, Minute, Moment, Network, Place, Setup};
 use tidegate_reactor::{ConnId, Outbox};
 use tidegate_session::{LinkConfig, ServerConfig};
 use tidegate_wire::frame::Header;
 
-pub(crate) use keep::{Keeper, load_table};
+pub(crate) use keep::{Keeper, TABLE_FILE, load, read};
+pub(crate) use open::{LINK_TICK_MILLIS, OpenLinks, open_links};
+pub use rows::LinkRow;
+pub(crate) use rows::PeerRows;
 
 /// Milliseconds between two times that the table is kept.
 const KEEP_EVERY: u64 = 600_000;
+/// The same once a hub was banned, or has answered for the first time: a hub that is killed forgets no more than this.
+const KEEP_SOON: u64 = 10_000;
 
 /// What an operator wants of links.
 #[derive(Clone, Debug, Default)]
@@ -53,23 +59,8 @@ pub struct LinkSettings {
 pub(crate) struct Heard {
     /// This hub's newest header.
     pub(crate) newest: Mutex<Option<SignedHeader>>,
-    /// The links, for the operator.
-    pub(crate) rows: Mutex<Vec<LinkRow>>,
-}
-
-/// A link in `/status`.
-#[derive(Clone, Debug, Serialize)]
-pub struct LinkRow {
-    /// The other hub's identity, hex.
-    pub identity: String,
-    /// Its address.
-    pub ip: IpAddr,
-    /// True if this hub began the link.
-    pub outgoing: bool,
-    /// The height of its ledger's newest final block, as it says.
-    pub height: Option<u32>,
-    /// What it has done wrong, in points; 100 are a ban.
-    pub points: u64,
+    /// The links and what is known, for the operator.
+    pub(crate) rows: Mutex<PeerRows>,
 }
 
 /// See the [module](self).
@@ -82,7 +73,14 @@ pub(crate) struct Links {
     dialled: HashMap<ConnId, Place>,
     open: HashSet<ConnId>,
     actions: Vec<Action>,
-    kept: Moment,
+    turned_away: u64,
+    /// When the table was last kept, and how many had answered then.
+    kept: Option<Moment>,
+    kept_answered: usize,
+    /// A hub was banned since.
+    banned: bool,
+    /// When this was last looked at.
+    now: (Moment, Minute),
 }
 
 impl Links {
@@ -92,14 +90,15 @@ impl Links {
         own: Arc<ServerConfig>,
         seed: [u8; 32],
         heard: Arc<Heard>,
-        (table, keeper): (tidegate_peers::Table, Keeper),
+        (kept, keeper): (Kept, Keeper),
     ) -> Self {
+        let kept_answered = kept.table.tried();
         let network = Network::new(Setup {
             own: own.identity.public().bytes(),
             port,
             ledger: own.ledger,
             seed,
-            table,
+            kept,
             seeds: settings.seeds,
             lists: settings.lists,
             bounds: Bounds {
@@ -116,7 +115,11 @@ impl Links {
             dialled: HashMap::new(),
             open: HashSet::new(),
             actions: Vec::new(),
-            kept: Moment::new(0),
+            turned_away: 0,
+            kept: None,
+            kept_answered,
+            banned: false,
+            now: (Moment::new(0), minute()),
         }
     }
 
@@ -133,6 +136,7 @@ impl Links {
             }
             Err(reason) => {
                 tracing::debug!(peer = %peer.bytes(), %reason, "no link");
+                self.turned_away += u64::from(reason != Ended::Twice);
                 out.close(conn);
             }
         }
@@ -153,12 +157,12 @@ impl Links {
     }
 
     /// A connection is gone, whatever it was.
-    pub(crate) fn closed(&mut self, conn: ConnId) {
+    pub(crate) fn closed(&mut self, conn: ConnId, out: &Outbox<'_>) {
         if let Some(place) = self.dialled.remove(&conn) {
             self.network.not_reached(&place);
         }
         if self.open.remove(&conn) {
-            self.network.closed(LinkId(conn.as_u64()));
+            self.network.closed(LinkId(conn.as_u64()), now(out).0);
         }
     }
 
@@ -168,14 +172,32 @@ impl Links {
             let header = &newest.header;
             self.network.note_state(Some(newest), header.height, header.block);
         }
-        let (moment, minute) = now(out);
+        self.now = now(out);
+        let (moment, minute) = self.now;
         self.network.tick(moment, minute, &mut self.actions);
         self.carry_out(out);
-        *self.heard.rows.lock() = self.network.links(moment).iter().map(row).collect();
-        if moment.since(self.kept) >= KEEP_EVERY {
-            self.kept = moment;
-            self.keeper.table(self.network.table().encode());
+        *self.heard.rows.lock() = PeerRows {
+            on: true,
+            links: self.network.links(moment).iter().map(LinkRow::of).collect(),
+            turned_away: self.turned_away,
+            ..PeerRows::of_kept(self.network.kept(), minute)
+        };
+        self.keep_if_due(moment);
+    }
+
+    /// Has the table kept now and then, and soon after what must outlive a kill.
+    fn keep_if_due(&mut self, now: Moment) {
+        let answered = self.network.kept().table.tried();
+        let news = self.banned || answered != self.kept_answered;
+        let wait = if news { KEEP_SOON } else { KEEP_EVERY };
+        let first = news && self.kept.is_none();
+        if (first || now.since(self.kept.unwrap_or_default()) >= wait) && self.keep() {
+            (self.kept, self.kept_answered, self.banned) = (Some(now), answered, false);
         }
+    }
+
+    fn keep(&self) -> bool {
+        self.keeper.table(self.network.kept().encode(self.now))
     }
 
     fn carry_out(&mut self, out: &mut Outbox<'_>) {
@@ -185,7 +207,10 @@ impl Links {
                 // A link that takes no more is closed by the reactor, and told of then.
                 Action::Send(link, bytes) => drop(out.send(ConnId::from_u64(link.0), &bytes)),
                 Action::Close(link) => out.close(ConnId::from_u64(link.0)),
-                Action::Banned(peer) => tracing::warn!(%peer, "a hub is banned"),
+                Action::Banned(peer) => {
+                    self.banned = true;
+                    tracing::warn!(%peer, "a hub is banned");
+                }
                 Action::Fault(fault) => {
                     tracing::error!(kind = ?fault.kind(), "a hub has signed two histories; the evidence is kept");
                     self.keeper.evidence(fault.to_bytes());
@@ -210,22 +235,16 @@ impl Links {
 /// When the hub ends, what is known of others is kept.
 impl Drop for Links {
     fn drop(&mut self) {
-        self.keeper.table(self.network.table().encode());
-    }
-}
-
-fn row(view: &LinkView) -> LinkRow {
-    LinkRow {
-        identity: view.identity.to_string(),
-        ip: view.ip,
-        outgoing: view.outgoing,
-        height: view.height.map(tidegate_types::Height::get),
-        points: view.points,
+        self.keep();
     }
 }
 
 fn now(out: &Outbox<'_>) -> (Moment, Minute) {
+    (Moment::new(out.now().get()), minute())
+}
+
+/// The minute of Unix time.
+pub(crate) fn minute() -> Minute {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let minutes = u32::try_from(since.as_secs() / 60).unwrap_or(u32::MAX);
-    (Moment::new(out.now().get()), Minute::new(minutes))
+    Minute::new(u32::try_from(since.as_secs() / 60).unwrap_or(u32::MAX))
 }

@@ -1,93 +1,42 @@
 //! Starting and ending the pipeline.
 
+mod error;
+mod threads;
+
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::{Builder, JoinHandle};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crossbeam::channel::{Receiver, Sender, bounded};
 use tidegate_batch::EntryReader;
 use tidegate_crypto::verify::{Verifier, VerifierConfig};
-use tidegate_disk::{DirLock, Disk, DiskError, RealDisk};
+use tidegate_disk::{DirLock, Disk, RealDisk};
 use tidegate_reactor::{Config, Reactor, ReactorError, Sender as ReactorSender};
 use tidegate_session::{Limits, ServerConfig};
-use tidegate_settle::{Node, NodeOptions, OpenError, QueryError};
+use tidegate_settle::{Node, NodeOptions};
 use tidegate_types::{Height, LedgerId};
-use tidegate_wal::{LogError, Segments};
+use tidegate_wal::LogError;
 use tidegate_wire::messages::HelloAnswer;
 
-use super::checkpoints::{CheckpointThread, checkpoints};
+use super::checkpoints::checkpoints;
 use super::flow::Flow;
 use super::front::Front;
 use super::ledger::{LedgerFailure, LedgerThread, LedgerWork, block_input, link};
-use super::links::{Heard, Keeper, Links, load_table};
+use super::links::{LINK_TICK_MILLIS, OpenLinks, open_links};
 use super::log::LogThread;
 use super::options::ServeOptions;
-use super::sequencer::{Parts, Sequencer, SequencerError};
+use super::sequencer::{Parts, SequencerError};
 use super::stats::Stats;
 use super::work::{Group, Work};
-use crate::admin::{Admin, AdminError, Storage};
+use crate::admin::{Admin, Storage};
 use crate::commitment::{Commitment, CommitmentThread, Feed};
 use crate::files::ledger_dir;
-use crate::state::{HubState, StateError};
+use crate::state::HubState;
+use threads::{prepare, run_checkpoints, run_ledger, run_log, run_reactor, run_sequencer, spawn};
 
-/// Milliseconds that clients have to take what waits for them when the hub ends.
-const DRAIN_MILLIS: u64 = 2_000;
-
-/// Why a hub did not start, or has ended before it was told to.
-#[derive(Debug, thiserror::Error)]
-pub enum ServeError {
-    /// The data directory cannot be used.
-    #[error("{0}")]
-    Disk(#[from] DiskError),
-    /// The state cannot be opened.
-    #[error("{0}")]
-    State(#[from] StateError),
-    /// The embedded ledger cannot be opened.
-    #[error("ledger: {0}")]
-    Ledger(#[from] OpenError),
-    /// The embedded ledger's blocks cannot be read.
-    #[error("ledger: {0}")]
-    LedgerRead(#[from] QueryError),
-    /// The ledger failed while it ran.
-    #[error("ledger: {0}")]
-    LedgerFailed(#[from] LedgerFailure),
-    /// The state belongs to another key or ledger than the directory's.
-    #[error("the state belongs to another hub key or another ledger than those of {}", data.display())]
-    OtherHub {
-        /// The directory.
-        data: PathBuf,
-    },
-    /// The network layer failed.
-    #[error("{0}")]
-    Reactor(#[from] ReactorError),
-    /// The admin endpoint failed.
-    #[error("{0}")]
-    Admin(#[from] AdminError),
-    /// This processor cannot run the verifier that was asked for.
-    #[error("{0}")]
-    Backend(#[from] tidegate_crypto::verify::BackendError),
-    /// A thread could not be started.
-    #[error("a thread could not be started: {0}")]
-    Thread(std::io::Error),
-    /// The threads that verify could not be started.
-    #[error("the verifying threads could not be started: {0}")]
-    Pool(#[from] rayon::ThreadPoolBuildError),
-    /// The log failed: the hub has stopped answering.
-    #[error("the log failed, nothing was answered after it: {0}")]
-    Log(LogError),
-    /// The sequencer ended by itself.
-    #[error("{0}")]
-    Sequencer(#[from] SequencerError),
-    /// A thread panicked.
-    #[error("the {thread} thread panicked")]
-    Panicked {
-        /// Which.
-        thread: &'static str,
-    },
-}
+pub use error::ServeError;
 
 /// How far the opening of a data directory is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -183,8 +132,8 @@ pub fn serve(options: ServeOptions, progress: &mut dyn FnMut(Opening)) -> Result
     let pool = verify_pool(settings.verify_threads)?;
     let (feed, entries, commitment) = open_commitment(&mut state, &pool, progress);
     let (reactor, listen, session) = open_reactor(&options, node.ledger())?;
-    let links = open_links(&options, listen, session)?;
-    let heard = links.as_ref().map(|(_, heard, _)| Arc::clone(heard));
+    let links = open_links(&options, listen, session).map_err(ServeError::Thread)?;
+    let heard = links.as_ref().map(|links| Arc::clone(&links.heard));
     let pipes = Pipes::new(&settings, reactor.sender());
     let catch_up = catch_up(&node, opened.height, &options)?;
     send_first(&pipes, &state, &settings, catch_up);
@@ -271,39 +220,6 @@ fn open_reactor(
     Ok((reactor, listen, session))
 }
 
-/// How often links are looked after; without links the reactor does not tick.
-const LINK_TICK_MILLIS: u64 = 1_000;
-
-/// The links, where others see them, and the thread that keeps what is known of them.
-type OpenLinks = (Links, Arc<Heard>, JoinHandle<()>);
-
-fn open_links(
-    options: &ServeOptions,
-    listen: SocketAddr,
-    session: Arc<ServerConfig>,
-) -> Result<Option<OpenLinks>, ServeError> {
-    let Some(settings) = options.settings.links.clone() else {
-        return Ok(None);
-    };
-    let random = || {
-        let mut bytes = [0; 32];
-        getrandom::fill(&mut bytes).map_err(|error| ServeError::Thread(std::io::Error::other(error)))?;
-        Ok::<_, ServeError>(bytes)
-    };
-    let table = load_table(&options.data, random()?);
-    let (keeper, thread) = Keeper::start(Arc::new(RealDisk), &options.data).map_err(ServeError::Thread)?;
-    let heard = Arc::<Heard>::default();
-    let links = Links::new(
-        settings,
-        listen.port(),
-        session,
-        random()?,
-        Arc::clone(&heard),
-        (table, keeper),
-    );
-    Ok(Some((links, heard, thread)))
-}
-
 fn open_ledger(disk: &Arc<dyn Disk>, options: &ServeOptions) -> Result<Node, ServeError> {
     let node_options = NodeOptions {
         mine_on_submit: true,
@@ -359,16 +275,6 @@ impl Pipes {
             reactor,
         }
     }
-}
-
-fn spawn<T: Send + 'static>(
-    name: &'static str,
-    body: impl FnOnce() -> T + Send + 'static,
-) -> Result<JoinHandle<T>, ServeError> {
-    Builder::new()
-        .name(name.to_owned())
-        .spawn(body)
-        .map_err(ServeError::Thread)
 }
 
 #[expect(
@@ -432,9 +338,9 @@ fn start(
         reactor: sender.clone(),
         stats: Arc::clone(&stats),
         commitment: feed,
-        heard: links.as_ref().map(|(_, heard, _)| Arc::clone(heard)),
+        heard: links.as_ref().map(|links| Arc::clone(&links.heard)),
     };
-    let (links, peers_file) = links.map(|(links, _, thread)| (links, thread)).unzip();
+    let (links, peers_file) = links.map(|opened| (opened.links, opened.keeping)).unzip();
     let to_ledger = ledger_queue.0.clone();
     let ends = (groups.0.clone(), sender.clone());
     let ledger = ledger_thread(&options, node, told, ledger_queue, &ends, &stats)?;
@@ -500,81 +406,6 @@ fn verify_pool(threads: usize) -> Result<rayon::ThreadPool, rayon::ThreadPoolBui
         .num_threads(threads)
         .thread_name(name)
         .build()
-}
-
-fn run_sequencer(parts: Parts, reactor: &ReactorSender) -> Result<(), SequencerError> {
-    let result = Sequencer::new(parts).run();
-    // After a failure nothing more is told to anyone.
-    let drain = if result.is_ok() { DRAIN_MILLIS } else { 0 };
-    let _ended = reactor.stop(drain);
-    result
-}
-
-fn run_log(mut log: LogThread, reactor: &ReactorSender) -> Result<(), LogError> {
-    let result = log.run();
-    if result.is_err() {
-        // Before the sequencer can notice: nothing is answered after a failed write or sync (R3).
-        let _ended = reactor.stop(0);
-    }
-    result
-}
-
-/// Without blocks no deadline passes: the hub ends rather than going on without its ledger.
-fn run_ledger(ledger: LedgerThread, groups: &Sender<Group>, reactor: &ReactorSender) -> Result<(), LedgerFailure> {
-    let result = ledger.run();
-    if result.is_err() {
-        end_hub(groups, reactor);
-    }
-    result
-}
-
-/// Ends the hub after a failure: nothing more is told to anyone.
-fn end_hub(groups: &Sender<Group>, reactor: &ReactorSender) {
-    let _ended = reactor.stop(0);
-    let _ended = groups.send(vec![Work::Stop]);
-}
-
-fn run_checkpoints(thread: CheckpointThread, groups: &Sender<Group>, reactor: &ReactorSender) {
-    // An empty group wakes the sequencer; if its queue is full, it is awake.
-    let over = || drop(groups.try_send(Group::new()));
-    thread.run(over, || end_hub(groups, reactor));
-}
-
-fn run_reactor(reactor: Reactor, mut front: Front, groups: &Sender<Group>) -> Result<(), ReactorError> {
-    // It is gone when the thread ends: what its links know is kept before the hub has ended.
-    let result = reactor.run(&mut front);
-    // Whatever the reason: a hub that hears nobody ends.
-    let _ended = groups.send(vec![Work::Stop]);
-    result
-}
-
-/// How often the log is looked at for a segment to be made ready; one lasts for seconds.
-const PREPARE_EVERY: Duration = Duration::from_millis(100);
-
-/// Keeps a zeroed segment ahead of the log until the log is gone. Without room the hub answers `Busy`; after a failed
-/// write or sync it ends.
-fn prepare(
-    segments: &Arc<Segments>,
-    no_room: &AtomicBool,
-    groups: &Sender<Group>,
-    reactor: &ReactorSender,
-) -> Result<(), LogError> {
-    while Arc::strong_count(segments) > 2 {
-        match segments.prepare() {
-            Ok(()) => no_room.store(false, Ordering::Relaxed),
-            Err(error @ LogError::NoSpace(_)) => {
-                if !no_room.swap(true, Ordering::Relaxed) {
-                    tracing::warn!(%error, "no room for the log: payments are answered with Busy");
-                }
-            }
-            Err(error) => {
-                end_hub(groups, reactor);
-                return Err(error);
-            }
-        }
-        std::thread::sleep(PREPARE_EVERY);
-    }
-    Ok(())
 }
 
 fn hello(options: &ServeOptions, node: &Node, state: &HubState) -> HelloAnswer {

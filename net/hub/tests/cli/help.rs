@@ -23,6 +23,7 @@ const VERBS: &[&[&str]] = &[
     &["inspect", "wal"],
     &["inspect", "table"],
     &["inspect", "checkpoint"],
+    &["inspect", "peers"],
     &["inspect", "signatures"],
     &["channel", "open"],
     &["channel", "pay"],

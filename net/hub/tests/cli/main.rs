@@ -11,6 +11,7 @@ mod hash_lock;
 mod help;
 mod inspect;
 mod ledger;
+mod peers;
 mod probes;
 mod proof;
 mod signatures;

@@ -39,7 +39,7 @@ fn setup(number: u8, seeds: &[u8]) -> Setup {
         port: 7411,
         ledger: LEDGER,
         seed: [number; 32],
-        table: Table::new([number; 32]),
+        kept: Kept::new([number; 32]),
         seeds: seeds.iter().map(|seed| place(*seed)).collect(),
         lists: Lists::default(),
         bounds: Bounds {
@@ -118,7 +118,7 @@ impl One {
     }
 
     fn is_banned(&self) -> bool {
-        self.network.scores.is_banned(&identity(PEER), at(0).1)
+        self.network.kept().scores.is_banned(&identity(PEER), at(0).1)
     }
 }
 
@@ -133,7 +133,7 @@ const fn greeting() -> Peers<'static> {
 fn the_greeting_comes_first_and_once_and_in_time() {
     let mut early = One::ungreeted(setup(11, &[]));
     early.give(&Peers::Ask { most: 1 }, 0);
-    assert_eq!(early.network.scores.points(&identity(PEER), START.0), 50);
+    assert_eq!(early.network.kept().scores.points(&identity(PEER), START.0), 50);
     let mut twice = One::new();
     twice.give(&greeting(), 0);
     assert!(!twice.is_closed());
@@ -152,10 +152,10 @@ fn the_greeting_comes_first_and_once_and_in_time() {
 #[test]
 fn a_greeting_tells_where_the_peer_listens() {
     let one = One::new();
-    assert!(one.network.table().knows(&place(PEER)));
+    assert!(one.network.kept().table.knows(&place(PEER)));
     let mut none = One::ungreeted(setup(11, &[]));
     none.give(&Peers::Greeting { version: 1, port: 0 }, 0);
-    assert!(none.network.table().is_empty());
+    assert!(none.network.kept().table.is_empty());
 }
 
 #[test]
@@ -167,9 +167,22 @@ fn a_question_is_answered_once_an_hour() {
         one.give(&Peers::Ask { most: 5 }, 3_599_999);
     }
     assert_eq!(one.sent(), []);
-    assert_eq!(one.network.scores.points(&identity(PEER), at(3_599_999).0), 30);
+    assert_eq!(one.network.kept().scores.points(&identity(PEER), at(3_599_999).0), 30);
     one.give(&Peers::Ask { most: 5 }, 3_600_000);
     assert_eq!(one.sent(), [(24, 3)]);
+}
+
+/// A hub that knows few places would else answer with nothing but who asks.
+#[test]
+fn whoever_asks_is_not_told_of_itself() {
+    let mut one = One::new();
+    one.give(&Peers::Ask { most: 5 }, 0);
+    let Some(Action::Send(_, bytes)) = one.out.pop() else {
+        panic!("no answer")
+    };
+    let (header, body) = split(&bytes);
+    let answer = ToPeer::decode(&header, &body).unwrap();
+    assert!(matches!(answer, ToPeer::Peers(Peers::Addresses([]))), "{answer:?}");
 }
 
 fn entries(count: u16, from: u16) -> Vec<PeerEntry> {
@@ -192,11 +205,11 @@ fn addresses_that_nobody_asked_for_are_few_and_then_an_offence() {
     let mut one = One::new();
     one.give(&Peers::Addresses(&entries(100, 0)), 0);
     // The peer itself, and the one address that may come unasked.
-    assert_eq!(one.network.table().len(), 2);
-    assert_eq!(one.network.scores.points(&identity(PEER), START.0), 20);
+    assert_eq!(one.network.kept().table.len(), 2);
+    assert_eq!(one.network.kept().scores.points(&identity(PEER), START.0), 20);
     one.network.ask(LINK, &mut one.out);
     one.give(&Peers::Addresses(&entries(256, 1_000)), 0);
-    assert!(one.network.table().len() > 200, "what was asked for comes whole");
+    assert!(one.network.kept().table.len() > 200, "what was asked for comes whole");
     for batch in 0..4 {
         one.give(&Peers::Addresses(&entries(100, 2_000 + batch * 100)), 0);
     }
@@ -211,8 +224,8 @@ fn local_addresses_are_nobodys_to_tell() {
         .map(|ip| PeerEntry::new(identity(40), IpAddr::from(ip), 7411, START.1.get()));
     let own = PeerEntry::new(identity(11), IpAddr::from([77, 7, 7, 7]), 7411, START.1.get());
     one.give(&Peers::Addresses(&[&local[..], &[own]].concat()), 0);
-    assert_eq!(one.network.table().len(), 1);
-    assert_eq!(one.network.scores.points(&identity(PEER), START.0), 0);
+    assert_eq!(one.network.kept().table.len(), 1);
+    assert_eq!(one.network.kept().scores.points(&identity(PEER), START.0), 0);
 }
 
 #[test]
@@ -256,7 +269,7 @@ fn who_does_not_answer_is_gone_and_who_answers_stays() {
     assert!(one.is_closed() && !one.is_banned());
     let mut liar = One::new();
     liar.give(&Ping { answer: true, token }, 1_000);
-    assert_eq!(liar.network.scores.points(&identity(PEER), at(1_000).0), 50);
+    assert_eq!(liar.network.kept().scores.points(&identity(PEER), at(1_000).0), 50);
     liar.out.clear();
     liar.give(&Ping { answer: false, token }, 1_000);
     assert_eq!(liar.sent(), [(25, 1)]);
@@ -330,7 +343,7 @@ fn a_header_that_its_hub_has_not_signed_is_the_tellers_offence() {
     forged.header.leaf_count = 2;
     one.give(&state(&[bytes_of(forged)]), 0);
     assert!(one.is_banned());
-    assert!(!one.network.scores.is_banned(&identity(30), START.1));
+    assert!(!one.network.kept().scores.is_banned(&identity(30), START.1));
 }
 
 #[test]
@@ -444,17 +457,18 @@ impl World {
                         self.mail.push_back((to, link.0, bytes));
                     }
                 }
-                Action::Close(link) => self.close(link.0),
+                Action::Close(link) => self.close(link.0, millis),
                 Action::Banned(_) => self.banned += 1,
                 Action::Fault(_) => panic!("nobody here has done wrong"),
             }
         }
     }
 
-    fn close(&mut self, link: u64) {
+    fn close(&mut self, link: u64, millis: u64) {
+        let (now, _) = at(millis);
         if let Some((a, b)) = self.links.remove(&link) {
-            self.hub(a).closed(LinkId(link));
-            self.hub(b).closed(LinkId(link));
+            self.hub(a).closed(LinkId(link), now);
+            self.hub(b).closed(LinkId(link), now);
         }
     }
 
@@ -480,7 +494,7 @@ impl World {
         self.carry_out(number, far, millis);
         self.carry_out(from, near, millis);
         if accepted.is_err() || begun.is_err() {
-            self.close(link);
+            self.close(link, millis);
         }
     }
 
@@ -494,7 +508,7 @@ impl World {
             identities.dedup();
             prop_assert_eq!(identities.len(), links.len(), "two links with one hub");
             for link in &links {
-                prop_assert!(!network.scores.is_banned(&link.identity, START.1));
+                prop_assert!(!network.kept().scores.is_banned(&link.identity, START.1));
             }
         }
         Ok(())
@@ -516,11 +530,36 @@ fn hubs_find_each_other_from_one_seed() {
         assert!(links.len() >= 2, "hub {number} is linked with {}", links.len());
         assert!(links.iter().any(|link| link.identity != identity(11)), "hub {number}");
         assert!(
-            network.table().len() >= 3,
+            network.kept().table.len() >= 3,
             "hub {number} knows {}",
-            network.table().len()
+            network.kept().table.len()
         );
     }
+}
+
+/// The seed is started an hour after the hub that knows nobody else, and is killed and started anew: it is found both times.
+#[test]
+fn a_seed_that_comes_late_or_anew_is_linked_with() {
+    let mut world = World::new(2, &[11]);
+    let run = |world: &mut World, from: u64, to: u64| {
+        let seconds = (from..to).step_by(if to - from > 60 { 20 } else { 1 });
+        seconds.for_each(|second| world.run(second * 1_000));
+    };
+    let seed = world.hubs.remove(&11).unwrap();
+    run(&mut world, 0, 3_600);
+    assert_eq!(world.hub(12).links(START.0), []);
+    world.hubs.insert(11, seed);
+    run(&mut world, 3_600, 4_600);
+    assert_eq!(
+        world.hub(12).links(START.0).len(),
+        1,
+        "the longest wait is fifteen minutes"
+    );
+    let link = *world.links.keys().next().unwrap();
+    world.close(link, 4_600_000);
+    world.hubs.insert(11, Network::new(setup(11, &[])));
+    run(&mut world, 4_600, 4_604);
+    assert_eq!(world.hub(12).links(START.0).len(), 1);
 }
 
 proptest! {
@@ -534,7 +573,7 @@ proptest! {
         for (seconds, what) in events {
             millis += seconds * 1_000;
             if what == 0 && let Some(link) = world.links.keys().next().copied() {
-                world.close(link);
+                world.close(link, millis);
             }
             world.run(millis);
             world.check()?;
@@ -548,7 +587,7 @@ proptest! {
         for (kind, body) in messages {
             let header = Header { len: u32::try_from(body.len()).unwrap(), kind, version: 1, request: 7 };
             one.network.received(LINK, &header, &body, at(0), &mut one.out);
-            prop_assert!(one.network.table().len() <= 2);
+            prop_assert!(one.network.kept().table.len() <= 2);
         }
     }
 }

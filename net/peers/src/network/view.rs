@@ -34,7 +34,7 @@ impl Network {
             outgoing: link.outgoing.is_some(),
             greeted: link.greeted,
             height: link.block.map(|(height, _)| height),
-            points: self.scores.points(&link.identity, now),
+            points: self.setup.kept.scores.points(&link.identity, now),
         };
         let mut views: Vec<LinkView> = self.links.values().map(view).collect();
         views.sort_unstable_by_key(|view| view.identity);

@@ -27,8 +27,8 @@ impl Handler for Ends {
         self.0.received(conn, &header, body, out);
     }
 
-    fn on_closed(&mut self, conn: ConnId, _: &CloseReason, _: &mut Outbox<'_>) {
-        self.0.closed(conn);
+    fn on_closed(&mut self, conn: ConnId, _: &CloseReason, out: &mut Outbox<'_>) {
+        self.0.closed(conn, out);
     }
 
     fn on_tick(&mut self, _: Millis, out: &mut Outbox<'_>) {
@@ -70,15 +70,15 @@ impl Hub {
             ..LinkSettings::default()
         };
         let heard = Arc::<Heard>::default();
-        let (keeper, kept) = Keeper::start(Arc::new(RealDisk), dir.path()).unwrap();
-        let table = load_table(dir.path(), [number; 32]);
+        let (keeper, keeping) = Keeper::start(Arc::new(RealDisk), dir.path()).unwrap();
+        let kept = load(dir.path(), [number; 32]);
         let links = Links::new(
             settings,
             address.port(),
             own,
             [number; 32],
             Arc::clone(&heard),
-            (table, keeper),
+            (kept, keeper),
         );
         let sender = reactor.sender();
         let thread = std::thread::spawn(move || reactor.run(&mut Ends(links)).unwrap());
@@ -87,7 +87,7 @@ impl Hub {
             address,
             sender,
             thread,
-            keeper: kept,
+            keeper: keeping,
             dir,
         }
     }
@@ -99,7 +99,7 @@ impl Hub {
 
     fn wait_for(&self, links: usize) {
         let began = Instant::now();
-        while self.heard.rows.lock().len() != links {
+        while self.heard.rows.lock().links.len() != links {
             assert!(
                 began.elapsed() < Duration::from_secs(10),
                 "{:?}",
@@ -148,6 +148,6 @@ fn a_place_with_another_hub_behind_it_is_no_link() {
     };
     let second = Hub::start(62, vec![other], dir());
     std::thread::sleep(Duration::from_millis(300));
-    assert!(second.heard.rows.lock().is_empty() && first.heard.rows.lock().is_empty());
+    assert!(second.heard.rows.lock().links.is_empty() && first.heard.rows.lock().links.is_empty());
     drop((second.stop(), first.stop()));
 }
