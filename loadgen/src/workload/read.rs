@@ -111,7 +111,7 @@ impl Workload {
         let mut at = self.layout.records;
         let width = record_len(self.head.per_state);
         let buffered = (BUFFERS_BYTES / width / self.sections.len().max(1)).clamp(1, READ_RECORDS);
-        let buffered = u32::try_from(buffered).expect("at most 64");
+        let buffered = u32::try_from(buffered).expect("at most READ_RECORDS");
         let sections = self.sections.iter().map(|row| {
             let start = at;
             at += u64::from(row.states) * width as u64;
@@ -210,8 +210,8 @@ fn check_records(path: &Path, file: &mut File, head: &Head, sections: &[SectionR
     Ok(())
 }
 
-/// Records of one section that are read at once, at most: 26 KB of single payments.
-const READ_RECORDS: usize = 64;
+/// Records of one section that are read at once, at most: 260 KB of single payments, so that a cold file is read in large pieces.
+const READ_RECORDS: usize = 640;
 /// Memory for the buffers of all sections.
 const BUFFERS_BYTES: usize = 32 << 20;
 
