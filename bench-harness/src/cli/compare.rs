@@ -16,6 +16,8 @@ use crate::suites;
 
 /// Enough that a few disturbed turns do not hide a difference, on a machine that does other things.
 const ROUNDS: u32 = 21;
+/// How often as many turns are taken at most, while a row is not sure enough.
+const ROUNDS_FACTOR: u32 = 4;
 /// In each turn.
 const REPETITIONS: u32 = 5;
 
@@ -50,6 +52,9 @@ pub(super) struct CompareArgs {
     /// With `--run`: how many turns.
     #[arg(long, value_name = "COUNT", default_value_t = ROUNDS, value_parser = clap::value_parser!(u32).range(5..=1000))]
     rounds: u32,
+    /// With `--run`: how many turns at most, while some row's interval is wider than 3 %; four times `--rounds` unless said.
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(5..=4000))]
+    rounds_max: Option<u32>,
     /// With `--run`: repetitions of a row in each turn.
     #[arg(long, value_name = "COUNT", default_value_t = REPETITIONS, value_parser = clap::value_parser!(u32).range(1..))]
     repetitions: u32,
@@ -108,13 +113,16 @@ fn take_turns(arguments: &CompareArgs, suite: &str) -> Result<[Report; 2], Failu
         suite: suite.to_owned(),
         only: arguments.only.clone(),
         rounds: arguments.rounds,
+        rounds_max: arguments
+            .rounds_max
+            .unwrap_or(arguments.rounds.saturating_mul(ROUNDS_FACTOR)),
         repetitions: arguments.repetitions,
         tiny: arguments.tiny,
         folder: arguments.dir.clone(),
         programs: [arguments.a.clone(), arguments.b.clone()],
     };
-    let mut progress = Progress::new(arguments.rounds);
-    let sides = turns.run(|round| progress.show(round))?;
+    let mut progress = Progress::new();
+    let sides = turns.run(|round, rounds| progress.show(round, rounds))?;
     progress.finish();
     if let Some(folder) = &arguments.save {
         for (name, side) in ["a.json", "b.json"].into_iter().zip(&sides) {
@@ -126,33 +134,28 @@ fn take_turns(arguments: &CompareArgs, suite: &str) -> Result<[Report; 2], Failu
 
 /// How far the turns have come, on standard error: in place on a terminal, every ten seconds elsewhere.
 struct Progress {
-    rounds: u32,
     terminal: bool,
     began: Instant,
     told: Instant,
 }
 
 impl Progress {
-    fn new(rounds: u32) -> Self {
+    fn new() -> Self {
         Self {
-            rounds,
             terminal: io::stderr().is_terminal(),
             began: Instant::now(),
             told: Instant::now(),
         }
     }
 
-    fn show(&mut self, round: u32) {
+    fn show(&mut self, round: u32, rounds: u32) {
         if !self.terminal && self.told.elapsed() < Duration::from_secs(10) {
             return;
         }
         self.told = Instant::now();
         let elapsed = self.began.elapsed().as_secs_f64();
-        let left = elapsed / f64::from(round) * f64::from(self.rounds - round);
-        let line = format!(
-            "turn {round} of {}, {elapsed:.0} s, about {left:.0} s left",
-            self.rounds
-        );
+        let left = elapsed / f64::from(round) * f64::from(rounds - round);
+        let line = format!("turn {round} of {rounds}, {elapsed:.0} s, about {left:.0} s left");
         // Nobody reads it: then nobody misses it.
         let _ = if self.terminal {
             write!(io::stderr(), "\r{line} ")

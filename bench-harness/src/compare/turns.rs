@@ -9,15 +9,20 @@
 //! disturbs a computation makes it longer (Chen and Revels, Robust benchmarking in noisy environments, 2016); of a row that
 //! waits for a device the median, since waits are part of it. A process of its own for every turn lets the places of code and
 //! memory, which may be worth some percent as well, fall anew each time.
+//!
+//! On a machine that does other things some spans of time are so disturbed that a difference of 5 % is not sure after all turns.
+//! So while a row's interval is wider than what a difference must exceed, more turns are taken. It is the width alone that decides
+//! this, never where the interval lies, so that going on makes no chance difference more likely to be called one (an interval of
+//! fixed width: Chow and Robbins, On the asymptotic theory of fixed-width sequential confidence intervals, 1965).
 
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::Clock;
+use super::{Clock, THRESHOLD};
 use crate::report::{FormError, Paired, Report, Row};
-use crate::stats::median;
+use crate::stats::{median, ranks};
 
 /// What is to be measured, by which programs.
 #[derive(Clone, Debug)]
@@ -28,6 +33,8 @@ pub struct Turns {
     pub only: Option<String>,
     /// How many turns.
     pub rounds: u32,
+    /// How many at most, while a row is not sure enough.
+    pub rounds_max: u32,
     /// Repetitions of a row in each.
     pub repetitions: u32,
     /// Small data: shows that it works.
@@ -84,13 +91,15 @@ pub enum TurnsError {
 }
 
 impl Turns {
-    /// Takes all turns; `told` hears how many are done.
+    /// Takes all turns; `told` hears how many are done, and of how many.
     ///
     /// # Errors
     /// [`TurnsError`].
-    pub fn run(&self, mut told: impl FnMut(u32)) -> Result<[Report; 2], TurnsError> {
+    pub fn run(&self, mut told: impl FnMut(u32, u32)) -> Result<[Report; 2], TurnsError> {
         let mut sides: [Option<Report>; 2] = [None, None];
-        for round in 1..=self.rounds {
+        let (mut round, mut rounds) = (0, self.rounds);
+        while round < rounds {
+            round += 1;
             let order = if round % 2 == 1 { [0, 1] } else { [1, 0] };
             for side in order {
                 let turn = self.turn(&self.programs[side])?;
@@ -102,11 +111,14 @@ impl Turns {
                     empty => *empty = Some(begin(turn)),
                 }
             }
-            told(round);
+            if round == rounds && rounds < self.rounds_max && is_vague(&sides) {
+                rounds = self.rounds_max.min(rounds + self.rounds.div_ceil(2));
+            }
+            told(round, rounds);
         }
         let id = self.id();
         let [a, b] = sides.map(|side| side.expect("there is at least one round"));
-        Ok([("a", a), ("b", b)].map(|(side, report)| self.finish(report, &id, side)))
+        Ok([("a", a), ("b", b)].map(|(side, report)| finish(report, &id, side, rounds)))
     }
 
     /// One process.
@@ -148,27 +160,44 @@ impl Turns {
         }
     }
 
-    fn finish(&self, mut report: Report, id: &str, side: &str) -> Report {
-        for row in &mut report.rows {
-            let cpu_values = std::mem::take(&mut row.cpu_values);
-            *row = Row {
-                cpu_values,
-                ..Row::of(&row.system, &row.name, &row.unit, &row.values)
-            };
-        }
-        report.paired = Some(Paired {
-            id: id.to_owned(),
-            side: side.to_owned(),
-            rounds: self.rounds.into(),
-        });
-        report
-    }
-
     /// Different in every run.
     fn id(&self) -> String {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         format!("{}-{}-{}", self.suite, now.as_nanos(), std::process::id())
     }
+}
+
+fn finish(mut report: Report, id: &str, side: &str, rounds: u32) -> Report {
+    for row in &mut report.rows {
+        let cpu_values = std::mem::take(&mut row.cpu_values);
+        *row = Row {
+            cpu_values,
+            ..Row::of(&row.system, &row.name, &row.unit, &row.values)
+        };
+    }
+    report.paired = Some(Paired {
+        id: id.to_owned(),
+        side: side.to_owned(),
+        rounds: rounds.into(),
+    });
+    report
+}
+
+/// True if the interval of some row is so wide that a difference which counts may hide in it.
+fn is_vague(sides: &[Option<Report>; 2]) -> bool {
+    let [Some(a), Some(b)] = sides else { return false };
+    let wide = |(a, b): (&Row, &Row)| {
+        let clock = Clock::of(a);
+        let (a, b) = (clock.values(a), clock.values(b));
+        let comparable = a.len() == b.len() && !a.is_empty() && a.iter().chain(b).all(|value| *value > 0.0);
+        let [low, high] = if comparable {
+            ranks::paired(a, b).interval
+        } else {
+            [1.0, 1.0]
+        };
+        high / low > 1.0 + THRESHOLD
+    };
+    a.rows.iter().zip(&b.rows).any(wide)
 }
 
 /// The rows of a turn are not those of the turns before.
@@ -243,6 +272,20 @@ mod tests {
     }
 
     #[test]
+    fn it_goes_on_while_a_difference_may_hide_wherever_the_interval_lies() {
+        let side = |values: &[f64]| Some(turn(&["a::b/c=1"], values, values));
+        let even = [100.0; 9];
+        assert!(!is_vague(&[side(&even), side(&[105.0; 9])]), "as sure as can be");
+        let noisy = [100.0, 104.0, 96.0, 108.0, 92.0, 100.0, 105.0, 95.0, 101.0];
+        for factor in [0.9, 1.0, 1.05] {
+            assert!(
+                is_vague(&[side(&even), side(&noisy.map(|value| value * factor))]),
+                "{factor}"
+            );
+        }
+    }
+
+    #[test]
     fn rows_that_come_and_go_are_noticed() {
         let mut all = begin(turn(&["a::b/c=1"], &[5.0], &[]));
         assert!(join(&mut all, turn(&["a::b/c=2"], &[5.0], &[])).is_err());
@@ -255,23 +298,24 @@ mod tests {
             suite: "merkle".to_owned(),
             only: None,
             rounds: 1,
+            rounds_max: 1,
             repetitions: 1,
             tiny: true,
             folder: ".".into(),
             programs: ["/nowhere/a".into(), "/bin/false".into()],
         };
-        let error = turns.run(|_| ()).expect_err("no program");
+        let error = turns.run(|_, _| ()).expect_err("no program");
         assert!(error.to_string().starts_with("/nowhere/a does not start: "), "{error}");
         let turns = Turns {
             programs: ["/bin/false".into(), "/bin/false".into()],
             ..turns
         };
-        assert!(matches!(turns.run(|_| ()), Err(TurnsError::Failed { .. })));
+        assert!(matches!(turns.run(|_, _| ()), Err(TurnsError::Failed { .. })));
         let turns = Turns {
             programs: ["/bin/true".into(), "/bin/true".into()],
             ..turns
         };
-        assert!(matches!(turns.run(|_| ()), Err(TurnsError::Result { .. })));
+        assert!(matches!(turns.run(|_, _| ()), Err(TurnsError::Result { .. })));
     }
 
     /// Programs of before end well without a row: then 21 turns would measure nothing.
@@ -291,15 +335,16 @@ mod tests {
             suite: "s".to_owned(),
             only: Some(only.to_owned()),
             rounds: 5,
+            rounds_max: 20,
             repetitions: 1,
             tiny: true,
             folder: ".".into(),
             programs: [program.clone(), program.clone()],
         };
-        let error = turns("nosuch::").run(|_| ()).expect_err("no row");
+        let error = turns("nosuch::").run(|_, _| ()).expect_err("no row");
         assert!(error.to_string().contains("begins with `nosuch::`"), "{error}");
         let count = std::fs::read_to_string(folder.path().join("old.turns")).expect("it ran");
         assert_eq!(count.lines().count(), 1);
-        assert_eq!(turns("a::").run(|_| ()).expect("a row")[0].rows[0].values.len(), 5);
+        assert_eq!(turns("a::").run(|_, _| ()).expect("a row")[0].rows[0].values.len(), 5);
     }
 }
