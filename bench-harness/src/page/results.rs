@@ -38,6 +38,12 @@ struct Head {
     schema: String,
 }
 
+/// The environment of a flame graph stands beside it and holds no figures.
+fn is_of_a_picture(path: &Path) -> bool {
+    path.file_name()
+        .is_some_and(|name| name.to_string_lossy().ends_with(".flame.json"))
+}
+
 impl Results {
     /// Reads every `.json` of `folder`.
     ///
@@ -57,7 +63,7 @@ impl Results {
                     .push(format!("an entry of {}: {error}", folder.display())),
             }
         }
-        paths.retain(|path| path.extension().is_some_and(|ending| ending == "json"));
+        paths.retain(|path| path.extension().is_some_and(|ending| ending == "json") && !is_of_a_picture(path));
         paths.sort();
         for path in paths {
             let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
@@ -180,6 +186,7 @@ mod tests {
         fs::write(at("good.json"), GOOD).expect("written");
         fs::write(at("bytes.json"), b"{\"schema\":\"\xff\"}").expect("written");
         fs::create_dir(at("folder.json")).expect("made");
+        fs::write(at("good.flame.json"), "{}").expect("written");
         std::os::unix::fs::symlink("nowhere", at("link.json")).expect("made");
         let results = Results::read(folder.path()).expect("one result");
         assert_eq!(results.runs.len(), 1);
