@@ -23,7 +23,7 @@ use tidegate_wire::{
 };
 
 use crate::targets::{Form, Target};
-use crate::{disputes, session};
+use crate::{disputes, messages, outputs, session};
 
 /// The longest body that is tried, in bytes.
 const BODY_MAX: usize = 640;
@@ -60,18 +60,20 @@ pub fn seeds(target: Target) -> Vec<Vec<u8>> {
             Form::Stream => headers.map(|header| [&[4], &header[..]].concat()).collect(),
         }
     };
+    let telling = |examples: Vec<Vec<u8>>| examples.into_iter().filter(|example| (target.run)(example)).collect();
     // A handshake for every guess would take minutes, and no guess is one.
     match target.form {
         Form::Script => return session::scripts(),
-        Form::Greeting => return session::greetings(),
+        Form::Greeting => return telling(session::greetings()),
         // No guess has the checksum of its text, and none finds the count of a table.
-        Form::Text | Form::Table => return built().into_iter().filter(|example| (target.run)(example)).collect(),
+        Form::Text | Form::Table => return telling(built()),
         Form::Plain | Form::Message | Form::Leaves | Form::Stream | Form::Signature => {}
     }
     let found = (0..=BODY_MAX).flat_map(|len| prefixes(len).into_iter().filter_map(move |p| accepted(target, p, len)));
-    found
-        .chain(built().into_iter().filter(|example| (target.run)(example)))
-        .collect()
+    // A stream's first byte says how it is cut.
+    let cut: &[u8] = if target.form == Form::Stream { &[4] } else { &[] };
+    let examples = built().into_iter().map(|example| [cut, &example].concat());
+    found.chain(examples.filter(|example| (target.run)(example))).collect()
 }
 
 /// The value whose encoding is all zeros.
@@ -116,9 +118,13 @@ fn built() -> Vec<Vec<u8>> {
         attach(),
     ];
     all.extend(disputes::built());
+    all.extend(outputs::built());
+    all.extend(messages::built());
     all.push(peer_table());
     all.extend(link_messages());
-    for (text, prefix) in [(address(), "tg1"), (request(), "tgr1")] {
+    let by_hash = RequestCondition::Hash(Digest::ZERO);
+    let requests = [RequestCondition::Ack, by_hash].map(|condition| (request(condition), "tgr1"));
+    for (text, prefix) in [(address(), "tg1")].into_iter().chain(requests) {
         all.extend([bytes_of(&text, prefix), text]);
     }
     all
@@ -195,14 +201,14 @@ fn address() -> Vec<u8> {
 }
 
 /// A request for a payment.
-fn request() -> Vec<u8> {
+fn request(condition: RequestCondition) -> Vec<u8> {
     let request = PaymentRequest {
         ledger: LedgerId::ZERO,
         hub: KeyBytes::ZERO,
         payee: SecretKey::from_seed([3; 32]).public().bytes(),
         channel: ChannelId::ZERO,
         amount: None,
-        condition: RequestCondition::Ack,
+        condition,
         expires: None,
     };
     request.to_string().into_bytes()
@@ -298,6 +304,19 @@ mod tests {
             let seeds = seeds(*target);
             assert!(!seeds.is_empty(), "{}: no input is accepted", target.name);
             assert!(seeds.iter().all(|seed| (target.run)(seed)), "{}", target.name);
+        }
+    }
+
+    /// An example that no target accepts would be left out in silence.
+    #[test]
+    fn every_example_is_accepted_somewhere() {
+        let decoders = || {
+            let forms = [Form::Plain, Form::Text, Form::Message, Form::Leaves, Form::Table];
+            targets::ALL.iter().filter(move |target| forms.contains(&target.form))
+        };
+        for example in built() {
+            let accepted = decoders().any(|target| (target.run)(&example));
+            assert!(accepted, "{example:02x?}");
         }
     }
 

@@ -5,11 +5,11 @@
 use tidegate_channel::codec::Canonical;
 use tidegate_channel::evidence::{
     AckProof, Acknowledged, ClientEvidence, Fault, HubEvidence, LeafLink, LeafNaming, LeafProof, LockEvidence,
-    OpenedIn, OpenedOut, Pair, ProvenLeaf, Side, SignedStart, SignedState, StateNaming,
+    OpenedIn, OpenedOut, Pair, ProvenLeaf, Side, SignedStart, SignedState, StartClose, StateNaming,
 };
 use tidegate_ledger::{Action, LockPlace, Output, Payer, Transaction, TransactionBody, Witness};
 use tidegate_test_conformance::cast::{Cast, PREIMAGE};
-use tidegate_types::{Amount, ClientCounter, Digest, KeyBytes, LockSlot, OutPoint, SignatureBytes};
+use tidegate_types::{Amount, ClientCounter, Digest, HubCounter, KeyBytes, LockSlot, OutPoint, SignatureBytes};
 
 const SIGNED: SignatureBytes = SignatureBytes::ZERO;
 
@@ -123,12 +123,14 @@ fn faults(cast: &Cast) -> Vec<Fault> {
 
 fn actions(cast: &Cast, pairs: &[Pair], evidence: &[LockEvidence], faults: &[Fault]) -> Vec<Action> {
     let channel = cast.payer.2;
-    let start = |has_evidence| SignedStart {
-        start: tidegate_channel::evidence::StartClose {
-            has_evidence,
-            ..cast.start
-        },
-        signature: SIGNED,
+    let signature = SIGNED;
+    let start = |start: StartClose| SignedStart { start, signature };
+    // Who starts without evidence names no counters.
+    let emergency = StartClose {
+        has_evidence: false,
+        client: ClientCounter::ZERO,
+        hub: HubCounter::ZERO,
+        ..cast.start
     };
     let place = LockPlace {
         channel,
@@ -143,11 +145,11 @@ fn actions(cast: &Cast, pairs: &[Pair], evidence: &[LockEvidence], faults: &[Fau
     ];
     let mut all = vec![
         Action::StartClose {
-            start: start(false),
+            start: start(emergency),
             pair: None,
         },
         Action::StartClose {
-            start: start(true),
+            start: start(cast.start),
             pair: Some(Box::new(pairs[0].clone())),
         },
         Action::Settle { channel },

@@ -7,6 +7,8 @@
 //! signatures  the target that is no decoder: every path of the verifier gives one verdict
 //! corpus      the first inputs: encodings that a target accepts, found by trying
 //! disputes    those of evidence, and of transactions that bear it
+//! outputs     those of what a ledger holds
+//! messages    one of each message as it is frozen, and some that bear real leaves
 //! mutate      seeded changes of an input
 //! feed        a target under way, inputs counted
 //! counting    an allocator that knows what a decoder asked for
@@ -21,7 +23,9 @@ pub mod corpus;
 pub mod counting_allocator;
 mod disputes;
 pub mod feed;
+mod messages;
 pub mod mutate;
+mod outputs;
 mod session;
 mod signatures;
 pub mod targets;

@@ -7,7 +7,8 @@ use std::sync::{Arc, LazyLock};
 
 use tidegate_crypto::keys::{PublicKey, SecretKey};
 use tidegate_session::{
-    Buffer, ClientConfig, Event, Limits, LinkConfig, Millis, NoiseSecret, RekeyLimits, ServerConfig, Session,
+    Buffer, ClientConfig, Cookies, Event, Limits, LinkConfig, Millis, NoiseSecret, RekeyLimits, ServerConfig, Session,
+    SessionError,
 };
 use tidegate_types::LedgerId;
 
@@ -214,23 +215,45 @@ pub(crate) fn scripts() -> Vec<Vec<u8>> {
 #[must_use]
 pub fn greet_hub(data: &[u8]) -> bool {
     let now = Millis::new(0);
-    let mut hub = Session::server(Arc::clone(&CONFIGS.hub), None, now);
-    let (mut plain, mut out) = (Buffer::new(), Buffer::new());
-    let taken = hub.receive(now, data, &mut plain, &mut out);
-    assert!(
-        plain.is_empty() && !hub.is_ready(),
-        "a stranger proved something by chance"
-    );
-    // Nothing was refused: the bytes may yet become a handshake.
-    taken.is_ok()
+    let challenge = Cookies::new(&CONFIGS.hub.noise).challenge([7; 16], now);
+    // Under load, and not: nothing was refused if the bytes may yet become a handshake.
+    let taken = [Some(challenge), None].map(|challenge| {
+        let mut hub = Session::server(Arc::clone(&CONFIGS.hub), challenge, now);
+        let (mut plain, mut out) = (Buffer::new(), Buffer::new());
+        let taken = hub.receive(now, data, &mut plain, &mut out);
+        assert!(
+            plain.is_empty() && !hub.is_ready(),
+            "a stranger proved something by chance"
+        );
+        taken
+    });
+    taken[1].is_ok()
 }
 
-/// First handshake messages, whole and cut. Their ephemeral keys are drawn anew for each run.
+/// What may be a hub's first bytes, read by a client. They prove nothing: nothing is delivered, and the client is not ready.
+#[must_use]
+pub fn greet_client(data: &[u8]) -> bool {
+    let now = Millis::new(0);
+    let (mut plain, mut out) = (Buffer::new(), Buffer::new());
+    let mut client = Session::client(Arc::clone(&CONFIGS.client), now, &mut out).expect("the keys are good");
+    let taken = client.receive(now, data, &mut plain, &mut out);
+    assert!(
+        plain.is_empty() && !client.is_ready(),
+        "a stranger proved something by chance"
+    );
+    // It may yet become a handshake, or it asks for another attempt.
+    matches!(taken, Ok(_) | Err(SessionError::Retry(_)))
+}
+
+/// First messages of both ends, whole and cut; those of a hub under load too. Ephemeral keys are drawn anew for each run.
 pub(crate) fn greetings() -> Vec<Vec<u8>> {
     let (mut first, mut other) = (Buffer::new(), Buffer::new());
     let now = Millis::new(0);
     let _client = Session::client(Arc::clone(&CONFIGS.client), now, &mut first).expect("the keys are good");
     let _link = Session::link(Arc::clone(&CONFIGS.link), None, now, &mut other).expect("the keys are good");
     let cuts = |bytes: &[u8]| [0, 1, 2, 33, bytes.len() - 1, bytes.len()].map(|len| bytes[..len].to_vec());
-    [cuts(first.bytes()), cuts(other.bytes())].concat()
+    // Length, milliseconds, zeros, cookie.
+    let retry = [&[40, 0, 1, 0, 0, 0, 0, 0, 0, 0][..], &[7; 32]].concat();
+    let shown = [&[128, 0][..], &[7; 32], &first.bytes()[2..]].concat();
+    [cuts(first.bytes()), cuts(other.bytes()), cuts(&shown), cuts(&retry)].concat()
 }

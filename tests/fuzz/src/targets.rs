@@ -3,7 +3,7 @@
 //! Each returns whether the bytes were accepted, and panics if the value's encoding is not those very bytes: a second
 //! encoding of one value would let a third party alter what was signed.
 
-pub use crate::session::{drive_link, drive_session, greet_hub};
+pub use crate::session::{drive_link, drive_session, greet_client, greet_hub};
 pub use crate::signatures::judge_signature;
 use tidegate_batch as batch;
 use tidegate_channel as channel;
@@ -117,12 +117,14 @@ targets! {
     Plain decode_action,
     Plain decode_close_state,
     Plain decode_open_lock,
+    Plain decode_utxo,
     Plain decode_record,
     Text decode_address,
     Text decode_request,
     Leaves decode_leaves,
     Signature judge_signature,
     Greeting greet_hub,
+    Greeting greet_client,
     Script drive_session,
     Script drive_link,
 }
@@ -385,6 +387,12 @@ pub fn decode_close_state(data: &[u8]) -> bool {
 #[must_use]
 pub fn decode_open_lock(data: &[u8]) -> bool {
     fixed::<ledger::OpenLock>(data)
+}
+
+/// An unspent output, as tables hold it.
+#[must_use]
+pub fn decode_utxo(data: &[u8]) -> bool {
+    fixed::<ledger::Utxo>(data)
 }
 
 /// A message on a link between hubs.
