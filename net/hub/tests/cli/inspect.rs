@@ -129,10 +129,11 @@ fn damage_of_the_log_is_named_with_what_can_still_be_read() {
 fn the_tables_of_a_running_and_of_a_dead_hub() {
     let place = Place::new();
     let hub = running(&place);
-    let live = settled(|| place.json(&["inspect", "table", "--admin", &hub.admin]));
+    let live = place.json(&["inspect", "table", "--admin", &hub.admin]);
     hub.kill();
     let dead = place.json(&["inspect", "table", "--data", "hub"]);
-    assert_eq!(live["batch"], dead["batch"]);
+    // Blocks go on, and a batch of nothing else may come before the end.
+    assert!(number(&live, "batch") <= number(&dead, "batch"));
     for (live, dead) in live["tables"]
         .as_array()
         .expect("a list")
@@ -152,20 +153,6 @@ fn the_tables_of_a_running_and_of_a_dead_hub() {
     assert!(number(channels, "dirty_pages") > 0);
     let lines = place.good(&["inspect", "table", "--data", "hub"]);
     assert!(lines.contains("channels") && lines.contains("changed"), "{lines}");
-}
-
-/// What is told once no batch has come for a second: the last payments' acks may still be on their way.
-fn settled(ask: impl Fn() -> Value) -> Value {
-    let mut told = ask();
-    for _ in 0..20 {
-        std::thread::sleep(Duration::from_secs(1));
-        let again = ask();
-        if again["batch"] == told["batch"] {
-            return again;
-        }
-        told = again;
-    }
-    panic!("batches come without end: {told}");
 }
 
 #[test]
