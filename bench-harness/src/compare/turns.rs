@@ -20,9 +20,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::{Clock, THRESHOLD};
+use super::{Clock, THRESHOLD, rows};
 use crate::report::{FormError, Paired, Report, Row};
-use crate::stats::{median, ranks};
+use crate::stats::median;
 
 /// What is to be measured, by which programs.
 #[derive(Clone, Debug)]
@@ -187,15 +187,8 @@ fn finish(mut report: Report, id: &str, side: &str, rounds: u32) -> Report {
 fn is_vague(sides: &[Option<Report>; 2]) -> bool {
     let [Some(a), Some(b)] = sides else { return false };
     let wide = |(a, b): (&Row, &Row)| {
-        let clock = Clock::of(a);
-        let (a, b) = (clock.values(a), clock.values(b));
-        let comparable = a.len() == b.len() && !a.is_empty() && a.iter().chain(b).all(|value| *value > 0.0);
-        let [low, high] = if comparable {
-            ranks::paired(a, b).interval
-        } else {
-            [1.0, 1.0]
-        };
-        high / low > 1.0 + THRESHOLD
+        let compared = rows::compare(a, b, None, true);
+        compared.is_ok_and(|row| row.interval[1] / row.interval[0] > 1.0 + THRESHOLD)
     };
     a.rows.iter().zip(&b.rows).any(wide)
 }
