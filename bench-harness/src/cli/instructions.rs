@@ -104,15 +104,7 @@ pub(super) fn work() -> ExitCode {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::instructions::Row;
-
-    fn counts(rows: &[(&str, f64)]) -> Baseline {
-        let row = |(name, instructions): &(&str, f64)| Row {
-            name: (*name).to_owned(),
-            instructions: *instructions,
-        };
-        Baseline::of(rows.iter().map(row).collect())
-    }
+    use crate::instructions::counts;
 
     #[test]
     fn a_machine_reads_what_a_person_sees() {

@@ -220,10 +220,10 @@ fn vectors() -> &'static str {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    fn counts(rows: &[(&str, f64)]) -> Baseline {
+    pub(crate) fn counts(rows: &[(&str, f64)]) -> Baseline {
         let row = |(name, instructions): &(&str, f64)| Row {
             name: (*name).to_owned(),
             instructions: *instructions,

@@ -13,6 +13,8 @@ mod baseline;
 mod callgrind;
 pub mod kernels;
 
+#[cfg(test)]
+pub(crate) use baseline::tests::counts;
 pub use baseline::{Baseline, BaselineError, Changed, Comparison};
 pub use callgrind::{CountError, count};
 
