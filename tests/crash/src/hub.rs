@@ -1,5 +1,6 @@
 //! The `tidegate` program as an operator runs it.
 
+use std::ffi::OsStr;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -37,7 +38,8 @@ pub fn binary() -> &'static Path {
     BINARY.get_or_init(|| std::env::var_os("TIDEGATE_CRASH_HUB").map_or_else(build, PathBuf::from))
 }
 
-/// Test programs stand in `TARGET/PROFILE/deps`.
+/// Test programs stand in `TARGET/PROFILE/deps`. The program is asked for as `cargo test --workspace` asks for it, beside a test of
+/// its package: `cargo build` would unify other features, and compile half of the workspace anew.
 fn build() -> PathBuf {
     let this = std::env::current_exe().expect("a test program has a path");
     let profile = this.ancestors().nth(2).expect("TARGET/PROFILE/deps/TEST").to_owned();
@@ -45,12 +47,12 @@ fn build() -> PathBuf {
     let mut command = Command::new(env!("CARGO"));
     command
         .args([
-            "build",
+            "test",
             "--quiet",
-            "--package",
-            "tidegate-hub",
-            "--bin",
-            "tidegate",
+            "--no-run",
+            "--workspace",
+            "--test",
+            "readme",
             "--target-dir",
         ])
         .arg(target);
@@ -61,12 +63,26 @@ fn build() -> PathBuf {
     if name != "debug" {
         command.args(["--profile", name]);
     }
+    // What the cargo that runs this test says of its package would make build scripts run again.
+    for (key, _) in std::env::vars_os().filter(|(key, _)| is_of_a_package(key)) {
+        command.env_remove(key);
+    }
     let status = command
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .status()
         .expect("cargo runs");
-    assert!(status.success(), "cargo build --bin tidegate: {status}");
+    assert!(
+        status.success(),
+        "cargo test --no-run, for the program tidegate: {status}"
+    );
     profile.join("tidegate")
+}
+
+fn is_of_a_package(key: &OsStr) -> bool {
+    let key = key.to_string_lossy();
+    ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_CRATE_", "CARGO_PRIMARY_"]
+        .iter()
+        .any(|prefix| key.starts_with(prefix))
 }
 
 /// A formatted data directory, and the clients whose channels its genesis opens.
