@@ -24,6 +24,7 @@ use crate::handler::{CloseReason, Handler};
 use crate::id::ConnId;
 use crate::outbox::Outbox;
 use crate::stats::Stats;
+use crate::turns::{Class, Weight};
 
 /// Plaintext sealed before it is written: four frames, one write.
 const SEAL_BYTES: usize = 4 * tidegate_session::PLAIN_MAX;
@@ -121,6 +122,7 @@ pub(crate) struct Connection {
     /// It stands in the loop's ready list.
     pub(crate) listed: bool,
     pub(crate) last_active: Millis,
+    weight: Weight,
 }
 
 impl Connection {
@@ -146,6 +148,7 @@ impl Connection {
             close_armed: false,
             listed: false,
             last_active: cx.now,
+            weight: Weight::default(),
         }
     }
 
@@ -175,6 +178,15 @@ impl Connection {
 
     pub(crate) const fn is_ready(&self) -> bool {
         self.session.is_ready()
+    }
+
+    /// In which of the loop's queues it waits for its turn.
+    pub(crate) fn class(&self, now: Millis) -> Class {
+        if self.incoming.is_some() && !self.is_ready() {
+            Class::Stranger
+        } else {
+            self.weight.class(now)
+        }
     }
 
     pub(crate) const fn session_mut(&mut self) -> &mut Session {
@@ -291,6 +303,7 @@ impl Connection {
                 sealed.advance(count);
                 cx.stats.bytes_in.add(count as u64);
                 self.last_active = cx.now;
+                self.weight.note(0, count, cx.now);
                 // Less than asked for means that the kernel has no more, unless the end comes right behind.
                 self.readable = count == most || self.end_announced;
             }
@@ -365,6 +378,7 @@ impl Connection {
             handler.on_message(self.id, header, body, &mut cx.outbox());
         }
         cx.stats.messages_in.add((before - *messages) as u64);
+        self.weight.note(cx.config.turn_messages - *messages, 0, cx.now);
         let taken = plain.len() - rest.len();
         self.session.grant(taken as u64);
         Ok(taken)

@@ -23,6 +23,7 @@ pub(crate) struct Entry {
     overflow: bool,
     closing: bool,
     paused: bool,
+    resting: bool,
 }
 
 /// What the loop must know of a slot to settle it.
@@ -116,12 +117,31 @@ impl Directory {
 
     /// True if nothing may be delivered from `conn` now.
     pub(crate) fn holds_back(&self, conn: ConnId) -> bool {
-        self.paused_all || self.peek(conn).is_none_or(|entry| entry.paused || entry.closing)
+        let held = |entry: &Entry| entry.paused || entry.resting || entry.closing;
+        self.paused_all || self.peek(conn).is_none_or(held)
     }
 
     /// True if the handler asked for a pause, which is not idleness of the peer.
     pub(crate) fn is_paused(&self, conn: ConnId) -> bool {
         self.paused_all || self.peek(conn).is_some_and(|entry| entry.paused)
+    }
+
+    /// Nothing is delivered from `conn` until [`Directory::end_rest`].
+    pub(crate) fn begin_rest(&mut self, conn: ConnId) {
+        if let Some(entry) = self.entry(conn) {
+            entry.resting = true;
+        }
+    }
+
+    /// True if there was a rest to end.
+    pub(crate) fn end_rest(&mut self, conn: ConnId) -> bool {
+        let rested = self
+            .entry(conn)
+            .is_some_and(|entry| core::mem::replace(&mut entry.resting, false));
+        if rested {
+            self.touch(conn);
+        }
+        rested
     }
 
     pub(crate) fn queued(&self, conn: ConnId) -> usize {

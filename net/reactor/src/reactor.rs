@@ -22,6 +22,7 @@ use crate::listener::{Listener, SpareDescriptor};
 use crate::outbox::Outbox;
 use crate::sender::{Command, Commands, Sender, command_queue};
 use crate::stats::Stats;
+use crate::turns::{Class, SHARE, Turns};
 use crate::wheel::Wheel;
 
 /// Events taken from the kernel at once.
@@ -72,10 +73,7 @@ pub struct Reactor {
     spare: SpareDescriptor,
     accept_after: Option<Millis>,
     gate: Gate,
-    /// Connections that have something to do without another event, in the order of their turns.
-    ready: VecDeque<ConnId>,
-    /// Strangers with something to do when there is processor time for them.
-    deferred: VecDeque<ConnId>,
+    turns: Turns,
     wheel: Wheel,
     fired: Vec<usize>,
     next_tick: Option<Millis>,
@@ -116,8 +114,7 @@ impl Reactor {
             listeners: Vec::new(),
             spare: SpareDescriptor::new().map_err(ReactorError::Setup)?,
             accept_after: None,
-            ready: VecDeque::new(),
-            deferred: VecDeque::new(),
+            turns: Turns::default(),
             wheel: Wheel::new(now),
             fired: Vec::new(),
             sender,
@@ -213,10 +210,10 @@ impl Reactor {
     fn timeout_millis(&self) -> Option<u64> {
         let wanted = self.accept_after.is_none() && self.listeners.iter().any(|listener| listener.pending);
         let full = self.half_open >= self.config.half_open_max;
-        if (wanted && !full) || !self.ready.is_empty() || !self.commands.is_empty() || self.directory.has_work() {
+        if (wanted && !full) || !self.turns.is_empty() || !self.commands.is_empty() || self.directory.has_work() {
             return Some(0);
         }
-        let deferred = (!self.deferred.is_empty()).then(|| self.now.after(DEFER_MILLIS));
+        let deferred = self.turns.has_deferred().then(|| self.now.after(DEFER_MILLIS));
         let oldest = self.strangers.front().filter(|_| wanted && full);
         let evict = oldest.map(|(_, since)| since.after(STRANGER_MILLIS_MIN));
         let deadlines = [self.next_tick, self.accept_after, self.stop_at, deferred, evict];
@@ -266,6 +263,7 @@ impl Reactor {
                     let _ = self.directory.append_vec(id, plaintext);
                 }
                 Some(Command::Close(id)) => self.directory.close(id),
+                Some(Command::Rest(id, millis)) => self.begin_rest(id, millis),
                 Some(Command::Wake) => wake = true,
                 Some(Command::Stop(drain_millis)) => self.begin_stop(drain_millis),
                 None => break,
@@ -276,17 +274,28 @@ impl Reactor {
         }
     }
 
-    /// One turn for each connection that is ready now.
+    /// One turn for each light peer that is ready now, and for as many of the others as their share of the round allows.
     fn take_turns(&mut self, handler: &mut impl Handler) {
         if core::mem::take(&mut self.directory.resumed_all) {
             self.enlist_all();
         }
-        if !self.deferred.is_empty() && self.gate.has_time(self.now) {
-            self.ready.append(&mut self.deferred);
+        if self.turns.has_deferred() && self.gate.has_time(self.now) {
+            self.turns.recall();
         }
-        for _ in 0..self.ready.len() {
-            let Some(id) = self.ready.pop_front() else { break };
+        for _ in 0..self.turns.len(Class::Light) {
+            let Some(id) = self.turns.pop(Class::Light) else { break };
             self.take_turn(id, handler);
+        }
+        for class in [Class::Heavy, Class::Stranger] {
+            let waiting = self.turns.len(class);
+            let begin = (waiting > 0).then(Instant::now);
+            for _ in 0..waiting {
+                let Some(id) = self.turns.pop(class) else { break };
+                self.take_turn(id, handler);
+                if begin.is_some_and(|begin| begin.elapsed() >= SHARE) {
+                    break;
+                }
+            }
         }
     }
 
@@ -299,7 +308,7 @@ impl Reactor {
             if !self.gate.may_work(prefix, self.now) {
                 self.stats.handshakes_deferred.add(1);
                 // It stays listed, so that no event lists it twice.
-                self.deferred.push_back(id);
+                self.turns.defer(id);
                 return;
             }
             let begin = Instant::now();
@@ -348,10 +357,7 @@ impl Reactor {
         conn.was_ready = true;
         let incoming = conn.incoming;
         self.end_half_open(incoming);
-        match self.config.idle_millis {
-            Some(idle) => self.wheel.arm(id.slot(), self.now.after(idle)),
-            None => self.wheel.disarm(id.slot()),
-        }
+        self.await_idleness(id.slot());
     }
 
     /// Does what was asked for during the turns: writes, closes, resumes. What a handler asks for when it hears of a closed
@@ -420,14 +426,14 @@ impl Reactor {
         if let Some(conn) = find(&mut self.connections, id)
             && !core::mem::replace(&mut conn.listed, true)
         {
-            self.ready.push_back(id);
+            self.turns.push(conn.class(self.now), id);
         }
     }
 
     fn enlist_all(&mut self) {
         for conn in self.connections.iter_mut().flatten().filter(|conn| conn.has_input()) {
             if !core::mem::replace(&mut conn.listed, true) {
-                self.ready.push_back(conn.id);
+                self.turns.push(conn.class(self.now), conn.id);
             }
         }
     }

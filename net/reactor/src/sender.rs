@@ -15,6 +15,8 @@ pub(crate) enum Command {
     Send(ConnId, Vec<u8>),
     /// Close as by `Outbox::close`.
     Close(ConnId),
+    /// Read nothing for so many milliseconds.
+    Rest(ConnId, u64),
     /// Call `on_wake`.
     Wake,
     /// Send what waits, for at most so many milliseconds, and end.
@@ -115,6 +117,15 @@ impl Sender {
     /// [`SenderError::Ended`].
     pub fn close(&self, conn: ConnId) -> Result<(), SenderError> {
         self.push(Command::Close(conn))
+    }
+
+    /// Delivers nothing from `conn` for `millis` milliseconds and up to 64 more, counted from when the reactor hears of it; answers go
+    /// out meanwhile. Of several the last one counts. A sleeping reactor is left asleep, as by [`Sender::queue`].
+    ///
+    /// # Errors
+    /// [`SenderError::Ended`].
+    pub fn rest(&self, conn: ConnId, millis: u64) -> Result<(), SenderError> {
+        self.put(Command::Rest(conn, millis))
     }
 
     /// Has the handler's `on_wake` called soon, once for any number of calls that come together.

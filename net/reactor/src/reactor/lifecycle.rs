@@ -18,6 +18,9 @@ use crate::listener::{self, Accepted};
 /// Milliseconds until accepting is tried again when nothing could be accepted.
 const ACCEPT_RETRY_MILLIS: u64 = 100;
 
+/// Connections begun in one round.
+const TURN_CONNECTS: usize = 16;
+
 impl Reactor {
     /// Accepts what waits, up to one turn's worth over all listeners. While as many as may be are half open, the others
     /// wait in the kernel: an honest crowd that comes at once gets in, and a hostile one costs no more than its places.
@@ -56,12 +59,18 @@ impl Reactor {
             else {
                 return;
             };
-            let silent = find(&mut self.connections, id).is_some_and(|conn| conn.session_mut().is_untouched());
+            let mut silent = find(&mut self.connections, id);
+            let silent = silent.take_if(|conn| conn.session_mut().is_untouched());
+            let waits = silent.as_ref().is_some_and(|conn| conn.listed);
+            let silent = silent.is_some();
             if silent && self.now.since(since) < STRANGER_MILLIS_MIN {
                 return;
             }
             self.strangers.pop_front();
-            if silent {
+            if waits {
+                // What it has said was not looked at yet: it is this side that has kept it waiting.
+                self.strangers.push_back((id, since));
+            } else if silent {
                 self.kill(id, CloseReason::NoPlace, handler);
             }
         }
@@ -102,9 +111,12 @@ impl Reactor {
         self.insert(conn, handler);
     }
 
-    /// Begins the connections that were asked for.
+    /// Begins the connections that were asked for, a few in a round: each costs a handshake's arithmetic, and what the first ones say
+    /// shall go out before the others' is computed.
     pub(super) fn begin_connects(&mut self, handler: &mut impl Handler) {
-        for (id, dial) in core::mem::take(&mut self.directory.connects) {
+        let mut connects = core::mem::take(&mut self.directory.connects);
+        self.directory.connects = connects.split_off(connects.len().min(TURN_CONNECTS));
+        for (id, dial) in connects {
             let mut first = Buffer::new();
             let begun = dial
                 .session(self.now, &mut first)
@@ -202,6 +214,10 @@ impl Reactor {
             self.wheel.arm(slot, deadline);
             return;
         }
+        if self.directory.end_rest(id) {
+            self.await_idleness(slot);
+            return;
+        }
         let Some(idle) = self.config.idle_millis else { return };
         if self.directory.is_paused(id) {
             self.wheel.arm(slot, self.now.after(idle));
@@ -209,6 +225,23 @@ impl Reactor {
             self.kill(id, CloseReason::Idle, handler);
         } else {
             self.wheel.arm(slot, conn.last_active.after(idle));
+        }
+    }
+
+    /// Delivers nothing from a peer for so long. One that is not known yet, or that is being closed, has another deadline.
+    pub(super) fn begin_rest(&mut self, id: ConnId, millis: u64) {
+        let known = find(&mut self.connections, id).is_some_and(|conn| conn.is_ready());
+        if known && !self.directory.is_closing(id) {
+            self.directory.begin_rest(id);
+            self.wheel.arm(id.slot(), self.now.after(millis));
+        }
+    }
+
+    /// Sets the deadline of a peer that says nothing from now on.
+    pub(super) fn await_idleness(&mut self, slot: usize) {
+        match self.config.idle_millis {
+            Some(idle) => self.wheel.arm(slot, self.now.after(idle)),
+            None => self.wheel.disarm(slot),
         }
     }
 

@@ -1,0 +1,124 @@
+//! Whose turn it is in a round of the loop.
+//!
+//! ```text
+//!  light peers ─▶ every one of them, in every round
+//!  heavy peers ─▶ one behind the other while the round's millisecond for them lasts; the rest in the next rounds
+//!  strangers   ─▶ likewise, and only while there is processor time for strangers at all
+//! ```
+//!
+//! A peer is heavy for a little while after a turn in which it had much to say. So whoever asks rarely waits for a millisecond or
+//! two of the others' work, however many others there are and however much they send; and among the heavy each has its turn.
+//! (The idea is that of flow queues in routers, RFC 8290: sparse flows first.)
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use tidegate_session::Millis;
+
+use crate::id::ConnId;
+
+/// What heavy peers together, and strangers together, may take of one round. One turn of each is taken in any case.
+pub(crate) const SHARE: Duration = Duration::from_millis(1);
+/// A turn with more messages than this is one of a heavy peer …
+const LIGHT_MESSAGES: usize = 32;
+/// … and so is one with more bytes.
+const LIGHT_BYTES: usize = 16 << 10;
+/// How long a peer is heavy after such a turn.
+const HEAVY_MILLIS: u64 = 50;
+
+/// How a connection is treated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Class {
+    /// Known, and with little to say of late.
+    Light,
+    /// Known, and with much to say.
+    Heavy,
+    /// Not known yet.
+    Stranger,
+}
+
+/// Until when a peer is heavy.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Weight(Millis);
+
+impl Weight {
+    /// A turn had so many messages, or a read so many bytes.
+    pub(crate) const fn note(&mut self, messages: usize, bytes: usize, now: Millis) {
+        if messages > LIGHT_MESSAGES || bytes > LIGHT_BYTES {
+            self.0 = now.after(HEAVY_MILLIS);
+        }
+    }
+
+    pub(crate) fn class(self, now: Millis) -> Class {
+        if now < self.0 { Class::Heavy } else { Class::Light }
+    }
+}
+
+/// Connections that have something to do without another event, in the order of their turns.
+#[derive(Debug, Default)]
+pub(crate) struct Turns {
+    light: VecDeque<ConnId>,
+    heavy: VecDeque<ConnId>,
+    strangers: VecDeque<ConnId>,
+    /// Strangers with something to do when there is processor time for them.
+    deferred: VecDeque<ConnId>,
+}
+
+impl Turns {
+    const fn queue(&mut self, class: Class) -> &mut VecDeque<ConnId> {
+        match class {
+            Class::Light => &mut self.light,
+            Class::Heavy => &mut self.heavy,
+            Class::Stranger => &mut self.strangers,
+        }
+    }
+
+    pub(crate) fn push(&mut self, class: Class, id: ConnId) {
+        self.queue(class).push_back(id);
+    }
+
+    pub(crate) fn pop(&mut self, class: Class) -> Option<ConnId> {
+        self.queue(class).pop_front()
+    }
+
+    pub(crate) fn len(&mut self, class: Class) -> usize {
+        self.queue(class).len()
+    }
+
+    /// True if nobody waits for a turn but for want of processor time.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.light.is_empty() && self.heavy.is_empty() && self.strangers.is_empty()
+    }
+
+    /// A stranger waits for processor time.
+    pub(crate) fn defer(&mut self, id: ConnId) {
+        self.deferred.push_back(id);
+    }
+
+    pub(crate) fn has_deferred(&self) -> bool {
+        !self.deferred.is_empty()
+    }
+
+    /// There is processor time for strangers again.
+    pub(crate) fn recall(&mut self) {
+        self.strangers.append(&mut self.deferred);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn much_to_say_makes_heavy_for_a_while() {
+        let mut weight = Weight::default();
+        let now = Millis::new(1_000);
+        weight.note(LIGHT_MESSAGES, LIGHT_BYTES, now);
+        assert_eq!(weight.class(now), Class::Light);
+        weight.note(LIGHT_MESSAGES + 1, 0, now);
+        assert_eq!(weight.class(now.after(HEAVY_MILLIS - 1)), Class::Heavy);
+        assert_eq!(weight.class(now.after(HEAVY_MILLIS)), Class::Light);
+        weight.note(0, LIGHT_BYTES + 1, now.after(100));
+        assert_eq!(weight.class(now.after(100)), Class::Heavy);
+    }
+}
