@@ -184,6 +184,8 @@ pub struct Limits {
     pub handshakes_per_s_per_prefix: u32,
     /// What handshakes may take of one processor, in percent.
     pub handshake_cpu_percent: u32,
+    /// What channels may take of one processor, in percent, whose signatures did not hold; 0: no bound.
+    pub bad_signature_cpu_percent: u32,
     /// Loopback is not held to the bounds on networks.
     pub exempt_loopback: bool,
     /// Requests of one peer that wait for a batch.
@@ -306,6 +308,7 @@ impl Default for Limits {
             handshakes_burst_per_prefix: admission.prefix_burst,
             handshakes_per_s_per_prefix: admission.prefix_per_second,
             handshake_cpu_percent: admission.handshake_cpu_percent,
+            bad_signature_cpu_percent: 10,
             exempt_loopback: admission.exempt_loopback,
             requests_waiting_per_peer: 4_096,
         }
@@ -408,6 +411,7 @@ impl Config {
             connections_max: size(self.limits.connections),
             admission: self.admission(),
             requests_waiting_per_peer: self.limits.requests_waiting_per_peer,
+            bad_signature_cpu_percent: self.limits.bad_signature_cpu_percent,
             links: (self.peers.links > 0).then(|| self.peers.settings()),
             backend: self.cpu.backend.parse()?,
             verifier_memory_bytes: usize::try_from(self.cpu.verifier_memory_bytes).unwrap_or(usize::MAX),

@@ -17,6 +17,8 @@ use tidegate_wire::frame::HEADER_LEN;
 use tidegate_wire::messages::{Ack, AckProofQuery, Attach, Body, Refresh};
 use tidegate_wire::{ErrorCode, ToClient};
 
+/// Else only the first attempts of each test would have their signatures looked at.
+const UNBOUNDED: &str = "limits.bad_signature_cpu_percent=0";
 /// Attempts under way at one time.
 const PIPELINE: usize = 32;
 
@@ -41,6 +43,7 @@ fn attempt(target: &Target, attempts: &[Vec<u8>], accepted: impl Fn(&ToClient<'_
                 Got::Message(header, body) => {
                     let message = ToClient::decode(&header, &body).expect("the hub's messages decode");
                     assert!(!accepted(&message), "it was taken: {message:?}");
+                    assert!(!matches!(message, ToClient::Busy(_)), "it was not looked at");
                     if matches!(message, ToClient::AckProof(_)) {
                         break;
                     }
@@ -83,7 +86,7 @@ fn changed(message: &[u8], share: usize) -> Vec<Vec<u8>> {
 
 #[test]
 fn no_changed_state_is_accepted() {
-    let mut target = Target::new(41);
+    let mut target = Target::with(41, &[UNBOUNDED], None);
     let state = target.paying_state(HOSTILE, 0);
     let before = target.root();
     let attempts = changed(&encoded(&state.message()), 800_000);
@@ -123,7 +126,7 @@ fn assert_delivered(got: &Got) {
 /// The credited channel's ack, changed in every bit: its credit does not become firm.
 #[test]
 fn no_changed_ack_is_accepted() {
-    let mut target = Target::new(42);
+    let mut target = Target::with(42, &[UNBOUNDED], None);
     let paying = target.paying_state(0, HOSTILE);
     let (address, ledger) = (target.hub.address.clone(), target.site.ledger);
     let mut payer = Peer::connect(&address, config(&address, ledger, target.secret(0)))
@@ -209,7 +212,7 @@ fn refusal(peer: &mut Peer) -> ErrorCode {
 
 #[test]
 fn a_gateway_carries_what_was_lent_to_it_and_nothing_else() {
-    let mut target = Target::new(43);
+    let mut target = Target::with(43, &[UNBOUNDED], None);
     let gateway = 0x77;
     let channels = [target.site.channels[HOSTILE]];
     let signature = delegation(&target, gateway, 1_000, &channels);
@@ -274,7 +277,7 @@ fn a_gateway_carries_what_was_lent_to_it_and_nothing_else() {
 /// The client's own session keeps its receipts, whoever else may carry the channel.
 #[test]
 fn a_delegate_takes_nothing_over_from_the_clients_own_session() {
-    let target = Target::new(44);
+    let target = Target::with(44, &[UNBOUNDED], None);
     let gateway = 0x79;
     let channels = [target.site.channels[HOSTILE]];
     let mut own = target.peer();

@@ -136,7 +136,7 @@ fn counts(config: &Config) -> [Rule; 12] {
 }
 
 /// Bounds on peers.
-fn peers(config: &Config) -> [Rule; 6] {
+fn peers(config: &Config) -> [Rule; 7] {
     let limits = &config.limits;
     let least_one = "must be at least 1";
     [
@@ -164,6 +164,11 @@ fn peers(config: &Config) -> [Rule; 6] {
             (1..=100).contains(&limits.handshake_cpu_percent),
             "limits.handshake_cpu_percent",
             "must be between 1 and 100",
+        ),
+        (
+            limits.bad_signature_cpu_percent <= 100,
+            "limits.bad_signature_cpu_percent",
+            "must be between 0 and 100",
         ),
         (
             limits.requests_waiting_per_peer > 0,

@@ -14,7 +14,7 @@ const fn key(path: &'static str, about: &'static str) -> Key {
 }
 
 /// All keys, section by section.
-pub const KEYS: [Key; 48] = [
+pub const KEYS: [Key; 49] = [
     key("listen.clients", "Address for clients, IP:PORT."),
     key(
         "listen.admin",
@@ -140,6 +140,10 @@ pub const KEYS: [Key; 48] = [
     key(
         "limits.handshake_cpu_percent",
         "Percent of one processor that handshakes may take; peers that are known do not wait for them.",
+    ),
+    key(
+        "limits.bad_signature_cpu_percent",
+        "Percent of one processor that channels may take together whose signatures did not hold; 0: no bound.",
     ),
     key(
         "limits.exempt_loopback",

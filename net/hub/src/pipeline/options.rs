@@ -55,6 +55,8 @@ pub struct Settings {
     pub admission: Admission,
     /// Requests of one peer that may wait for a batch; from there on it is not read.
     pub requests_waiting_per_peer: u32,
+    /// What channels may take of one processor, in percent, whose signatures did not hold; 0: no bound.
+    pub bad_signature_cpu_percent: u32,
     /// Links with other hubs; `None` for no links at all.
     pub links: Option<LinkSettings>,
     /// Which code verifies signatures.

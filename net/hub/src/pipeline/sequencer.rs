@@ -33,12 +33,14 @@ mod duties;
 mod gather;
 mod pending;
 mod sessions;
+mod suspects;
 mod verify;
 
 use duties::Search;
 use gather::Gathered;
 use pending::Pending;
 use sessions::Sessions;
+use suspects::Suspects;
 use verify::Checks;
 
 /// How long the sequencer sleeps when there is nothing to do; it is woken by work.
@@ -58,6 +60,7 @@ pub(crate) struct Sequencer {
     /// The newest record that has been handed to the log.
     lsn: Lsn,
     sessions: Sessions,
+    suspects: Suspects,
     verifier: Arc<Verifier>,
     settings: Settings,
     hello: HelloAnswer,
@@ -151,11 +154,13 @@ impl Sequencer {
             .filter(|&slot| engine.ending(slot).is_some())
             .collect();
         let sessions = Sessions::new(&engine, &verifier, flow.known);
+        let bad_percent = settings.bad_signature_cpu_percent;
         Self {
             engine,
             checkpoints,
             lsn,
             sessions,
+            suspects: Suspects::new(bad_percent, Instant::now()),
             verifier,
             settings,
             hello,

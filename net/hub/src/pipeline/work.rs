@@ -44,6 +44,14 @@ impl Request {
             Self::Refresh(channel) | Self::Sync { channel, .. } | Self::Proof { channel, .. } => *channel,
         }
     }
+
+    /// True if a signature is to be checked for it.
+    pub(crate) const fn is_signed(&self) -> bool {
+        match self {
+            Self::Pay(_) | Self::Ack(_) | Self::Release(_) => true,
+            Self::Close(_) | Self::Fulfil(_) | Self::Refresh(_) | Self::Sync { .. } | Self::Proof { .. } => false,
+        }
+    }
 }
 
 /// Channels that a client lends to the session that asks.

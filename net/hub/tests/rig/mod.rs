@@ -59,6 +59,7 @@ pub(crate) fn settings() -> Settings {
         connections_max: 64,
         admission: Default::default(),
         requests_waiting_per_peer: 4_096,
+        bad_signature_cpu_percent: 10,
         links: None,
         backend: std::env::var("TIDEGATE_CPU").map_or(Backend::Auto, |word| word.parse().expect("a back end")),
         verifier_memory_bytes: 1 << 20,

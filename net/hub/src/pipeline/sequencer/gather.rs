@@ -44,6 +44,7 @@ pub(super) struct Gathered {
 struct Taken {
     requests: u32,
     synced: bool,
+    signed: bool,
 }
 
 /// Where an input came from.
@@ -93,6 +94,12 @@ impl Gathered {
         let taken = self.taken.entry(slot).or_default();
         taken.requests += 1;
         taken.requests <= REQUESTS_PER_CHANNEL
+    }
+
+    /// True for the first signed request about this channel.
+    fn is_first_signed(&mut self, slot: u32) -> bool {
+        let taken = self.taken.entry(slot).or_default();
+        !std::mem::replace(&mut taken.signed, true)
     }
 
     /// False if an answer that names so many credits must wait for a later batch: a second one about a channel would say what
@@ -184,6 +191,11 @@ impl Sequencer {
         let fits = gathered.has_room(slot)
             && (!is_sync || gathered.has_room_for_sync(slot, self.engine.credits_waiting(slot)));
         if !fits {
+            job.replies.push((origin.conn, busy(origin)));
+            return;
+        }
+        if request.is_signed() && self.suspects.contains(slot) && !gathered.is_first_signed(slot) {
+            self.suspects.note_turned_away(origin.conn);
             job.replies.push((origin.conn, busy(origin)));
             return;
         }

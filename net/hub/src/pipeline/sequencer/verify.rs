@@ -1,5 +1,7 @@
 //! Signatures of a batch, checked together; inputs that do not hold never reach the engine.
 
+use std::time::Instant;
+
 use tidegate_batch::Input;
 use tidegate_channel::RefuseReason;
 use tidegate_crypto::signed::SignedMessage;
@@ -7,11 +9,11 @@ use tidegate_crypto::verify::{Item, Verdict};
 use tidegate_types::LedgerId;
 use tidegate_wire::ErrorCode;
 
-use super::Sequencer;
 use super::gather::{Gathered, Source};
+use super::{Sequencer, micros};
 use crate::pipeline::front::error_message;
 use crate::pipeline::stats::add;
-use crate::pipeline::work::Job;
+use crate::pipeline::work::{Job, Origin};
 
 /// Up to this many signatures are checked where they are: to wake workers costs more than it saves, in latency too. The
 /// verifier makes one task of as many. (Measured with 32 clients that each wait for their answer, batches of 19: 44 µs of hub
@@ -31,14 +33,20 @@ impl Sequencer {
         let mut checks = std::mem::take(&mut self.checks);
         self.check(gathered, &mut checks);
         let Checks { messages, verdicts } = &checks;
-        let bad = messages.iter().zip(verdicts).filter(|(_, v)| !v.is_valid());
         // From the back, so that the indices in front stay what they are.
-        for ((at, _), _) in bad.rev() {
+        for ((at, _), verdict) in messages.iter().zip(verdicts).rev() {
+            let Source { origin, slot, .. } = gathered.sources[*at].expect("signed inputs come from someone");
+            if verdict.is_valid() {
+                self.suspects.note_good(slot);
+                continue;
+            }
             let input = gathered.inputs.remove(*at);
-            let source = gathered.sources.remove(*at);
-            self.refuse_signature(&input, source, job);
+            gathered.sources.remove(*at);
+            self.suspects.note_bad(origin.conn, slot);
+            self.refuse_signature(&input, origin, slot, job);
         }
         self.checks = checks;
+        self.rest_suspects();
     }
 
     fn check(&self, gathered: &Gathered, checks: &mut Checks) {
@@ -88,8 +96,15 @@ impl Sequencer {
         }
     }
 
-    fn refuse_signature(&self, input: &Input, source: Option<Source>, job: &mut Job) {
-        let Source { origin, slot, .. } = source.expect("signed inputs come from someone");
+    fn rest_suspects(&mut self) {
+        let reactor = &self.reactor;
+        self.suspects.settle(Instant::now(), |conn, wait| {
+            // If the reactor has ended, so will we.
+            let _ended = reactor.rest(conn, micros(wait).div_ceil(1_000));
+        });
+    }
+
+    fn refuse_signature(&self, input: &Input, origin: Origin, slot: u32, job: &mut Job) {
         if let Input::Pay(pay) = input {
             self.refuse_state(origin, slot, pay.state.counter, RefuseReason::BadSignature, job);
         } else {
