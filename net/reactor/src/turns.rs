@@ -2,12 +2,12 @@
 //!
 //! ```text
 //!  light peers ─▶ every one of them, in every round
-//!  heavy peers ─▶ one behind the other while the round's millisecond for them lasts; the rest in the next rounds
+//!  heavy peers ─▶ one behind the other while the round's share for them lasts; the rest in the next rounds
 //!  strangers   ─▶ likewise, and only while there is processor time for strangers at all
 //! ```
 //!
-//! A peer is heavy for a little while after a turn in which it had much to say. So whoever asks rarely waits for a millisecond or
-//! two of the others' work, however many others there are and however much they send; and among the heavy each has its turn.
+//! A peer is heavy for a little while after a turn in which it had much to say. So whoever asks rarely waits for a fraction of a
+//! millisecond of the others' work, however many others there are and however much they send; and among the heavy each has its turn.
 //! (The idea is that of flow queues in routers, RFC 8290: sparse flows first.)
 
 use std::collections::VecDeque;
@@ -18,7 +18,7 @@ use tidegate_session::Millis;
 use crate::id::ConnId;
 
 /// What heavy peers together, and strangers together, may take of one round. One turn of each is taken in any case.
-pub(crate) const SHARE: Duration = Duration::from_millis(1);
+pub(crate) const SHARE: Duration = Duration::from_micros(200);
 /// A turn with more messages than this is one of a heavy peer …
 const LIGHT_MESSAGES: usize = 32;
 /// … and so is one with more bytes.
