@@ -48,7 +48,8 @@ impl Default for Config {
             connections_max: 12_000,
             half_open_max: 512,
             admission: Admission::default(),
-            send_bytes_max: 512 << 10,
+            // With what is being sealed and what was read and not delivered, 64 KiB each, and the ends of chunks: 512 KiB.
+            send_bytes_max: 320 << 10,
             send_pool_bytes: 512 << 20,
             body_bytes_max: 256 * 1024,
             turn_bytes: 64 * 1024,

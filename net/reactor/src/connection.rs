@@ -30,6 +30,8 @@ use crate::turns::{Class, Weight};
 const SEAL_BYTES: usize = 4 * tidegate_session::PLAIN_MAX;
 /// Bytes written to one peer before it is the next one's turn.
 const WRITE_TURN_BYTES: usize = 256 * 1024;
+/// What a connection that is being closed may still send before it is cut off: what an honest peer can have on its way.
+const DISCARD_BYTES: usize = 1 << 20;
 /// Buffers kept for other connections.
 const POOLED_MAX: usize = 64;
 /// Larger ones are freed.
@@ -117,6 +119,8 @@ pub(crate) struct Connection {
     end_told: bool,
     /// This side has sent its end.
     shut: bool,
+    /// Bytes that were read since and delivered to nobody.
+    discarded: usize,
     /// Its closing deadline is set.
     pub(crate) close_armed: bool,
     /// It stands in the loop's ready list.
@@ -145,6 +149,7 @@ impl Connection {
             ended: false,
             end_told: false,
             shut: false,
+            discarded: 0,
             close_armed: false,
             listed: false,
             last_active: cx.now,
@@ -472,7 +477,7 @@ impl Connection {
 
     /// One turn of a connection that this side closes and that has nothing more to send: tells the peer, then reads on
     /// until the peer has ended too. A socket that is dropped with bytes unread would be reset, and the reset can destroy
-    /// what the peer has not read yet.
+    /// what the peer has not read yet. Whoever goes on sending all the same is cut off.
     pub(crate) fn close_turn(&mut self, cx: &mut Context<'_>) -> Result<Next, CloseReason> {
         if !core::mem::replace(&mut self.shut, true) {
             // An error means that the connection is gone already, which reading finds out.
@@ -488,8 +493,12 @@ impl Connection {
         } else {
             Ok(())
         };
+        self.discarded += discarded.len();
         cx.scratch.sealed = discarded;
         result.map_err(|_| CloseReason::Closed)?;
+        if self.discarded > DISCARD_BYTES {
+            return Err(CloseReason::Closed);
+        }
         match (self.ended, self.readable) {
             (true, _) => Err(CloseReason::Closed),
             (false, true) => Ok(Next::Again),

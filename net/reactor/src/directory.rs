@@ -5,10 +5,9 @@
 use crate::dial::Dial;
 use crate::id::ConnId;
 use crate::outbox::OutboxError;
+use crate::queue::{CHUNK_BYTES, Pool, SendQueue};
 
-/// Vectors up to this size are kept for other connections when one is empty again.
-const POOLED_BYTES_MAX: usize = 64 * 1024;
-/// How many are kept.
+/// Emptied vectors that are kept for other connections.
 const POOLED_MAX: usize = 256;
 
 /// What is noted about one slot.
@@ -16,11 +15,9 @@ const POOLED_MAX: usize = 256;
 pub(crate) struct Entry {
     generation: u32,
     live: bool,
-    /// Plaintext to be sealed; the bytes before `head` are.
-    plain: Vec<u8>,
-    head: usize,
+    /// Plaintext to be sealed.
+    queue: SendQueue,
     touched: bool,
-    overflow: bool,
     closing: bool,
     paused: bool,
     resting: bool,
@@ -45,7 +42,7 @@ pub(crate) struct Directory {
     send_pool_bytes: usize,
     /// Plaintext that waits, of all connections.
     waiting_bytes: usize,
-    pool: Vec<Vec<u8>>,
+    pool: Pool,
     touched: Vec<ConnId>,
     pub(crate) paused_all: bool,
     pub(crate) resumed_all: bool,
@@ -63,7 +60,7 @@ impl Directory {
             send_bytes_max,
             send_pool_bytes,
             waiting_bytes: 0,
-            pool: Vec::new(),
+            pool: Pool::new(),
             touched: Vec::new(),
             paused_all: false,
             resumed_all: false,
@@ -93,14 +90,13 @@ impl Directory {
     /// Makes `conn` stale.
     pub(crate) fn release(&mut self, conn: ConnId) {
         let Some(entry) = self.entry(conn) else { return };
-        let plain = core::mem::take(&mut entry.plain);
-        let waited = plain.len() - entry.head;
+        let queue = core::mem::take(&mut entry.queue);
         *entry = Entry {
             generation: conn.generation().wrapping_add(1),
             ..Entry::default()
         };
-        self.waiting_bytes -= waited;
-        self.recycle(plain);
+        self.waiting_bytes -= queue.len();
+        queue.into_vectors().for_each(|vector| self.recycle(vector));
         self.free
             .push(u32::try_from(conn.slot()).expect("ids hold slots in 32 bits"));
     }
@@ -145,7 +141,7 @@ impl Directory {
     }
 
     pub(crate) fn queued(&self, conn: ConnId) -> usize {
-        self.peek(conn).map_or(0, |entry| entry.plain.len() - entry.head)
+        self.peek(conn).map_or(0, |entry| entry.queue.len())
     }
 
     /// Notes that the loop must look at `conn` before it sleeps.
@@ -179,7 +175,7 @@ impl Directory {
         self.entry(conn).map_or_else(Asked::default, |entry| {
             entry.touched = false;
             Asked {
-                overflow: entry.overflow,
+                overflow: entry.queue.has_overflown(),
                 closing: entry.closing,
             }
         })
@@ -213,18 +209,15 @@ impl Directory {
         let Some(entry) = live(&mut self.entries, conn).filter(|entry| !entry.closing) else {
             return Err(OutboxError::Gone);
         };
-        if entry.plain.capacity() == 0 {
-            entry.plain = self.pool.pop().unwrap_or_default();
-        }
         let max = if self.waiting_bytes < self.send_pool_bytes {
             self.send_bytes_max
         } else {
             self.send_bytes_max
                 .min(self.send_pool_bytes / self.connections_max.max(1))
         };
-        let before = entry.plain.len();
-        let result = entry.append(max, write);
-        self.waiting_bytes += entry.plain.len() - before;
+        let before = entry.queue.len();
+        let result = entry.queue.append(max, &mut self.pool, write);
+        self.waiting_bytes += entry.queue.len() - before;
         if !core::mem::replace(&mut entry.touched, true) {
             self.touched.push(conn);
         }
@@ -234,54 +227,40 @@ impl Directory {
     /// As [`Directory::append`] of a whole vector, which is taken as it is if nothing waits.
     pub(crate) fn append_vec(&mut self, conn: ConnId, plaintext: Vec<u8>) -> Result<(), OutboxError> {
         let count = plaintext.len();
-        match self.entry(conn) {
-            Some(entry) if !entry.closing && entry.plain.capacity() == 0 => {
-                entry.plain = plaintext;
-                self.waiting_bytes += count;
-                self.touch(conn);
-                Ok(())
-            }
-            _ => {
-                let result = self.append(conn, |out| {
-                    out.extend_from_slice(&plaintext);
-                    Ok(())
-                });
-                self.recycle(plaintext);
-                result
-            }
-        }
+        let whole = match self.entry(conn).filter(|entry| !entry.closing) {
+            Some(entry) => entry.queue.put(plaintext),
+            None => Err(plaintext),
+        };
+        let Err(plaintext) = whole else {
+            self.waiting_bytes += count;
+            self.touch(conn);
+            return Ok(());
+        };
+        let result = self.append(conn, |out| {
+            out.extend_from_slice(&plaintext);
+            Ok(())
+        });
+        self.recycle(plaintext);
+        result
     }
 
     /// The first `count` bytes at most that wait for `conn`.
     pub(crate) fn waiting(&self, conn: ConnId, count: usize) -> &[u8] {
-        let waiting = self
-            .peek(conn)
-            .and_then(|entry| entry.plain.get(entry.head..))
-            .unwrap_or_default();
-        &waiting[..count.min(waiting.len())]
+        self.peek(conn).map_or(&[], |entry| entry.queue.waiting(count))
     }
 
     /// Forgets the first `count` bytes that wait for `conn`.
     pub(crate) fn sealed(&mut self, conn: ConnId, count: usize) {
         let Some(entry) = self.entry(conn) else { return };
-        entry.head += count;
+        let emptied = entry.queue.sealed(count);
         self.waiting_bytes -= count;
-        let Some(entry) = live(&mut self.entries, conn) else {
-            return;
-        };
-        if entry.head == entry.plain.len() {
-            entry.head = 0;
-            let plain = core::mem::take(&mut entry.plain);
-            self.recycle(plain);
-        } else if entry.head >= entry.plain.len() / 2 {
-            // At least as much was sealed as is moved, so moving costs no more than sealing did.
-            entry.plain.drain(..entry.head);
-            entry.head = 0;
+        if let Some(vector) = emptied {
+            self.recycle(vector);
         }
     }
 
     fn recycle(&mut self, mut plain: Vec<u8>) {
-        if (1..=POOLED_BYTES_MAX).contains(&plain.capacity()) && self.pool.len() < POOLED_MAX {
+        if (1..=CHUNK_BYTES).contains(&plain.capacity()) && self.pool.len() < POOLED_MAX {
             plain.clear();
             self.pool.push(plain);
         }
@@ -302,25 +281,6 @@ impl Entry {
     /// True if there was a pause to end.
     pub(crate) const fn resume(&mut self) -> bool {
         core::mem::replace(&mut self.paused, false)
-    }
-
-    fn append(
-        &mut self,
-        max: usize,
-        write: impl FnOnce(&mut Vec<u8>) -> Result<(), OutboxError>,
-    ) -> Result<(), OutboxError> {
-        if self.overflow {
-            return Err(OutboxError::Full);
-        }
-        let before = self.plain.len();
-        write(&mut self.plain)?;
-        // One piece is taken whole: a receipt is as long as what it answers, and the wire bounds both.
-        if before > self.head && self.plain.len() - self.head > max {
-            self.plain.truncate(before);
-            self.overflow = true;
-            return Err(OutboxError::Full);
-        }
-        Ok(())
     }
 }
 

@@ -11,7 +11,7 @@
 //! - Strangers are let in by prefix, wait for each other's handshakes and not the peers for theirs, and show a cookie when there
 //!   are many of them.
 //! - A peer gets 64 KiB or 256 messages a turn, then stands behind the others; at most 64 connections are accepted a turn.
-//! - Peers that ask rarely have their turn in every round; those with much to say, and strangers, share a millisecond of it each.
+//! - Peers that ask rarely have their turn in every round; those with much to say, and strangers, share 200 µs of it each.
 //! - What a turn produced for a peer is sealed together, in frames of up to 16 KiB, and written at once.
 //! - What waits for a peer is bounded, and a peer that reaches the bound is closed. What waits for the program behind the
 //!   handler is bounded by pausing: [`Outbox::pause_all`].
@@ -32,6 +32,7 @@ mod handler;
 mod id;
 mod listener;
 mod outbox;
+mod queue;
 mod reactor;
 mod sender;
 mod stats;
