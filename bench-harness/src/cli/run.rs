@@ -57,6 +57,9 @@ pub(super) struct RunArgs {
     /// Seconds of each run of the suite `e2e`; 10 unless said.
     #[arg(long, value_name = "COUNT")]
     seconds: Option<usize>,
+    /// How often the suite `e2e` measures few connections and many; 3 unless said.
+    #[arg(long, value_name = "COUNT")]
+    rounds: Option<usize>,
     /// Where files of the run go: a folder on the device to measure.
     #[arg(long, value_name = "DIR", default_value = ".")]
     dir: PathBuf,
@@ -97,6 +100,7 @@ fn bench(arguments: &RunArgs) -> Result<Bench, Failure> {
         ("records", arguments.records),
         ("batches", arguments.batches),
         ("seconds", arguments.seconds),
+        ("rounds", arguments.rounds),
     ];
     let sizes = sizes.into_iter().filter_map(|(name, size)| Some((name, size?)));
     let repetitions = arguments.repetitions.map(|count| count as usize);

@@ -1,4 +1,4 @@
-//! The whole hub under load, with its targets beside it: T1, T4, T5 and T8 by `tidegate benchmark`, T3 in this process, and
+//! The whole hub under load, with its targets beside it: T1, T4, T5, T8 and T9 by `tidegate benchmark`, T3 in this process, and
 //! TigerBeetle's own benchmark in the same run where a binary of it is given.
 //!
 //! A ratio named by a target is what was measured over what is wanted; above 1 is better where the name says `payments/s`, below 1
@@ -10,7 +10,7 @@ use tidegate_loadgen::result::RunResult;
 
 use super::hub::{self, Load};
 use super::peers::tigerbeetle;
-use super::{Suite, SuiteError, execute};
+use super::{Suite, SuiteError, connections, execute};
 use crate::measure::{Bench, OWN};
 use crate::report::Row;
 
@@ -56,7 +56,8 @@ impl Suite for EndToEnd {
         let hot = runs.throughput()?;
         runs.latency(hot)?;
         runs.lone()?;
-        runs.ten_million()
+        runs.ten_million()?;
+        connections::run(bench, folder)
     }
 }
 
@@ -90,6 +91,7 @@ impl Runs<'_> {
             profile,
             rate,
             seconds: Some(self.bench.size("seconds", SECONDS, SECONDS)),
+            connections: None,
         };
         let result = hub::run(self.bench, &keys, &load, self.folder)?;
         for row in result.iter().flat_map(|result| rows(result, &keys)) {

@@ -15,6 +15,8 @@ pub(super) struct Load<'a> {
     /// Payments a second by schedule; as fast as answers come without.
     pub(super) rate: Option<u64>,
     pub(super) seconds: Option<usize>,
+    /// Instead of the profile's.
+    pub(super) connections: Option<u32>,
 }
 
 /// The result of one run. `None`, with the reason noted under `name`, where there is none that may be believed.
@@ -64,6 +66,9 @@ fn command(program: &Path, load: &Load<'_>, json: &Path, folder: &Path) -> Comma
     }
     if let Some(seconds) = load.seconds {
         command.args(["--seconds", &seconds.to_string()]);
+    }
+    if let Some(connections) = load.connections {
+        command.args(["--connections", &connections.to_string()]);
     }
     command
 }

@@ -1,6 +1,7 @@
 //! What can be measured. A new suite is a file here, a type that is a [`Suite`], and a line in [`ALL`].
 
 mod commit;
+mod connections;
 mod e2e;
 mod execute;
 mod hub;

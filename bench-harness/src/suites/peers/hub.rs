@@ -23,6 +23,7 @@ pub(super) fn run(bench: &mut Bench, folder: &Path) -> Result<(), SuiteError> {
         profile: PROFILE,
         rate: None,
         seconds: None,
+        connections: None,
     };
     if let Some(result) = hub::run(bench, "tidegate", &load, folder)? {
         rows(&result).into_iter().for_each(|row| bench.adopt(row));

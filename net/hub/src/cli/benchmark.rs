@@ -50,6 +50,9 @@ pub(super) struct BenchmarkArgs {
     /// As many channels as this, instead of the profile's
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(2..))]
     channels: Option<u32>,
+    /// As many connections as this, instead of the profile's; each has its share of the payments under way
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    connections: Option<u32>,
     /// The channels of this list (lines of node_a,node_b,capacity_sat) instead of the profile's
     #[arg(long, value_name = "FILE", conflicts_with = "channels")]
     topology: Option<PathBuf>,
@@ -85,7 +88,7 @@ pub(super) fn run(args: &BenchmarkArgs) -> Outcome {
 
 /// Runs everything and returns the result with the generator's exit code.
 fn measure(args: &BenchmarkArgs, children: &Children, scratch: &Scratch) -> Result<(Measured, u8), Error> {
-    let profile = profile::resize(&args.profile, args.channels, scratch.path())?;
+    let profile = profile::resize(&args.profile, args.channels, args.connections, scratch.path())?;
     let planned = Profile::load(&profile.to_string_lossy())?;
     let path = |name: &str| scratch.path().join(name).into_os_string();
     let (plan, data, workload, result) = (path("channels"), path("hub"), path("workload"), path("result.json"));
