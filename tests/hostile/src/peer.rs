@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use socket2::{Domain, SockRef, Socket, Type};
 use tidegate_client::HubAddress;
 use tidegate_crypto::keys::SecretKey;
-use tidegate_session::{Buffer, ClientConfig, Limits, Millis, NoiseSecret, Session};
+use tidegate_session::{Buffer, ClientConfig, Cookie, Limits, Millis, NoiseSecret, Session};
 use tidegate_types::LedgerId;
 use tidegate_wire::frame::{Header, MAX_BODY, MessageReader};
 use tidegate_wire::messages::{Body, Hello, PROTOCOL_VERSION};
@@ -142,6 +142,20 @@ impl Peer {
     pub fn over(stream: TcpStream, config: ClientConfig) -> Result<Self, PeerError> {
         let mut out = Buffer::new();
         let session = Session::client(Arc::new(config), Millis::new(0), &mut out)?;
+        Self::begin(stream, session, out)
+    }
+
+    /// As [`Peer::over`], with the cookie that the hub asked for.
+    ///
+    /// # Errors
+    /// As [`Peer::connect`].
+    pub fn again(stream: TcpStream, config: ClientConfig, cookie: &Cookie) -> Result<Self, PeerError> {
+        let mut out = Buffer::new();
+        let session = Session::client_again(Arc::new(config), cookie, Millis::new(0), &mut out)?;
+        Self::begin(stream, session, out)
+    }
+
+    fn begin(stream: TcpStream, session: Session, out: Buffer) -> Result<Self, PeerError> {
         let mut peer = Self {
             stream,
             session,
@@ -166,13 +180,21 @@ impl Peer {
     /// If the hub does not greet back.
     #[must_use]
     pub fn greeted(mut self) -> Self {
+        let got = self.greet();
+        assert!(matches!(got.message(), ToClient::Hello(_)), "{got:?}");
+        self
+    }
+
+    /// Greets; what comes of it.
+    ///
+    /// # Panics
+    /// As [`Peer::next`].
+    pub fn greet(&mut self) -> Got {
         self.send(&Hello {
             version: PROTOCOL_VERSION,
             push_ack_proofs: false,
         });
-        let got = self.next_answer();
-        assert!(matches!(got.message(), ToClient::Hello(_)), "{got:?}");
-        self
+        self.next_answer()
     }
 
     /// The next thing that is no receipt. A session carries its channels from its `Hello` on, so a receipt of what an earlier
@@ -208,6 +230,16 @@ impl Peer {
         self.flush();
     }
 
+    /// As [`Peer::send_plain`]; false if the hub has closed, or took nothing of it for so long.
+    ///
+    /// # Panics
+    /// If the session has ended, or a socket option fails.
+    pub fn push(&mut self, bytes: &[u8], patience: Duration) -> bool {
+        let sealed = self.sealed(bytes);
+        self.stream.set_write_timeout(Some(patience)).expect("a socket option");
+        self.stream.write_all(&sealed).is_ok()
+    }
+
     /// What goes over the socket for any bytes in the stream of messages, frames included. They must be sent in this order, or
     /// the hub will notice.
     ///
@@ -236,13 +268,14 @@ impl Peer {
         socket.set_linger(Some(Duration::ZERO)).expect("a socket option");
     }
 
-    /// Has the kernel take no more than a few KiB from the hub while nobody reads. Before much has come.
+    /// Has the kernel take no more than some 128 KiB from the hub while nobody reads. Before much has come. (With less it drops
+    /// segments that it had promised room for, and the acknowledgements in them: both ends stand still for seconds.)
     ///
     /// # Panics
     /// If a socket option fails.
     pub fn read_little(&self) {
         let socket = SockRef::from(&self.stream);
-        socket.set_recv_buffer_size(4 << 10).expect("a socket option");
+        socket.set_recv_buffer_size(64 << 10).expect("a socket option");
     }
 
     /// Writes any bytes to the socket.

@@ -3,6 +3,7 @@
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use tidegate_channel::wallet::{ClientHalf, LockStatus, SettleOn};
@@ -16,7 +17,7 @@ use tidegate_test_crash::hub::{Hub, Site};
 use tidegate_test_crash::load::key;
 use tidegate_types::{Amount, Fixed, Height, HubCounter, LockSlot, PaymentId, SignatureBytes};
 use tidegate_wire::lengths::STATE_LEN;
-use tidegate_wire::messages::Pay;
+use tidegate_wire::messages::{Pay, ToClient};
 
 use crate::peer::{Peer, config};
 
@@ -43,14 +44,26 @@ impl Target {
         Self::with(seed, &[], None)
     }
 
-    /// As [`Target::new`], with values for the hub's configuration and a limit of open files.
+    /// As [`Target::new`], with values for the hub's configuration and a limit of open files. What it takes of memory can be measured:
+    /// it comes in pages of 4 KiB. (In huge pages each thread takes 2 MiB for the first of its blocks of each kind.)
     #[must_use]
     pub fn with(seed: u64, settings: &[&str], descriptors: Option<u32>) -> Self {
-        let site = Site::format(CLIENTS, seed, BLOCK_MS);
+        let limit = descriptors.map_or_else(String::new, |count| format!("ulimit -n {count}; "));
+        let line = format!("{limit}exec env MIMALLOC_ALLOW_THP=0 \"$0\" \"$@\"");
+        Self::below(&["sh", "-c", &line], CLIENTS, seed, settings)
+    }
+
+    /// As [`Target::new`], with so many clients instead of two honest ones and a hostile one, and with values for the hub's
+    /// configuration.
+    #[must_use]
+    pub fn of(clients: usize, seed: u64, settings: &[&str]) -> Self {
+        Self::below(&[], clients, seed, settings)
+    }
+
+    fn below(outer: &[&str], clients: usize, seed: u64, settings: &[&str]) -> Self {
+        let site = Site::format(clients, seed, BLOCK_MS);
         let words: Vec<&str> = settings.iter().flat_map(|setting| ["--set", setting]).collect();
-        let limit = descriptors.map(|count| format!("ulimit -n {count}; exec \"$0\" \"$@\""));
-        let outer = limit.as_deref().map(|limit| ["sh", "-c", limit]);
-        let hub = site.start_with(outer.as_ref().map_or(&[], |outer| outer), &words);
+        let hub = site.start_with(outer, &words);
         Self { site, hub }
     }
 
@@ -94,10 +107,21 @@ impl Target {
         Peer::connect(address, config(address, self.site.ledger, self.secret(HOSTILE))).expect("the hub takes anyone")
     }
 
-    /// The hostile client's session, which has greeted.
+    /// The hostile client's session, which has greeted; for that it stays away as long as the hub wants it to.
+    ///
+    /// # Panics
+    /// If the hub does not greet back.
     #[must_use]
     pub fn peer(&self) -> Peer {
-        self.silent_peer().greeted()
+        loop {
+            let mut peer = self.silent_peer();
+            let got = peer.greet();
+            match got.message() {
+                ToClient::Hello(_) => return peer,
+                ToClient::Busy(busy) => thread::sleep(Duration::from_millis(busy.retry_after_ms.into())),
+                _ => panic!("{got:?}"),
+            }
+        }
     }
 
     /// The root of the hub's state, from its operator's endpoint.
@@ -233,8 +257,10 @@ impl SignedState {
 /// What a process has used.
 #[derive(Clone, Copy, Debug)]
 pub struct Usage {
-    /// Resident memory in bytes.
+    /// Resident memory in bytes, with what is mapped of files: the program itself, tables, the log.
     pub rss_bytes: u64,
+    /// Resident memory in bytes that the process has allocated: what a peer can make it take.
+    pub anonymous_bytes: u64,
     /// Processor time since it began.
     pub cpu: Duration,
 }
@@ -243,11 +269,11 @@ impl Usage {
     fn of(pid: u32) -> Self {
         let read = |name: &str| std::fs::read_to_string(format!("/proc/{pid}/{name}")).expect("the process lives");
         let status = read("status");
-        let rss = status
-            .lines()
-            .find_map(|line| line.strip_prefix("VmRSS:"))
-            .expect("a size");
-        let kib: u64 = rss.trim().trim_end_matches(" kB").parse().expect("a number");
+        let size = |key: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(key));
+            let kib = line.expect("a size").trim().trim_end_matches(" kB");
+            kib.parse::<u64>().expect("a number") << 10
+        };
         // Behind the name in brackets, which may hold anything, user and system time are the 12th and 13th fields.
         let stat = read("stat");
         let behind = stat.rsplit_once(')').expect("a name in brackets").1;
@@ -255,7 +281,8 @@ impl Usage {
         let ticks: u64 = fields.map(|field| field.parse::<u64>().expect("a number")).sum();
         // A tick is a hundredth of a second on every Linux that this runs on (USER_HZ).
         Self {
-            rss_bytes: kib << 10,
+            rss_bytes: size("VmRSS:"),
+            anonymous_bytes: size("RssAnon:"),
             cpu: Duration::from_millis(ticks * 10),
         }
     }

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
 use crossbeam::channel::{Sender, TrySendError};
 use hashbrown::HashMap;
@@ -22,6 +23,7 @@ use super::known::Known;
 use super::ledger::LedgerWork;
 use super::links::Links;
 use super::probes;
+use super::unread::Unread;
 use super::work::{AttachRequest, Group, Origin, Request, Work};
 
 /// Messages that one group holds at most.
@@ -40,6 +42,7 @@ pub(crate) struct Front {
     sessions: HashMap<ConnId, Session>,
     credits: Credits,
     known: Known,
+    unread: Unread,
     links: Option<Links>,
 }
 
@@ -65,6 +68,7 @@ impl Front {
             sessions: HashMap::new(),
             credits: Credits::new(flow.messages_max, flow.processed),
             known: flow.known,
+            unread: Unread::default(),
             links,
         }
     }
@@ -117,6 +121,14 @@ impl Front {
             }
             if session.greeted {
                 return Err(ErrorCode::Malformed);
+            }
+            if let Some(away) = self.unread.away(&session.identity, Instant::now()) {
+                let busy = Busy {
+                    retry_after_ms: u32::try_from(away.as_millis()).unwrap_or(u32::MAX),
+                };
+                reply(&busy, origin, out);
+                out.close(origin.conn);
+                return Ok(());
             }
             session.greeted = true;
             self.gathered.push(Work::Hello {
@@ -286,12 +298,15 @@ impl Handler for Front {
         }
     }
 
-    fn on_closed(&mut self, conn: ConnId, _reason: &CloseReason, out: &mut Outbox<'_>) {
+    fn on_closed(&mut self, conn: ConnId, reason: &CloseReason, out: &mut Outbox<'_>) {
         if let Some(links) = &mut self.links {
             links.closed(conn, out);
         }
         self.credits.forget(conn);
-        if self.sessions.remove(&conn).is_some() {
+        if let Some(session) = self.sessions.remove(&conn) {
+            if matches!(reason, CloseReason::SendQueueFull) {
+                self.unread.note(session.identity, Instant::now());
+            }
             self.gathered.push(Work::Gone(conn));
         }
     }

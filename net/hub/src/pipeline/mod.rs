@@ -31,6 +31,7 @@ mod receipts;
 mod sequencer;
 mod serve;
 mod stats;
+mod unread;
 mod work;
 
 pub use ledger::LedgerFailure;

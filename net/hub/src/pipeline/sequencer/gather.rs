@@ -191,6 +191,9 @@ impl Sequencer {
         let fits = gathered.has_room(slot)
             && (!is_sync || gathered.has_room_for_sync(slot, self.engine.credits_waiting(slot)));
         if !fits {
+            if is_sync {
+                self.suspects.note_turned_away(origin.conn);
+            }
             job.replies.push((origin.conn, busy(origin)));
             return;
         }

@@ -10,6 +10,8 @@
 //!  processor
 //! ```
 //!
+//! Whoever asks for a channel's whole state twice in a batch pays likewise for what it is not told.
+//!
 //! The bill is one for all of them, so a thousand suspects get no more than one does. Who brings a channel's states has proved to be
 //! its client or to be sent by it: nobody makes a suspect of another.
 
@@ -64,8 +66,11 @@ impl Suspects {
         *self.owed.entry(conn).or_default() += BAD;
     }
 
-    /// A request of a suspect was not looked at.
+    /// A request was not looked at: one of a suspect, or one for what another in this batch has asked for.
     pub(super) fn note_turned_away(&mut self, conn: ConnId) {
+        if self.percent == 0 {
+            return;
+        }
         *self.owed.entry(conn).or_default() += TURNED_AWAY;
     }
 
