@@ -59,19 +59,17 @@ impl Reactor {
             else {
                 return;
             };
-            let mut silent = find(&mut self.connections, id);
-            let silent = silent.take_if(|conn| conn.session_mut().is_untouched());
-            let waits = silent.as_ref().is_some_and(|conn| conn.listed);
-            let silent = silent.is_some();
-            if silent && self.now.since(since) < STRANGER_MILLIS_MIN {
+            let conn = find(&mut self.connections, id);
+            let silent = conn.and_then(|conn| conn.session_mut().is_untouched().then_some(conn.listed));
+            if silent.is_some() && self.now.since(since) < STRANGER_MILLIS_MIN {
                 return;
             }
             self.strangers.pop_front();
-            if waits {
+            match silent {
                 // What it has said was not looked at yet: it is this side that has kept it waiting.
-                self.strangers.push_back((id, since));
-            } else if silent {
-                self.kill(id, CloseReason::NoPlace, handler);
+                Some(true) => self.strangers.push_back((id, since)),
+                Some(false) => self.kill(id, CloseReason::NoPlace, handler),
+                None => {}
             }
         }
     }
