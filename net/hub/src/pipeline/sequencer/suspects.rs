@@ -63,22 +63,22 @@ impl Suspects {
         }
         let bad = self.slots.entry(slot).or_default();
         *bad = bad.saturating_add(1);
-        *self.owed.entry(conn).or_default() += BAD;
+        self.owe(conn, BAD);
     }
 
     /// A request was not looked at: one of a suspect, or one for what another in this batch has asked for.
     pub(super) fn note_turned_away(&mut self, conn: ConnId) {
-        if self.percent == 0 {
-            return;
+        if self.percent > 0 {
+            self.owe(conn, TURNED_AWAY);
         }
-        *self.owed.entry(conn).or_default() += TURNED_AWAY;
+    }
+
+    fn owe(&mut self, conn: ConnId, more: Duration) {
+        *self.owed.entry(conn).or_default() += more;
     }
 
     /// A signature held.
     pub(super) fn note_good(&mut self, slot: u32) {
-        if self.slots.is_empty() {
-            return;
-        }
         if let Some(bad) = self.slots.get_mut(&slot) {
             *bad -= 1;
             if *bad == 0 {
