@@ -19,6 +19,7 @@ use tidegate_types::{Amount, Fixed, Height, HubCounter, LockSlot, PaymentId, Sig
 use tidegate_wire::lengths::STATE_LEN;
 use tidegate_wire::messages::{Pay, ToClient};
 
+use crate::memory::status_bytes;
 use crate::peer::{Peer, config};
 
 /// The two honest clients, then the hostile one.
@@ -103,8 +104,23 @@ impl Target {
     /// If there is none.
     #[must_use]
     pub fn silent_peer(&self) -> Peer {
+        self.connect(self.secret(HOSTILE))
+    }
+
+    /// The session of somebody whom the hub has never seen, another one for each number of a family, which has not greeted.
+    ///
+    /// # Panics
+    /// If there is none.
+    #[must_use]
+    pub fn unknown_peer(&self, family: u8, number: u64) -> Peer {
+        let mut seed = [family; 32];
+        seed[..8].copy_from_slice(&number.to_le_bytes());
+        self.connect(SecretKey::from_seed(seed))
+    }
+
+    fn connect(&self, identity: SecretKey) -> Peer {
         let address = &self.hub.address;
-        Peer::connect(address, config(address, self.site.ledger, self.secret(HOSTILE))).expect("the hub takes anyone")
+        Peer::connect(address, config(address, self.site.ledger, identity)).expect("the hub takes anyone")
     }
 
     /// The hostile client's session, which has greeted; for that it stays away as long as the hub wants it to.
@@ -267,22 +283,15 @@ pub struct Usage {
 
 impl Usage {
     fn of(pid: u32) -> Self {
-        let read = |name: &str| std::fs::read_to_string(format!("/proc/{pid}/{name}")).expect("the process lives");
-        let status = read("status");
-        let size = |key: &str| {
-            let line = status.lines().find_map(|line| line.strip_prefix(key));
-            let kib = line.expect("a size").trim().trim_end_matches(" kB");
-            kib.parse::<u64>().expect("a number") << 10
-        };
         // Behind the name in brackets, which may hold anything, user and system time are the 12th and 13th fields.
-        let stat = read("stat");
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("the process lives");
         let behind = stat.rsplit_once(')').expect("a name in brackets").1;
         let fields = behind.split_whitespace().skip(11).take(2);
         let ticks: u64 = fields.map(|field| field.parse::<u64>().expect("a number")).sum();
         // A tick is a hundredth of a second on every Linux that this runs on (USER_HZ).
         Self {
-            rss_bytes: size("VmRSS:"),
-            anonymous_bytes: size("RssAnon:"),
+            rss_bytes: status_bytes(pid, "VmRSS:"),
+            anonymous_bytes: status_bytes(pid, "RssAnon:"),
             cpu: Duration::from_millis(ticks * 10),
         }
     }

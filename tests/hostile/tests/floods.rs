@@ -288,17 +288,12 @@ fn a_reset_in_the_middle_of_a_batch_loses_nothing() {
 #[test]
 fn openings_from_fresh_keys_cost_the_hub_no_memory() {
     let mut target = Target::new(28);
-    let address = target.hub.address.clone();
     target.assert_serves("nothing yet");
     let before = target.usage();
     let openings = count(100, 100_000);
     for number in 0..openings {
-        let mut seed = [0x55; 32];
-        seed[..8].copy_from_slice(&(number as u64).to_le_bytes());
-        let key = SecretKey::from_seed(seed);
         let terms = [0; 240];
-        let config = config(&address, target.site.ledger, key);
-        let mut peer = Peer::connect(&address, config).expect("the hub takes anyone").greeted();
+        let mut peer = target.unknown_peer(0x55, number as u64).greeted();
         peer.send(&OpenPropose {
             terms: &terms,
             inputs: Items::default(),
@@ -322,16 +317,10 @@ fn openings_from_fresh_keys_cost_the_hub_no_memory() {
 #[test]
 fn silent_peers_cost_no_processor_time() {
     let mut target = Target::new(29);
-    let address = target.hub.address.clone();
     target.assert_serves("nothing yet");
     let empty = target.usage().anonymous_bytes;
     let peers: Vec<Peer> = (0..count(100, 10_000))
-        .map(|number| {
-            let mut seed = [0x66; 32];
-            seed[..8].copy_from_slice(&(number as u64).to_le_bytes());
-            let config = config(&address, target.site.ledger, SecretKey::from_seed(seed));
-            Peer::connect(&address, config).expect("the hub takes anyone").greeted()
-        })
+        .map(|number| target.unknown_peer(0x66, number as u64).greeted())
         .collect();
     std::thread::sleep(Duration::from_millis(300));
     // T9: 16 KiB each, and some for the allocator.

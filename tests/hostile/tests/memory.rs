@@ -9,9 +9,8 @@ use std::sync::Barrier;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use tidegate_crypto::keys::SecretKey;
 use tidegate_test_hostile::memory::{Cap, forget_peak, peak_bytes};
-use tidegate_test_hostile::peer::{Peer, config, socket};
+use tidegate_test_hostile::peer::{Peer, socket};
 use tidegate_test_hostile::target::Target;
 use tidegate_wire::messages::{Body as _, Ping};
 
@@ -115,11 +114,7 @@ fn peers_that_never_read_cost_no_more_than_their_shares_together() {
 }
 
 fn peer(target: &Target, number: usize) -> Peer {
-    let mut seed = [0x88; 32];
-    seed[..8].copy_from_slice(&(number as u64).to_le_bytes());
-    let address = &target.hub.address;
-    let config = config(address, target.site.ledger, SecretKey::from_seed(seed));
-    let peer = Peer::connect(address, config).expect("the hub takes anyone").greeted();
+    let peer = target.unknown_peer(0x88, number as u64).greeted();
     peer.read_little();
     peer
 }
