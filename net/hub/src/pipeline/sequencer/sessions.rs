@@ -1,6 +1,7 @@
 //! Who carries which channel, and the keys that channels' signatures are checked with.
 
 use hashbrown::HashMap;
+use hashbrown::hash_map::Entry;
 use tidegate_crypto::keys::PublicKey;
 use tidegate_crypto::verify::{KeyHandle, Verifier};
 use tidegate_reactor::ConnId;
@@ -20,6 +21,9 @@ pub(crate) struct Sessions {
     /// The channels that an identity may carry: as its client, or as its delegate.
     carried: HashMap<KeyBytes, Vec<u32>>,
     identities: HashMap<ConnId, KeyBytes>,
+    /// The sessions of an identity, the newest last. Looked up, never searched: whoever comes and goes without end must cost
+    /// no more for the ten thousand others who are there.
+    live: HashMap<KeyBytes, Vec<ConnId>>,
     /// Channels that clients have lent to sessions of other keys, and until when.
     lent: HashMap<ConnId, HashMap<u32, Height>>,
     known: Known,
@@ -32,6 +36,7 @@ impl Sessions {
             routes: Vec::new(),
             carried: HashMap::new(),
             identities: HashMap::new(),
+            live: HashMap::new(),
             lent: HashMap::new(),
             known,
         };
@@ -60,16 +65,21 @@ impl Sessions {
                 self.carried.entry(delegate).or_default().push(slot);
             }
             // A session that is there already carries its new channel from now on, the client's own before a delegate's.
-            let of = |wanted: KeyBytes| self.identities.iter().find(move |(_, identity)| **identity == wanted);
-            let live = of(client).or_else(|| of(delegate));
-            self.routes[slot as usize] = live.map(|(conn, _)| *conn);
+            self.routes[slot as usize] = self.carrier(client, delegate);
         }
+    }
+
+    /// Who carries a channel that is free: the newest session of its client, else of its delegate.
+    fn carrier(&self, client: KeyBytes, delegate: KeyBytes) -> Option<ConnId> {
+        let newest = |identity| self.live.get(&identity)?.last().copied();
+        newest(client).or_else(|| newest(delegate))
     }
 
     /// A session has said who it is; it carries its channels from now on. A delegate takes over no channel that its
     /// client's own session carries. Returns how many channels it may speak for.
     pub(crate) fn add(&mut self, conn: ConnId, identity: KeyBytes, engine: &HubEngine) -> u32 {
         self.identities.insert(conn, identity);
+        self.live.entry(identity).or_default().push(conn);
         let slots = self.carried.get(&identity).map_or(&[][..], Vec::as_slice);
         for &slot in slots {
             take_over(
@@ -117,6 +127,12 @@ impl Sessions {
         let Some(identity) = self.identities.remove(&conn) else {
             return;
         };
+        if let Entry::Occupied(mut live) = self.live.entry(identity) {
+            live.get_mut().retain(|other| *other != conn);
+            if live.get().is_empty() {
+                live.remove();
+            }
+        }
         let own = self.carried.get(&identity).into_iter().flatten().copied();
         let lent = self.lent.remove(&conn).unwrap_or_default();
         let carried: Vec<(ConnId, u32)> = own.chain(lent.into_keys()).map(|slot| (conn, slot)).collect();
@@ -125,18 +141,10 @@ impl Sessions {
 
     /// Gives channels that these sessions carried to others that may carry them: one of the client's own, else a delegate's.
     fn reroute(&mut self, carried: Vec<(ConnId, u32)>, engine: &HubEngine) {
-        if carried.is_empty() {
-            return;
-        }
-        let live: HashMap<KeyBytes, ConnId> = self
-            .identities
-            .iter()
-            .map(|(conn, identity)| (*identity, *conn))
-            .collect();
         for (conn, slot) in carried {
             if self.routes[slot as usize] == Some(conn) {
                 let (client, delegate, _) = engine.parties(slot);
-                self.routes[slot as usize] = live.get(&client).or_else(|| live.get(&delegate)).copied();
+                self.routes[slot as usize] = self.carrier(client, delegate);
             }
         }
     }
