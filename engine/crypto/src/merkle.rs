@@ -17,7 +17,10 @@ mod lock_tree;
 mod roots;
 mod state;
 
-pub use binary::{LIST, OUTCOMES, RECEIPTS, TRANSACTIONS, Tree, TreeKind, UTXO, path_len, root, verify_path};
+pub use binary::{
+    LIST, OUTCOMES, RECEIPTS, SharedPaths, TRANSACTIONS, Tree, TreeKind, UTXO, path_len, root, shared_path_len,
+    verify_path,
+};
 pub use lock_batch::{LockChange, LockScratch, LockTrees, update_lock_trees};
 pub use lock_tree::{LOCK_PATH_LEN, LockTree};
 pub use roots::{RootsScratch, roots};

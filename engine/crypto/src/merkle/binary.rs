@@ -12,6 +12,10 @@
 //!          0   1     2   3    4             leaves, digests of the leaf domain
 //! ```
 
+mod shared;
+
+pub use shared::{SharedPaths, shared_path_len};
+
 use tidegate_types::Digest;
 
 use super::{LANES, count_of, root_over};
