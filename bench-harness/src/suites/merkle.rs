@@ -4,14 +4,17 @@ use std::{hint::black_box, path::Path};
 
 use tidegate_crypto::{
     hash::{Domain, hash, hash_many},
-    merkle::{LockChange, LockScratch, LockTree, RECEIPTS, Tree, update_lock_trees, verify_path},
+    merkle::{
+        LockChange, LockScratch, LockTree, RECEIPTS, SharedPaths, Tree, shared_path_len, update_lock_trees, verify_path,
+    },
 };
 use tidegate_types::{Digest, LockSlot};
 
 mod state;
 
 use super::{Suite, SuiteError};
-use crate::measure::{Bench, Unit};
+use crate::measure::{Bench, OWN, Unit};
+use crate::report::Row;
 
 /// Hashes, lock trees, receipt trees.
 pub(super) struct Merkle;
@@ -120,4 +123,54 @@ fn receipts(bench: &mut Bench, count: usize) {
         }
     });
     bench.ratio("path check / its share of the tree", &check, &build);
+    shared_receipts(bench, (&tree, &leaves), &check);
+}
+
+/// As one of this many connections has them that carry the leaves of a batch: every so many-th leaf.
+const CONNECTIONS: usize = 64;
+
+/// The paths of one connection's leaves, where each is only as long as the one before it does not prove.
+fn shared_receipts(bench: &mut Bench, (tree, leaves): (&Tree, &[Digest]), whole: &str) {
+    let mine: Vec<u32> = (0..tree.count()).step_by(CONNECTIONS).collect();
+    let before: Vec<Option<u32>> = [None].into_iter().chain(mine.iter().copied().map(Some)).collect();
+    let mut bytes = Vec::new();
+    let keys = format!("leaves={},connections={CONNECTIONS}", tree.count());
+    bench.measure(
+        &format!("merkle::Tree::write_shared_path/{keys}"),
+        Unit::Nanos,
+        mine.len(),
+        || {
+            bytes.clear();
+            for (before, index) in before.iter().zip(&mine) {
+                tree.write_shared_path(*before, black_box(*index), &mut bytes);
+            }
+            black_box(&bytes);
+        },
+    );
+    let digests: Vec<Digest> = bytes
+        .as_chunks()
+        .0
+        .iter()
+        .map(|chunk| Digest::from_bytes(*chunk))
+        .collect();
+    let check = format!("merkle::SharedPaths::check/{keys}");
+    bench.measure(&check, Unit::Nanos, mine.len(), || {
+        let mut paths = SharedPaths::new(RECEIPTS, tree.count(), tree.root());
+        let mut rest = &digests[..];
+        for (before, index) in before.iter().zip(&mine) {
+            let (path, behind) = rest.split_at(shared_path_len(*before, *index, tree.count()));
+            let leaf = &leaves[*index as usize];
+            let good = match before {
+                Some(_) => paths.check_shared(leaf, *index, path),
+                None => paths.check(leaf, *index, path),
+            };
+            assert!(black_box(good), "a path of the tree fits its root");
+            rest = behind;
+        }
+    });
+    bench.ratio("shared path check / whole one", &check, whole);
+    #[expect(clippy::cast_precision_loss, reason = "a few kilobytes")]
+    let each = bytes.len() as f64 / mine.len() as f64;
+    let name = format!("merkle::shared_path/{keys}");
+    bench.adopt(Row::counted(OWN, &name, "B", each, mine.len() as u64));
 }
