@@ -42,6 +42,7 @@ fn main() -> Result<()> {
         address: hub.parse()?,
         ledger: ledger.parse::<LedgerId>().map_err(|_| "the ledger is 64 hex digits")?,
         push_ack_proofs: false,
+        share_paths: false,
         timeout: PATIENCE,
     };
     let mut payer = Party::open(&options, Path::new(payer))?;

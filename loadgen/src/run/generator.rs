@@ -388,6 +388,7 @@ impl Handler for Generator {
         let hello = Hello {
             version: PROTOCOL_VERSION,
             push_ack_proofs: false,
+            share_paths: false,
         };
         // A connection that is gone tells so by `on_closed`.
         let _gone = out.message(conn, Kind::Hello.code(), 0, |bytes| hello.put(bytes));

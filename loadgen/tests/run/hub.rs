@@ -323,6 +323,7 @@ impl Hub {
                 private: private.as_slice().try_into().expect("its width"),
                 public: public.as_slice().try_into().expect("its width"),
                 path: &path,
+                shared: false,
                 credits: &credits,
                 outcomes: &outcomes,
                 answers: touch.answers.as_slice().into(),

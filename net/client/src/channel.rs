@@ -25,7 +25,7 @@ use crate::close::FinalLeaf;
 use crate::error::{AdoptError, StepError};
 use crate::headers::{HeaderCache, VerifiedHeader};
 use crate::proof::check_proof;
-use crate::receipt::{Leaf, ReceiptError};
+use crate::receipt::{Leaf, Proofs, ReceiptError};
 use crate::store::{Opened, Record, WalletStore};
 
 /// Who signs, and for which ledger.
@@ -240,25 +240,36 @@ impl ClientChannel {
         Ok(signed)
     }
 
-    /// Takes a leaf with its receipt. `None` for a leaf that is here already. Durable on return.
+    /// Takes the leaf of the next entry of a receipt. `None` for a leaf that is here already. Durable on return, with its whole
+    /// path.
     ///
     /// # Errors
     /// [`StepError`]; [`tidegate_channel::wallet::LeafFault::OutOfOrder`] in it means that leaves were missed: sync.
     pub fn accept(
         &mut self,
         store: &mut dyn WalletStore,
-        header: &VerifiedHeader,
+        proofs: &mut Proofs,
         entry: &wire::ReceiptEntry<'_>,
     ) -> Result<Option<LeafEvents>, StepError> {
         let leaf = Leaf::decode(entry)?;
+        // Also of one that is here: the next entry's path may rest on it.
+        proofs.check(&leaf, entry)?;
         if leaf.private.counter <= self.wallet.hub().leaf().counter {
             return Ok(None);
         }
-        leaf.check_proof(header, entry.index, entry.path)?;
+        let path = proofs.path();
+        let (header, entry) = (
+            proofs.header(),
+            wire::ReceiptEntry {
+                path: &path,
+                shared: false,
+                ..*entry
+            },
+        );
         let mut next = self.clone();
         let events = next.take_leaf(&leaf)?;
-        next.take_final(header.signed(), entry, &leaf);
-        store.append(&self.id(), &receipt_record(header, entry))?;
+        next.take_final(header.signed(), &entry, &leaf);
+        store.append(&self.id(), &receipt_record(header, &entry))?;
         *self = next;
         Ok(Some(events))
     }
@@ -291,7 +302,7 @@ impl ClientChannel {
         if let Some(fresh) = &answer.fresh {
             let leaf = Leaf::decode(&fresh.entry)?;
             let header = headers.verify(fresh.header).map_err(ReceiptError::from)?;
-            leaf.check_proof(&header, fresh.entry.index, fresh.entry.path)?;
+            leaf.check_proof(&header, &fresh.entry)?;
             if leaf.private.counter > next.wallet.hub().leaf().counter {
                 events.push(next.take_leaf(&leaf)?);
                 next.take_final(header.signed(), &fresh.entry, &leaf);

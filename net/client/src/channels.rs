@@ -12,7 +12,7 @@ use tidegate_wire::messages as wire;
 use crate::channel::{ClientChannel, SignedAck, SignedState, Signer};
 use crate::error::{CloseError, StepError};
 use crate::headers::HeaderCache;
-use crate::receipt::ReceiptError;
+use crate::receipt::{Leaf, Proofs, ReceiptError};
 use crate::store::{Opened, StoreError, WalletStore};
 
 /// The channels of one client key with one hub, and the store that remembers them.
@@ -205,13 +205,17 @@ impl<S: WalletStore> Channels<S> {
     /// [`StepError`].
     pub fn accept_receipt(&mut self, receipt: &wire::Receipt<'_>) -> Result<Vec<News>, StepError> {
         let header = self.headers.verify(receipt.header).map_err(ReceiptError::from)?;
+        let mut proofs = Proofs::new(header);
         let mut news = Vec::new();
         for entry in receipt.entries {
             // The channel's name stands first in the private part.
             let id = ChannelId::from_bytes(*entry.private.first_chunk().expect("the private part is 216 bytes"));
-            if let Some(channel) = self.channels.get_mut(&id)
-                && let Some(events) = channel.accept(&mut self.store, &header, &entry)?
-            {
+            let Some(channel) = self.channels.get_mut(&id) else {
+                // If another's leaf is wrong, then so is what rests on its path.
+                let _passed_over = Leaf::decode(&entry).and_then(|leaf| proofs.check(&leaf, &entry));
+                continue;
+            };
+            if let Some(events) = channel.accept(&mut self.store, &mut proofs, &entry)? {
                 news.push(News { channel: id, events });
             }
         }

@@ -34,6 +34,8 @@ pub struct ConnectOptions {
     pub ledger: LedgerId,
     /// Whether the hub pushes payees' acks.
     pub push_ack_proofs: bool,
+    /// Whether receipts may share the upper parts of their paths: for whoever carries many channels.
+    pub share_paths: bool,
     /// For connecting, and for each answer.
     pub timeout: Duration,
 }
@@ -218,11 +220,11 @@ impl Connection {
             timeout: options.timeout,
             hello: None,
         };
-        connection.greet(options.push_ack_proofs)?;
+        connection.greet(options)?;
         Ok(connection)
     }
 
-    fn greet(&mut self, push_ack_proofs: bool) -> Result<(), ConnectionError> {
+    fn greet(&mut self, options: &ConnectOptions) -> Result<(), ConnectionError> {
         self.flush()?;
         let deadline = Instant::now() + self.timeout;
         while !self.session.is_ready() {
@@ -230,7 +232,8 @@ impl Connection {
         }
         let answer = self.request(&Hello {
             version: PROTOCOL_VERSION,
-            push_ack_proofs,
+            push_ack_proofs: options.push_ack_proofs,
+            share_paths: options.share_paths,
         })?;
         match answer.message()? {
             ToClient::Hello(hello) => self.hello = Some(hello),

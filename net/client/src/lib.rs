@@ -39,6 +39,6 @@ pub use error::{AdoptError, CloseError, StepError};
 pub use headers::{HeaderCache, VerifiedHeader};
 pub use key_file::{KeyFile, KeyFileError, Protection};
 pub use ledger::{LedgerConnection, LedgerError, LightChain, Page};
-pub use receipt::{Leaf, ReceiptChecker, ReceiptError};
+pub use receipt::{Leaf, Proofs, ReceiptChecker, ReceiptError};
 pub use request::{PaymentRequest, RequestCondition, RequestError};
 pub use store::{FileStore, MemoryStore, Opened, StoreError, WalletStore};

@@ -2,11 +2,12 @@
 //!
 //! ```text
 //! Receipt ─▶ HeaderCache::verify ─▶ VerifiedHeader ─┐
-//!        └─▶ Leaf::decode ──────────────────────────┴─▶ Leaf::check_proof ─▶ HubHalf::accept (order, sums, roots)
+//!        └─▶ Leaf::decode ──────────────────────────┴─▶ Proofs::check ─▶ HubHalf::accept (order, sums, roots)
 //! ```
 
 use tidegate_channel::wallet::{HubHalf, LeafFault, LeafView};
 use tidegate_channel::{Credit, FinalTerms, HeaderError, InChange, LeafPrivate, LeafPublic, LeafRef, Outcome};
+use tidegate_crypto::merkle::{RECEIPTS, SharedPaths};
 use tidegate_types::{Age, ChannelId, DecodeError, Digest, Fixed};
 use tidegate_wire::messages::{ReceiptEntry, SyncLeaf};
 
@@ -131,16 +132,69 @@ impl Leaf {
         }
     }
 
-    /// Checks that the batch of `header` holds this leaf at `index`, and that both name one height.
+    /// Checks that the batch of `header` holds this leaf where its entry says, by the whole path, and that both name one height.
     ///
     /// # Errors
     /// [`ReceiptError::Path`], [`ReceiptError::Height`].
-    pub fn check_proof(&self, header: &VerifiedHeader, index: u32, path: &[Digest]) -> Result<(), ReceiptError> {
+    pub fn check_proof(&self, header: &VerifiedHeader, entry: &ReceiptEntry<'_>) -> Result<(), ReceiptError> {
         let signed = header.signed();
         if signed.header.height != self.private.height {
             return Err(ReceiptError::Height);
         }
-        Ok(signed.check_path(&self.view().digest(), index, path)?)
+        if entry.shared {
+            return Err(HeaderError::BadPath.into());
+        }
+        Ok(signed.check_path(&self.view().digest(), entry.index, entry.path)?)
+    }
+}
+
+/// Proves the leaves of one receipt, one behind the other, where their paths may be shared.
+#[derive(Clone, Debug)]
+pub struct Proofs {
+    header: VerifiedHeader,
+    paths: SharedPaths,
+}
+
+impl Proofs {
+    /// For a receipt under this header.
+    #[must_use]
+    pub const fn new(header: VerifiedHeader) -> Self {
+        let batch = &header.signed().header;
+        let paths = SharedPaths::new(RECEIPTS, batch.leaf_count, batch.leaves_root);
+        Self { header, paths }
+    }
+
+    /// The header.
+    #[must_use]
+    pub const fn header(&self) -> &VerifiedHeader {
+        &self.header
+    }
+
+    /// Checks that the batch holds the leaf of the next entry where it says, and that both name one height. Behind an entry that
+    /// fails one that shares its path fails too.
+    ///
+    /// # Errors
+    /// [`ReceiptError::Path`], [`ReceiptError::Height`].
+    pub fn check(&mut self, leaf: &Leaf, entry: &ReceiptEntry<'_>) -> Result<(), ReceiptError> {
+        let digest = leaf.view().digest();
+        let good = if entry.shared {
+            self.paths.check_shared(&digest, entry.index, entry.path)
+        } else {
+            self.paths.check(&digest, entry.index, entry.path)
+        };
+        if !good {
+            return Err(HeaderError::BadPath.into());
+        }
+        if self.header.signed().header.height != leaf.private.height {
+            return Err(ReceiptError::Height);
+        }
+        Ok(())
+    }
+
+    /// The whole path of the entry that was checked last: what the ledger wants to see.
+    #[must_use]
+    pub fn path(&self) -> Vec<Digest> {
+        self.paths.path().collect()
     }
 }
 
@@ -176,7 +230,7 @@ impl ReceiptChecker {
     /// [`ReceiptError`].
     pub fn accept(&mut self, header: &VerifiedHeader, entry: &ReceiptEntry<'_>) -> Result<Leaf, ReceiptError> {
         let leaf = Leaf::decode(entry)?;
-        leaf.check_proof(header, entry.index, entry.path)?;
+        leaf.check_proof(header, entry)?;
         self.half.accept(leaf.view())?;
         Ok(leaf)
     }

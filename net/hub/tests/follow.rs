@@ -79,6 +79,7 @@ impl Ledger {
             address: self.address(),
             ledger: hub.ledger,
             push_ack_proofs: false,
+            share_paths: false,
             timeout: Duration::from_secs(5),
         };
         LedgerConnection::connect(&options).expect("the ledger answers")

@@ -100,6 +100,7 @@ fn transcript() -> String {
     let body = Hello {
         version: PROTOCOL_VERSION,
         push_ack_proofs: false,
+        share_paths: false,
     };
     body.append(1, &mut hello).unwrap();
     text.line("`Hello`, request 1", &hello);

@@ -42,7 +42,7 @@ pub fn ask(connection: &mut Connection, headers: &HeaderCache, channel: ChannelI
     let fresh = answer.fresh.expect("an active channel has a fresh leaf");
     let leaf = Leaf::decode(&fresh.entry).expect("a leaf");
     let header = headers.verify(fresh.header).expect("the hub's signature");
-    leaf.check_proof(&header, fresh.entry.index, fresh.entry.path)
+    leaf.check_proof(&header, &fresh.entry)
         .expect("the batch holds the leaf");
     leaves.push(Held::of_leaf(&leaf));
     leaves

@@ -314,6 +314,7 @@ impl Site {
             address: hub.address.clone(),
             ledger: self.ledger,
             push_ack_proofs: false,
+            share_paths: false,
             timeout: Duration::from_secs(10),
         }
     }

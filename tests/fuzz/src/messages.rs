@@ -77,6 +77,7 @@ impl Parts {
             private: &self.private,
             public: &self.public,
             path: &[],
+            shared: false,
             credits: &self.credits,
             outcomes: &self.outcomes,
             answers: (&[] as &[Answer]).into(),

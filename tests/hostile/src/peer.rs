@@ -193,6 +193,7 @@ impl Peer {
         self.send(&Hello {
             version: PROTOCOL_VERSION,
             push_ack_proofs: false,
+            share_paths: false,
         });
         self.next_answer()
     }

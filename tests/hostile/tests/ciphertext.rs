@@ -137,6 +137,7 @@ fn other_versions_are_named_and_refused() {
     let other = Hello {
         version: PROTOCOL_VERSION + 1,
         push_ack_proofs: false,
+        share_paths: false,
     };
     other.append(1, &mut hello).expect("short");
     peer.send_plain(&hello);

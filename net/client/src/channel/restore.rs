@@ -43,7 +43,7 @@ impl ClientChannel {
         let fresh = answer.fresh.as_ref().ok_or(StepError::Unproved)?;
         let leaf = Leaf::decode(&fresh.entry)?;
         let header = headers.verify(fresh.header).map_err(ReceiptError::from)?;
-        leaf.check_proof(&header, fresh.entry.index, fresh.entry.path)?;
+        leaf.check_proof(&header, &fresh.entry)?;
         let next = self.restored(answer)?;
         let mut body = Vec::new();
         answer.put(&mut body);

@@ -57,6 +57,7 @@ fn start(mood: Mood) -> (ConnectOptions, JoinHandle<()>) {
         },
         ledger: LEDGER,
         push_ack_proofs: false,
+        share_paths: false,
         timeout: TIMEOUT,
     };
     let thread = std::thread::spawn(move || {

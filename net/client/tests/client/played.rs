@@ -487,6 +487,7 @@ fn encode_batch(header: &[u8; 248], leaves: &[Content], tree: &merkle::Tree) -> 
                 private,
                 public,
                 path,
+                shared: false,
                 credits,
                 outcomes,
                 answers: Items::default(),

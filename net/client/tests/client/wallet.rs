@@ -1,18 +1,22 @@
 //! Wallets against a hub that is played by the test: it signs batches with the rules' own functions.
 
-use crate::played::{PlayedHub, ProofBytes, client, lock, opened, sat, terms};
+use std::sync::Arc;
+
+use crate::played::{PlayedHub, ProofBytes, client, lock, opened, sat, terms, with_store};
 use tidegate_channel::wallet::{LeafFault, LockStatus, SettleOn};
 use tidegate_channel::{OpKind, OpOutcome};
 use tidegate_client::proof::ProofError;
 use tidegate_client::receipt::ReceiptError;
-use tidegate_client::store::MemoryStore;
+use tidegate_client::store::{MemoryStore, Record};
 use tidegate_client::{
-    AdoptError, Channels, ClientChannel, CloseError, HeaderCache, ReceiptChecker, StepError, WalletStore as _,
+    AdoptError, Channels, ClientChannel, CloseError, FileStore, HeaderCache, ReceiptChecker, StepError,
+    WalletStore as _,
 };
+use tidegate_disk::RealDisk;
 use tidegate_ledger::Transaction;
 use tidegate_types::{Age, Amount, Height};
 use tidegate_wire::Items;
-use tidegate_wire::messages::{Body as _, Link, Receipt, SyncAnswer};
+use tidegate_wire::messages::{Body as _, Link, Receipt, ReceiptEntry, SyncAnswer};
 
 const HEIGHT: Height = Height::new(100);
 
@@ -67,6 +71,69 @@ fn a_payment_is_delivered_acknowledged_proved_and_settled() {
     let wallet = payer.get(&from).unwrap().wallet();
     assert_eq!((wallet.locks().count(), wallet.sums().debit), (0, sat(51)));
     assert!(payer.get(&from).unwrap().unanswered().is_none());
+}
+
+/// The second leaf of a batch of two stands beside the first: with the first's path nothing is left to be shown.
+#[test]
+fn a_shared_path_is_believed_behind_the_leaf_that_it_rests_on() {
+    let mut hub = PlayedHub::new();
+    let dirs = [1, 2].map(|_| tempfile::tempdir().unwrap());
+    let store = |dir: &tempfile::TempDir| FileStore::open(Arc::new(RealDisk), dir.path()).unwrap();
+    let mut wallets = [1, 2].map(|n| with_store(&hub, n, store(&dirs[usize::from(n) - 1])));
+    for (wallet, n) in wallets.iter_mut().zip([1, 2]) {
+        wallet.adopt(opened(&hub, n, 0)).unwrap();
+    }
+    let [from, to] = [1, 2].map(|n| opened(&hub, n, 0).channel);
+    let state = wallets[0].pay(&from, &[lock(&hub, 2, 50, 7)], HEIGHT).unwrap();
+    let batch = hub.deliver(&state, to);
+    let receipt = batch.receipt();
+    let whole: Vec<_> = receipt.entries.iter().collect();
+    let second = ReceiptEntry {
+        path: &[],
+        shared: true,
+        ..whole[1]
+    };
+    let of = |entries: &[ReceiptEntry<'_>], wallet: &mut Channels<FileStore>| {
+        wallet.accept_receipt(&Receipt {
+            header: receipt.header,
+            entries: entries.into(),
+        })
+    };
+    let is_path = |error| matches!(error, StepError::Receipt(ReceiptError::Path(_)));
+    let payee = usize::from(whole[1].private.starts_with(to.as_bytes()));
+    let (owner, other) = (payee, 1 - payee);
+    assert!(is_path(of(&[second], &mut wallets[owner]).unwrap_err()), "alone");
+    assert!(
+        is_path(of(&[second, whole[0]], &mut wallets[owner]).unwrap_err()),
+        "before it"
+    );
+    let mut private = *whole[0].private;
+    private[100] ^= 1;
+    let wrong = ReceiptEntry {
+        private: &private,
+        ..whole[0]
+    };
+    assert!(
+        is_path(of(&[wrong, second], &mut wallets[owner]).unwrap_err()),
+        "behind a wrong one"
+    );
+    let both = [whole[0], second];
+    assert_eq!(of(&both, &mut wallets[owner]).unwrap().len(), 1);
+    assert_eq!(of(&both, &mut wallets[other]).unwrap().len(), 1);
+    assert!(of(&both, &mut wallets[owner]).unwrap().is_empty(), "known by now");
+    // What is kept is a proof by itself.
+    drop(wallets);
+    let records = store(&dirs[owner]).load(&[from, to][owner]).unwrap();
+    let mut kept = records.into_iter().filter_map(|record| match record {
+        Record::Receipt(body) => Some(body),
+        _ => None,
+    });
+    let (kept, None) = (kept.next().unwrap(), kept.next()) else {
+        panic!("one receipt was taken");
+    };
+    let kept = Receipt::decode(&kept).unwrap();
+    let entry = kept.entries.iter().next().unwrap();
+    assert_eq!((entry.path, entry.shared), (whole[1].path, false));
 }
 
 #[test]
@@ -312,7 +379,7 @@ fn a_checker_believes_what_a_wallet_believes() {
         .iter()
         .find(|e| e.private.starts_with(to.as_bytes()))
         .unwrap();
-    let moved = tidegate_wire::messages::ReceiptEntry {
+    let moved = ReceiptEntry {
         index: entry.index ^ 1,
         ..entry
     };

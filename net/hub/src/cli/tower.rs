@@ -78,6 +78,7 @@ pub(super) fn run(args: &TowerArgs) -> Outcome {
             address: parse_address(&args.ledger)?,
             ledger,
             push_ack_proofs: false,
+            share_paths: false,
             timeout: Duration::from_secs(5),
         },
         limits: Limits {

@@ -134,6 +134,7 @@ impl Front {
             self.gathered.push(Work::Hello {
                 origin,
                 identity: session.identity,
+                share_paths: hello.share_paths,
             });
             return Ok(());
         }

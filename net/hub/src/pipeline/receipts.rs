@@ -2,6 +2,7 @@
 
 use tidegate_batch::{Executed, LeafOut};
 use tidegate_channel::{Operation, SignedHeader, encode_operations};
+use tidegate_crypto::merkle::{path_len, shared_path_len};
 use tidegate_reactor::ConnId;
 use tidegate_types::Fixed;
 use tidegate_wire::Items;
@@ -33,14 +34,16 @@ pub(crate) fn write_all(job: &mut Job, header: &SignedHeader, mut send: impl FnM
         routes,
         executed,
         requests,
+        sharing,
         ..
     } = job;
     routes.sort_unstable();
     for group in routes.chunk_by(|a, b| a.0 == b.0) {
         let mut out = Vec::with_capacity(group.len() * 1024);
         let mut writer = ReceiptWriter::new(&mut out, &encoded);
+        let shared = sharing.contains(&group[0].0);
         for &(_, index) in group {
-            write_leaf(&mut writer, executed, index, requests);
+            write_leaf(&mut writer, executed, (index, shared), requests);
         }
         send(group[0].0, out);
     }
@@ -50,6 +53,7 @@ fn shape(leaf: &LeafOut, index: u32, path: usize) -> EntryShape {
     EntryShape {
         index,
         path,
+        shared: false,
         credits: leaf.credits.len(),
         outcomes: leaf.outcomes.len(),
         answers: leaf.answers.len(),
@@ -58,19 +62,24 @@ fn shape(leaf: &LeafOut, index: u32, path: usize) -> EntryShape {
     }
 }
 
-fn write_leaf(writer: &mut ReceiptWriter<'_>, executed: &Executed, index: u32, requests: &[u64]) {
+/// Writes a leaf. Where paths may be shared, what the leaf before it in the message has proved is left out: the leaves of a
+/// connection come in the order of their indices.
+fn write_leaf(writer: &mut ReceiptWriter<'_>, executed: &Executed, (index, shared): (u32, bool), requests: &[u64]) {
     let leaf = &executed.leaves()[index as usize];
-    let path = tidegate_crypto::merkle::path_len(index, executed.header.leaf_count);
-    writer.push_with(&shape(leaf, index, path), |out| {
-        write_content(out, executed, index, requests)
-    });
+    let count = executed.header.leaf_count;
+    let mut shape = shape(leaf, index, path_len(index, count));
+    let before = writer.before(&shape).filter(|_| shared);
+    if before.is_some() {
+        (shape.path, shape.shared) = (shared_path_len(before, index, count), true);
+    }
+    writer.push_with(&shape, |out| write_content(out, executed, (before, index), requests));
 }
 
-fn write_content(out: &mut Vec<u8>, executed: &Executed, index: u32, requests: &[u64]) {
+fn write_content(out: &mut Vec<u8>, executed: &Executed, (before, index): (Option<u32>, u32), requests: &[u64]) {
     let leaf = &executed.leaves()[index as usize];
     leaf.private.append_to(out);
     leaf.public.append_to(out);
-    executed.tree.write_path(index, out);
+    executed.tree.write_shared_path(before, index, out);
     leaf.credits.iter().for_each(|credit| credit.append_to(out));
     leaf.outcomes.iter().for_each(|outcome| outcome.append_to(out));
     for answer in &leaf.answers {
@@ -237,6 +246,7 @@ impl Fresh {
                 private: &self.private,
                 public: &self.public,
                 path: &self.path,
+                shared: false,
                 credits: &self.credits,
                 outcomes: &self.outcomes,
                 answers: Items::from(self.answers.as_slice()),

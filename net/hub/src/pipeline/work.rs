@@ -1,6 +1,9 @@
 //! What the threads hand each other.
 
+use std::sync::Arc;
+
 use crossbeam::channel::Sender;
+use hashbrown::HashSet;
 use tidegate_batch::{
     AckInput, BlockInput, ChannelView, CloseInput, Executed, FulfilInput, OwedAck, OwedPreimage, PayInput,
     ReleaseInput, Shown,
@@ -68,7 +71,11 @@ pub(crate) struct AttachRequest {
 #[derive(Debug)]
 pub(crate) enum Work {
     /// A session has said Hello.
-    Hello { origin: Origin, identity: KeyBytes },
+    Hello {
+        origin: Origin,
+        identity: KeyBytes,
+        share_paths: bool,
+    },
     /// A session of `identity` asks to carry channels of another key.
     Attach {
         origin: Origin,
@@ -133,6 +140,8 @@ pub(crate) struct Job {
     pub(crate) executed: Executed,
     /// Who is told of which leaf: connection and index.
     pub(crate) routes: Vec<(ConnId, u32)>,
+    /// Sessions whose receipts may share the upper parts of their paths.
+    pub(crate) sharing: Arc<HashSet<ConnId>>,
     /// Request ids of the inputs, by index; zero where nobody asked.
     pub(crate) requests: Vec<u64>,
     /// Whole messages that may leave once the batch is durable.

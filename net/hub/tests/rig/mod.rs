@@ -202,6 +202,7 @@ impl Hub {
             address: keys.address("127.0.0.1", serving.listen.port()),
             ledger: self.ledger,
             push_ack_proofs: false,
+            share_paths: false,
             timeout: Duration::from_secs(10),
         }
     }

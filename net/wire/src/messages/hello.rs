@@ -9,6 +9,9 @@ use crate::{Kind, Reader, WireError};
 /// The version of the whole protocol that this build speaks.
 pub const PROTOCOL_VERSION: u32 = 1;
 
+const PUSH_ACK_PROOFS: u32 = 1;
+const SHARE_PATHS: u32 = 2;
+
 /// The client's first message: `version u32 | flags u32 | 0 × 8`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Hello {
@@ -16,6 +19,9 @@ pub struct Hello {
     pub version: u32,
     /// Flag bit 0: the hub sends an `AckProof` by itself when a payee's ack covers a payment of this session.
     pub push_ack_proofs: bool,
+    /// Flag bit 1: a receipt's paths may be [shared](super::ReceiptEntry::shared). For whoever carries many channels, of
+    /// which one batch changes several.
+    pub share_paths: bool,
 }
 
 impl<'a> Body<'a> for Hello {
@@ -23,17 +29,19 @@ impl<'a> Body<'a> for Hello {
 
     fn read(r: &mut Reader<'a>) -> Result<Self, WireError> {
         let version = u32::read(r)?;
-        let push_ack_proofs = r.flags(1)? == 1;
+        let flags = r.flags(PUSH_ACK_PROOFS | SHARE_PATHS)?;
         r.pad(8)?;
         Ok(Self {
             version,
-            push_ack_proofs,
+            push_ack_proofs: flags & PUSH_ACK_PROOFS != 0,
+            share_paths: flags & SHARE_PATHS != 0,
         })
     }
 
     fn put(&self, out: &mut Vec<u8>) {
         out.put(&self.version);
-        out.put(&u32::from(self.push_ack_proofs));
+        let flag = |set, bit| if set { bit } else { 0 };
+        out.put(&(flag(self.push_ack_proofs, PUSH_ACK_PROOFS) | flag(self.share_paths, SHARE_PATHS)));
         out.pad(8);
     }
 }

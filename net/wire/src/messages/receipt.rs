@@ -3,6 +3,7 @@
 //! ```text
 //! message  signed header 248 | entries u32 | 0 × 4 | entry*                                     at most 1 MiB
 //! entry    leaf index u32 | path u32 | credits u32 | outcomes u32 | answers u32 | flags u16 | in-lock changes u16   24 bytes
+//!          flag bit 0: final terms follow; bit 1: the path ends where it meets that of the entry before
 //!          private part 216 | public part 96 | path × 32 | credits × 80 | outcomes × 96 | answers × 16
 //!          in-lock changes × 104 | final terms 96, if flag bit 0
 //! answer   request u64 | c u64
@@ -45,6 +46,9 @@ pub struct ReceiptEntry<'a> {
     pub public: &'a [u8; LEAF_PUBLIC_LEN],
     /// From the leaf to the header's root.
     pub path: &'a [Digest],
+    /// The path ends where it meets that of the entry before, whose index is lower
+    /// (`tidegate_crypto::merkle::SharedPaths`). Only in a session whose client has asked for it, never in a message's first entry.
+    pub shared: bool,
     /// Under the credited root, in order.
     pub credits: &'a [[u8; CREDIT_LEN]],
     /// Under the outcomes root, in order.
@@ -64,6 +68,8 @@ pub struct EntryShape {
     pub index: u32,
     /// Digests of the path.
     pub path: usize,
+    /// Whether the path ends where it meets that of the entry before.
+    pub shared: bool,
     /// Credits.
     pub credits: usize,
     /// Outcomes.
@@ -105,7 +111,7 @@ impl EntryShape {
         out.count(self.answers, "answers", MAX_ANSWERS);
         assert!(self.in_changes <= MAX_IN_CHANGES, "more changes than slots allow");
         let changes = u32::try_from(self.in_changes).expect("the cap is far below 2¹⁶");
-        out.put(&(changes << 16 | u32::from(self.final_terms)));
+        out.put(&(changes << 16 | u32::from(self.shared) << 1 | u32::from(self.final_terms)));
     }
 }
 
@@ -116,6 +122,7 @@ impl ReceiptEntry<'_> {
         EntryShape {
             index: self.index,
             path: self.path.len(),
+            shared: self.shared,
             credits: self.credits.len(),
             outcomes: self.outcomes.len(),
             answers: self.answers.len(),
@@ -144,13 +151,14 @@ impl<'a> Item<'a> for ReceiptEntry<'a> {
     fn read_item(r: &mut Reader<'a>) -> Result<Self, WireError> {
         let index = u32::read(r)?;
         let (path, credits, outcomes, answers) = (u32::read(r)?, u32::read(r)?, u32::read(r)?, u32::read(r)?);
-        let flags = r.flags(0xffff_0001)?;
-        let (has_terms, in_changes) = (flags & 1 == 1, flags >> 16);
+        let flags = r.flags(0xffff_0003)?;
+        let (has_terms, shared, in_changes) = (flags & 1 == 1, flags & 2 == 2, flags >> 16);
         Ok(Self {
             index,
             private: r.view()?,
             public: r.view()?,
             path: r.list(path, "path digests", MAX_PATH)?,
+            shared,
             credits: r.list(credits, "credits", MAX_CREDITS)?,
             outcomes: r.list(outcomes, "outcomes", MAX_OUTCOMES)?,
             answers: Items::read(r, answers, "answers", MAX_ANSWERS)?,
@@ -214,6 +222,8 @@ pub struct ReceiptWriter<'o> {
     header: &'o [u8; SIGNED_HEADER_LEN],
     /// Where the message that is being filled begins, and how many entries it has.
     open: Option<(usize, u32)>,
+    /// The index of its newest entry.
+    last: u32,
 }
 
 impl<'o> ReceiptWriter<'o> {
@@ -224,7 +234,14 @@ impl<'o> ReceiptWriter<'o> {
             out,
             header,
             open: None,
+            last: 0,
         }
+    }
+
+    /// The leaf behind which an entry of this shape would stand; none if it would begin a message.
+    #[must_use]
+    pub fn before(&self, shape: &EntryShape) -> Option<u32> {
+        self.fits(shape.entry_len()).map(|_| self.last)
     }
 
     /// Appends a leaf.
@@ -251,15 +268,19 @@ impl<'o> ReceiptWriter<'o> {
             "the entry is as wide as its counts say"
         );
         self.open = Some((start, count + 1));
+        self.last = shape.index;
         self.patch(start, count + 1);
     }
 
     /// Where the message begins that has room for `len` more bytes, and its entries so far.
     fn room_for(&mut self, len: usize) -> (usize, u32) {
-        match self.open {
-            Some((start, count)) if self.out.len() - start - HEADER_LEN + len <= MAX_RECEIPT_BODY => (start, count),
-            Some(_) | None => (self.begin(), 0),
-        }
+        self.fits(len).unwrap_or_else(|| (self.begin(), 0))
+    }
+
+    /// The message that is being filled, if it has room for `len` more bytes.
+    fn fits(&self, len: usize) -> Option<(usize, u32)> {
+        self.open
+            .filter(|(start, _)| self.out.len() - start - HEADER_LEN + len <= MAX_RECEIPT_BODY)
     }
 
     fn begin(&mut self) -> usize {

@@ -14,6 +14,7 @@ struct Leaf {
     private: [u8; 216],
     public: [u8; 96],
     path: Vec<Digest>,
+    shared: bool,
     credits: Vec<[u8; 80]>,
     outcomes: Vec<[u8; 96]>,
     answers: Vec<Answer>,
@@ -28,6 +29,7 @@ impl Leaf {
             private: &self.private,
             public: &self.public,
             path: &self.path,
+            shared: self.shared,
             credits: &self.credits,
             outcomes: &self.outcomes,
             answers: self.answers[..].into(),
@@ -61,7 +63,10 @@ fn leaf() -> impl Strategy<Value = Leaf> {
         any::<u32>(),
         bytes(),
         bytes(),
-        proptest::collection::vec(bytes().prop_map(Digest::from_bytes), 0..33),
+        (
+            proptest::collection::vec(bytes().prop_map(Digest::from_bytes), 0..33),
+            any::<bool>(),
+        ),
         proptest::collection::vec(bytes(), 0..5),
         proptest::collection::vec(bytes(), 0..5),
         proptest::collection::vec(answer, 0..5),
@@ -69,11 +74,12 @@ fn leaf() -> impl Strategy<Value = Leaf> {
         proptest::option::of(bytes()),
     )
         .prop_map(
-            |(index, private, public, path, credits, outcomes, answers, in_changes, terms)| Leaf {
+            |(index, private, public, (path, shared), credits, outcomes, answers, in_changes, terms)| Leaf {
                 index,
                 private,
                 public,
                 path,
+                shared,
                 credits,
                 outcomes,
                 answers,

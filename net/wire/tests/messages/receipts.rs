@@ -57,6 +57,33 @@ fn a_full_message_is_followed_by_another_with_the_same_header() {
 }
 
 #[test]
+fn a_path_may_rest_on_the_entry_before_in_the_same_message_alone() {
+    let header = fill(6);
+    let credits = vec![fill::<80>(3); 1500];
+    let mut out = Vec::new();
+    let mut writer = ReceiptWriter::new(&mut out, &header);
+    let before: Vec<_> = (0..20)
+        .map(|index| {
+            let entry = ReceiptEntry {
+                index,
+                credits: &credits,
+                ..bare_entry()
+            };
+            let before = writer.before(&entry.shape());
+            writer.push(&ReceiptEntry {
+                shared: before.is_some(),
+                ..entry
+            });
+            before
+        })
+        .collect();
+    // Eight to a message.
+    let expected: Vec<_> = (0..20_u32).map(|at| (at % 8 != 0).then(|| at - 1)).collect();
+    assert_eq!(before, expected);
+    assert_eq!(indices(&out, &header).len(), 3);
+}
+
+#[test]
 fn nothing_is_written_for_no_leaves() {
     let (header, mut out) = (fill(4), Vec::new());
     drop(ReceiptWriter::new(&mut out, &header));

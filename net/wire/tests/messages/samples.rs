@@ -110,6 +110,7 @@ pub(crate) fn entry() -> ReceiptEntry<'static> {
         private: &PRIVATE,
         public: &PUBLIC,
         path: &PATH,
+        shared: false,
         credits: &CREDITS,
         outcomes: &OUTCOMES,
         answers: (&ANSWERS[..]).into(),
@@ -146,6 +147,7 @@ pub(crate) fn all() -> Vec<Sample> {
     attaches(&mut samples);
     towers(&mut samples);
     links(&mut samples);
+    shared_paths(&mut samples);
     samples
 }
 
@@ -174,6 +176,7 @@ fn hello_and_open(samples: &mut Vec<Sample>) {
         &Hello {
             version: PROTOCOL_VERSION,
             push_ack_proofs: true,
+            share_paths: false,
         },
     );
     to_client(
@@ -644,4 +647,33 @@ fn links(samples: &mut Vec<Sample>) {
         text: "version 1",
     };
     to_peer(samples, "link-error", &error);
+}
+
+fn shared_paths(samples: &mut Vec<Sample>) {
+    let entries = [
+        bare_entry(),
+        ReceiptEntry {
+            path: &PATH[..1],
+            shared: true,
+            final_terms: None,
+            ..entry()
+        },
+    ];
+    to_client(
+        samples,
+        "receipt-with-shared-paths",
+        &Receipt {
+            header: &HEADER,
+            entries: (&entries[..]).into(),
+        },
+    );
+    to_hub(
+        samples,
+        "hello-sharing-paths",
+        &Hello {
+            version: PROTOCOL_VERSION,
+            push_ack_proofs: false,
+            share_paths: true,
+        },
+    );
 }

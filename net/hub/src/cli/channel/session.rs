@@ -117,6 +117,7 @@ impl Offline {
             address,
             ledger: self.ledger,
             push_ack_proofs: false,
+            share_paths: false,
             timeout: flags.timeout(),
         }
     }
@@ -163,6 +164,7 @@ impl Session {
             address,
             ledger,
             push_ack_proofs: true,
+            share_paths: false,
             timeout: flags.timeout(),
         };
         let client = Client::connect(&options, &seed, store, SettleOn::PayeeAck)?;

@@ -78,6 +78,7 @@ pub(crate) fn options(address: HubAddress, ledger: LedgerId) -> ConnectOptions {
         address,
         ledger,
         push_ack_proofs: false,
+        share_paths: false,
         timeout: TIMEOUT,
     }
 }

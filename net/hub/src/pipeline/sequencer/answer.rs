@@ -78,6 +78,7 @@ impl Sequencer {
     }
 
     fn route_leaves(&mut self, job: &mut Job) {
+        job.sharing = self.sessions.sharing();
         for (index, leaf) in job.executed.leaves().iter().enumerate() {
             if leaf.terms.is_some() {
                 self.ending.insert(leaf.channel);

@@ -140,7 +140,14 @@ impl Sequencer {
         } {
             count += 1;
             match work {
-                Work::Hello { origin, identity } => {
+                Work::Hello {
+                    origin,
+                    identity,
+                    share_paths,
+                } => {
+                    if share_paths {
+                        self.sessions.share_paths(origin.conn);
+                    }
                     let bytes = self.hello(origin, identity);
                     job.replies.push((origin.conn, bytes));
                 }

@@ -1,7 +1,9 @@
 //! Who carries which channel, and the keys that channels' signatures are checked with.
 
-use hashbrown::HashMap;
+use std::sync::Arc;
+
 use hashbrown::hash_map::Entry;
+use hashbrown::{HashMap, HashSet};
 use tidegate_crypto::keys::PublicKey;
 use tidegate_crypto::verify::{KeyHandle, Verifier};
 use tidegate_reactor::ConnId;
@@ -27,6 +29,8 @@ pub(crate) struct Sessions {
     /// Channels that clients have lent to sessions of other keys, and until when.
     lent: HashMap<ConnId, HashMap<u32, Height>>,
     known: Known,
+    /// Sessions that take shared paths. Handed to the log's thread with every batch, copied only when one comes or goes.
+    sharing: Arc<HashSet<ConnId>>,
 }
 
 impl Sessions {
@@ -39,6 +43,7 @@ impl Sessions {
             live: HashMap::new(),
             lent: HashMap::new(),
             known,
+            sharing: Arc::default(),
         };
         sessions.extend(engine, verifier);
         sessions
@@ -92,6 +97,15 @@ impl Sessions {
         u32::try_from(slots.len()).expect("channels are numbered in 32 bits")
     }
 
+    /// The receipts of this session may share the upper parts of their paths.
+    pub(crate) fn share_paths(&mut self, conn: ConnId) {
+        Arc::make_mut(&mut self.sharing).insert(conn);
+    }
+
+    pub(crate) fn sharing(&self) -> Arc<HashSet<ConnId>> {
+        Arc::clone(&self.sharing)
+    }
+
     /// Lets a session carry channels that a client lends to it, up to and with a height. It takes over none that its client's
     /// own session carries. Returns how many they are; `None` if it would be more than one session may be lent.
     pub(crate) fn attach(&mut self, conn: ConnId, slots: &[u32], expiry: Height, engine: &HubEngine) -> Option<u32> {
@@ -127,6 +141,9 @@ impl Sessions {
         let Some(identity) = self.identities.remove(&conn) else {
             return;
         };
+        if self.sharing.contains(&conn) {
+            Arc::make_mut(&mut self.sharing).remove(&conn);
+        }
         if let Entry::Occupied(mut live) = self.live.entry(identity) {
             live.get_mut().retain(|other| *other != conn);
             if live.get().is_empty() {
