@@ -1,4 +1,4 @@
-//! Hostile peers by the hundred, each from a network of its own.
+//! Hostile peers by the hundred, each from a network of its own, in a process of theirs.
 //!
 //! | kind | what it does |
 //! |---|---|
@@ -7,39 +7,34 @@
 //! | silent | half of them greet and say nothing more; half of them do not even begin a handshake, and come again when closed |
 //! | storm | whole handshakes, one behind the other; shows the cookie that it is asked for |
 //!
+//! ```text
+//! attack  ── a plan, one line a peer ──▶  crowd (another process)
+//!         ◀── what it got done ─────────
+//! ```
+//!
 //! The hub's machine is theirs too: so that the hub is not robbed by its attackers' arithmetic, which they would do elsewhere, they
 //! run when nobody else wants the processor (`SCHED_IDLE`). What they got done is counted, so that nobody takes a sleeping attack
-//! for a hub that stands it.
+//! for a hub that stands it. And they are a process of their own: one that runs when nobody else does may be put to sleep while it
+//! holds a lock of its process, for memory above all, and honest clients of the same process then wait for it: a quarter of a second, once
+//! in a hundred payments, when the hub had nothing to do with it.
 
-use std::io::Read as _;
-use std::net::TcpStream;
-use std::process::{Command, Stdio};
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::str::FromStr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
 
-use tidegate_client::HubAddress;
-use tidegate_crypto::keys::SecretKey;
-use tidegate_session::{ClientConfig, SessionError};
-use tidegate_types::{ClientCounter, HubCounter, LedgerId, SignatureBytes};
+use tidegate_types::{ClientCounter, HubCounter, SignatureBytes};
 use tidegate_wire::messages::{Body as _, Ping, Sync};
 
-use crate::peer::{Got, Peer, PeerError, config, socket_from};
 use crate::target::Target;
 
 /// Kinds of hostile peers; each has a quarter of them.
 const KINDS: usize = 4;
 /// The first peer's network, 127.32.0.
 const NETWORK: u16 = 0x2000;
-/// Messages of a greedy peer that come together.
-const BREATH: usize = 64;
-/// What a peer that does not read asks for before it takes the next step.
-const FLOOD_BYTES: usize = 64 << 10;
-/// How long anyone waits before it looks whether the attack is over.
-const GLANCE: Duration = Duration::from_millis(200);
-/// How long a hub may take nothing of what is sent before a peer gives that connection up.
-const HANGS: Duration = Duration::from_secs(5);
 
 /// What the peers got done.
 #[derive(Debug, Default)]
@@ -58,23 +53,88 @@ pub struct Tally {
     pub strangers_closed: AtomicU64,
 }
 
-/// What one peer does from its network until the attack is over.
-type Role = Box<dyn FnOnce(&Common, u16) + Send>;
+impl Tally {
+    const fn all(&self) -> [&AtomicU64; 6] {
+        [
+            &self.answered,
+            &self.unread_bytes,
+            &self.cut,
+            &self.handshakes,
+            &self.sent_away,
+            &self.strangers_closed,
+        ]
+    }
 
-/// What all hostile peers know.
-#[derive(Debug)]
-struct Common {
-    address: HubAddress,
-    ledger: LedgerId,
-    over: AtomicBool,
-    tally: Tally,
+    /// All counts on one line.
+    pub(crate) fn to_line(&self) -> String {
+        self.all()
+            .map(|count| count.load(Ordering::Relaxed).to_string())
+            .join(" ")
+    }
+
+    fn take_line(&self, line: &str) {
+        for (count, word) in self.all().iter().zip(line.split(' ')) {
+            count.store(word.parse().expect("a count"), Ordering::Relaxed);
+        }
+    }
+}
+
+/// What one peer of a crowd does. A client's seed and what it says over and over stand in its line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Part {
+    NeverReads([u8; 32], Vec<u8>),
+    Greedy([u8; 32], Vec<u8>),
+    Storm,
+    Silent,
+    Strange,
+}
+
+impl Part {
+    fn to_line(&self) -> String {
+        match self {
+            Self::NeverReads(seed, question) => format!("never-reads {} {}", hex::encode(seed), hex::encode(question)),
+            Self::Greedy(seed, message) => format!("greedy {} {}", hex::encode(seed), hex::encode(message)),
+            Self::Storm => "storm".to_owned(),
+            Self::Silent => "silent".to_owned(),
+            Self::Strange => "strange".to_owned(),
+        }
+    }
+}
+
+/// A line of a plan that says nothing a peer can do.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is no part of a crowd")]
+pub(crate) struct UnknownPart(String);
+
+impl FromStr for Part {
+    type Err = UnknownPart;
+
+    fn from_str(line: &str) -> Result<Self, UnknownPart> {
+        let unknown = || UnknownPart(line.to_owned());
+        let mut words = line.split(' ');
+        let kind = words.next().ok_or_else(unknown)?;
+        let mut said = || {
+            let seed = hex::decode(words.next()?).ok()?.try_into().ok()?;
+            Some((seed, hex::decode(words.next()?).ok()?))
+        };
+        match kind {
+            "never-reads" => said().map(|(seed, bytes)| Self::NeverReads(seed, bytes)),
+            "greedy" => said().map(|(seed, bytes)| Self::Greedy(seed, bytes)),
+            "storm" => Some(Self::Storm),
+            "silent" => Some(Self::Silent),
+            "strange" => Some(Self::Strange),
+            _ => None,
+        }
+        .ok_or_else(unknown)
+    }
 }
 
 /// An attack under way. It must be [ended](Attack::end).
 #[derive(Debug)]
 pub struct Attack {
-    common: Arc<Common>,
-    threads: Vec<JoinHandle<()>>,
+    crowd: Child,
+    tally: Arc<Tally>,
+    reader: JoinHandle<()>,
 }
 
 /// How many clients of a target an attack of so many peers is: those who must have a channel.
@@ -84,111 +144,72 @@ pub const fn clients_of(peers: usize) -> usize {
 }
 
 impl Attack {
-    /// Begins an attack by `peers` peers, a quarter of each kind. Those with channels are the target's clients from `first` on.
+    /// Begins an attack by `peers` peers, a quarter of each kind, in a process of `program`, the crowd of this package. Those with
+    /// channels are the target's clients from `first` on.
     ///
     /// # Panics
-    /// If the target has too few clients, or the system has no threads.
+    /// If the target has too few clients, or the crowd does not start.
     #[must_use]
-    pub fn begin(target: &Target, first: usize, peers: usize) -> Self {
-        let common = Arc::new(Common {
-            address: target.hub.address.clone(),
-            ledger: target.site.ledger,
-            over: AtomicBool::new(false),
-            tally: Tally::default(),
-        });
-        let each = peers / KINDS;
-        let mut roles: Vec<Role> = Vec::new();
-        for number in 0..each {
-            roles.push(never_reads(target, first + number));
-            roles.push(greedy_peer(target, first + each + number));
-            roles.push(Box::new(storm));
-            roles.push(if number.is_multiple_of(2) {
-                Box::new(silent)
-            } else {
-                Box::new(strange)
-            });
+    pub fn begin(program: &Path, target: &Target, first: usize, peers: usize) -> Self {
+        let mut crowd = Command::new(program)
+            .args([target.hub.address.to_string(), target.site.ledger.to_string()])
+            .arg(NETWORK.to_string())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the crowd starts");
+        let plan = crowd.stdin.as_mut().expect("piped");
+        for part in plan_of(target, first, peers) {
+            writeln!(plan, "{}", part.to_line()).expect("the crowd reads its plan");
         }
-        let nursery = Arc::clone(&common);
-        // Threads are scheduled as the one that begins them.
-        let begun = thread::spawn(move || {
-            run_when_idle();
-            (NETWORK..)
-                .zip(roles)
-                .map(|(network, role)| play(role, &nursery, network))
-                .collect()
+        writeln!(plan).expect("the crowd reads its plan");
+        let tally = Arc::new(Tally::default());
+        let (told, lines) = (Arc::clone(&tally), crowd.stdout.take().expect("piped"));
+        let reader = thread::spawn(move || {
+            for line in BufReader::new(lines).lines().map_while(Result::ok) {
+                told.take_line(&line);
+            }
         });
-        let threads = begun.join().expect("there are threads");
-        Self { common, threads }
+        Self { crowd, tally, reader }
     }
 
-    /// What was done so far.
+    /// What was done so far, or a fifth of a second ago.
     #[must_use]
     pub fn tally(&self) -> &Tally {
-        &self.common.tally
+        &self.tally
     }
 
     /// Ends it.
     ///
     /// # Panics
     /// If a hostile peer panicked: it has seen what no hub may send.
-    pub fn end(self) {
-        self.common.over.store(true, Ordering::Relaxed);
-        for thread in self.threads {
-            thread.join().expect("the hub keeps to the protocol");
-        }
+    pub fn end(mut self) {
+        drop(self.crowd.stdin.take());
+        let status = self.crowd.wait().expect("it was started here");
+        self.reader.join().expect("counts are numbers");
+        assert!(status.success(), "the hub keeps to the protocol: {status}");
     }
 }
 
-impl Common {
-    fn is_over(&self) -> bool {
-        self.over.load(Ordering::Relaxed)
-    }
-
-    fn config(&self, identity: SecretKey) -> ClientConfig {
-        config(&self.address, self.ledger, identity)
-    }
-
-    /// A session, with a cookie if the hub asks for one; nothing if it does not take this peer now.
-    fn connect(&self, network: u16, seed: &[u8; 32]) -> Option<Peer> {
-        let begun = Peer::over(
-            socket_from(&self.address, network),
-            self.config(SecretKey::from_seed(*seed)),
-        );
-        let begun = match begun {
-            Err(PeerError::Session(SessionError::Retry(retry))) => {
-                thread::sleep(Duration::from_millis(retry.after_millis.into()));
-                let stream = socket_from(&self.address, network);
-                Peer::again(stream, self.config(SecretKey::from_seed(*seed)), &retry.cookie)
-            }
-            other => other,
+fn plan_of(target: &Target, first: usize, peers: usize) -> Vec<Part> {
+    let each = peers / KINDS;
+    let parts = (0..each).flat_map(|number| {
+        let quiet = if number.is_multiple_of(2) {
+            Part::Silent
+        } else {
+            Part::Strange
         };
-        begun.ok()
-    }
-
-    /// A session that has greeted, as often as it takes.
-    fn insist(&self, network: u16, seed: &[u8; 32]) -> Option<Peer> {
-        while !self.is_over() {
-            let peer = self.connect(network, seed).and_then(|mut peer| {
-                let greeted = matches!(peer.greet(), Got::Message(..));
-                greeted.then_some(peer)
-            });
-            if peer.is_some() {
-                return peer;
-            }
-            thread::sleep(GLANCE);
-        }
-        None
-    }
+        [
+            never_reads(target, first + number),
+            greedy(target, first + each + number),
+            Part::Storm,
+            quiet,
+        ]
+    });
+    parts.collect()
 }
 
-fn play(role: Role, common: &Arc<Common>, network: u16) -> JoinHandle<()> {
-    let common = Arc::clone(common);
-    let named = thread::Builder::new().name("hostile".to_owned());
-    named.spawn(move || role(&common, network)).expect("a thread")
-}
-
-fn never_reads(target: &Target, client: usize) -> Role {
-    let seed = *target.site.seeds[client];
+fn never_reads(target: &Target, client: usize) -> Part {
     let mut question = Vec::new();
     if client.is_multiple_of(2) {
         let ping = Ping {
@@ -204,99 +225,47 @@ fn never_reads(target: &Target, client: usize) -> Role {
         };
         sync.append(1, &mut question).expect("short");
     }
-    let flood = question.repeat(FLOOD_BYTES / question.len());
-    Box::new(move |common, network| {
-        while let Some(mut peer) = common.insist(network, &seed) {
-            peer.read_little();
-            while !common.is_over() && peer.push(&flood, HANGS) {
-                count(&common.tally.unread_bytes, flood.len() as u64);
-            }
-            count(&common.tally.cut, 1);
-        }
-    })
+    Part::NeverReads(*target.site.seeds[client], question)
 }
 
-fn greedy_peer(target: &Target, client: usize) -> Role {
-    let seed = *target.site.seeds[client];
+fn greedy(target: &Target, client: usize) -> Part {
     let mut bad = target.first_state(client);
     let mut bytes = *bad.signature.as_bytes();
     bytes[3] ^= 1;
     bad.signature = SignatureBytes::from_bytes(bytes);
     let mut message = Vec::new();
     bad.message().append(1, &mut message).expect("short");
-    let breath = message.repeat(BREATH);
-    Box::new(move |common, network| {
-        while let Some(mut peer) = common.insist(network, &seed) {
-            let _taken = peer.push(&breath, HANGS);
-            while !common.is_over() && peer.push(&breath, HANGS) && take_answers(common, &mut peer) {}
+    Part::Greedy(*target.site.seeds[client], message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_is_read_as_it_was_written() {
+        let parts = [
+            Part::NeverReads([7; 32], vec![1, 2]),
+            Part::Greedy([8; 32], vec![]),
+            Part::Storm,
+            Part::Silent,
+            Part::Strange,
+        ];
+        for part in parts {
+            assert_eq!(part.to_line().parse(), Ok(part));
         }
-    })
-}
-
-/// Reads as many answers as a breath has; false if the hub has closed.
-fn take_answers(common: &Common, peer: &mut Peer) -> bool {
-    let mut left = BREATH;
-    while left > 0 && !common.is_over() {
-        match peer.next(GLANCE) {
-            Got::Message(..) => left -= 1,
-            Got::Silence => {}
-            Got::Closed => return false,
+        for line in ["", "calm", "greedy", "greedy 07 01", "never-reads zz 01"] {
+            assert!(line.parse::<Part>().is_err(), "{line}");
         }
     }
-    count(&common.tally.answered, (BREATH - left) as u64);
-    true
-}
 
-fn stranger_seed(network: u16) -> [u8; 32] {
-    let mut seed = [0x77; 32];
-    seed[..2].copy_from_slice(&network.to_le_bytes());
-    seed
-}
-
-fn storm(common: &Common, network: u16) {
-    let seed = stranger_seed(network);
-    while !common.is_over() {
-        let through = common.connect(network, &seed).is_some();
-        let tally = &common.tally;
-        count(if through { &tally.handshakes } else { &tally.sent_away }, 1);
+    #[test]
+    fn counts_go_over_a_line() {
+        let (from, to) = (Tally::default(), Tally::default());
+        for (count, value) in from.all().iter().zip(1..) {
+            count.store(value, Ordering::Relaxed);
+        }
+        to.take_line(&from.to_line());
+        assert_eq!(to.to_line(), "1 2 3 4 5 6");
     }
-}
-
-fn silent(common: &Common, network: u16) {
-    let peer = common.insist(network, &stranger_seed(network));
-    while !common.is_over() {
-        thread::sleep(GLANCE);
-    }
-    drop(peer);
-}
-
-fn strange(common: &Common, network: u16) {
-    while !common.is_over() {
-        let mut stream = socket_from(&common.address, network);
-        while !common.is_over() && is_open(&mut stream) {}
-        count(&common.tally.strangers_closed, 1);
-    }
-}
-
-fn is_open(stream: &mut TcpStream) -> bool {
-    stream.set_read_timeout(Some(GLANCE)).expect("a socket option");
-    let error = match stream.read(&mut [0]) {
-        Ok(0) => return false,
-        Ok(_) => return true,
-        Err(error) => error.kind(),
-    };
-    matches!(error, std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut)
-}
-
-fn count(counter: &AtomicU64, more: u64) {
-    counter.fetch_add(more, Ordering::Relaxed);
-}
-
-/// Has the calling thread run when nobody else wants the processor, where `chrt` is; elsewhere the attack is only harder.
-fn run_when_idle() {
-    let link = std::fs::read_link("/proc/thread-self").expect("Linux shows each thread itself");
-    let thread = link.file_name().expect("PID/task/TID");
-    let mut command = Command::new("chrt");
-    command.args(["--idle", "--pid", "0"]).arg(thread);
-    let _harder = command.stdout(Stdio::null()).stderr(Stdio::null()).status();
 }

@@ -6,11 +6,13 @@
 //! honest     clients that pay each other by a timetable, and how long each payment took
 //! memory     the peak of a process, and a limit of the system on it
 //! attack     hostile peers by the hundred, of four kinds, for as long as asked
+//! crowd      their process
 //! ```
 //!
 //! What each misdeed is answered with stands in `tests/`, next to the misdeed. Nothing here looks into the hub's process.
 
 pub mod attack;
+pub mod crowd;
 pub mod honest;
 pub mod memory;
 pub mod peer;

@@ -14,6 +14,8 @@ use tidegate_test_hostile::attack::{Attack, Tally, clients_of};
 use tidegate_test_hostile::honest::{Latencies, connect, pay_for};
 use tidegate_test_hostile::target::Target;
 
+/// The process of the crowd.
+const CROWD: &str = env!("CARGO_BIN_EXE_crowd");
 /// Honest clients.
 const HONEST: usize = 10;
 /// Each pays once in this time.
@@ -39,13 +41,13 @@ fn a_hostile_crowd_does_not_hold_up_the_honest() {
     let alone = pay_for(&mut honest, EVERY, span);
     let elsewhere = long.then(|| {
         let other = Target::of(HONEST + clients_of(peers), 42, &SETTINGS);
-        let attack = Attack::begin(&other, HONEST, peers);
+        let attack = Attack::begin(CROWD.as_ref(), &other, HONEST, peers);
         thread::sleep(settling);
         let elsewhere = pay_for(&mut honest, EVERY, span);
         attack.end();
         elsewhere
     });
-    let attack = Attack::begin(&target, HONEST, peers);
+    let attack = Attack::begin(CROWD.as_ref(), &target, HONEST, peers);
     thread::sleep(settling);
     let before = target.usage();
     let began = Instant::now();
