@@ -286,15 +286,14 @@ impl Reactor {
             let Some(id) = self.turns.pop(Class::Light) else { break };
             self.take_turn(id, handler);
         }
-        for class in [Class::Heavy, Class::Stranger] {
-            let waiting = self.turns.len(class);
-            let begin = (waiting > 0).then(Instant::now);
-            for _ in 0..waiting {
-                let Some(id) = self.turns.pop(class) else { break };
-                self.take_turn(id, handler);
-                if begin.is_some_and(|begin| begin.elapsed() >= SHARE) {
-                    break;
-                }
+        let class = self.turns.take_round();
+        let waiting = self.turns.len(class);
+        let begin = (waiting > 0).then(Instant::now);
+        for _ in 0..waiting {
+            let Some(id) = self.turns.pop(class) else { break };
+            self.take_turn(id, handler);
+            if begin.is_some_and(|begin| begin.elapsed() >= SHARE) {
+                break;
             }
         }
     }

@@ -2,9 +2,12 @@
 //!
 //! ```text
 //!  light peers ─▶ every one of them, in every round
-//!  heavy peers ─▶ one behind the other while the round's share for them lasts; the rest in the next rounds
+//!  heavy peers ─▶ one behind the other while the round's share for them lasts; the rest in later rounds
 //!  strangers   ─▶ likewise, and only while there is processor time for strangers at all
 //! ```
+//!
+//! Where both of the latter wait, a round is for one of them and the next for the other: a light peer's question waits for one of
+//! them, and so does its answer.
 //!
 //! A peer is heavy for a little while after a turn in which it had much to say. So whoever asks rarely waits for a fraction of a
 //! millisecond of the others' work, however many others there are and however much they send; and among the heavy each has its turn.
@@ -17,7 +20,7 @@ use tidegate_session::Millis;
 
 use crate::id::ConnId;
 
-/// What heavy peers together, and strangers together, may take of one round. One turn of each is taken in any case.
+/// What heavy peers together, or strangers together, may take of one round. One turn is taken in any case.
 pub(crate) const SHARE: Duration = Duration::from_micros(200);
 /// A turn with more messages than this is one of a heavy peer …
 const LIGHT_MESSAGES: usize = 32;
@@ -62,6 +65,8 @@ pub(crate) struct Turns {
     strangers: VecDeque<ConnId>,
     /// Strangers with something to do when there is processor time for them.
     deferred: VecDeque<ConnId>,
+    /// Strangers have had the last round that both wanted.
+    strangers_had: bool,
 }
 
 impl Turns {
@@ -79,6 +84,23 @@ impl Turns {
 
     pub(crate) fn pop(&mut self, class: Class) -> Option<ConnId> {
         self.queue(class).pop_front()
+    }
+
+    /// Whose round this is beside the light peers': of those who wait, the one that did not have the last such round.
+    pub(crate) fn take_round(&mut self) -> Class {
+        if !self.heavy.is_empty() && !self.strangers.is_empty() {
+            self.strangers_had = !self.strangers_had;
+            return if self.strangers_had {
+                Class::Stranger
+            } else {
+                Class::Heavy
+            };
+        }
+        if self.strangers.is_empty() {
+            Class::Heavy
+        } else {
+            Class::Stranger
+        }
     }
 
     pub(crate) fn len(&mut self, class: Class) -> usize {
@@ -108,6 +130,18 @@ impl Turns {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn heavy_peers_and_strangers_have_their_rounds_by_turns() {
+        let mut turns = Turns::default();
+        turns.push(Class::Stranger, ConnId::from_u64(1));
+        assert_eq!([turns.take_round(), turns.take_round()], [Class::Stranger; 2]);
+        turns.push(Class::Heavy, ConnId::from_u64(2));
+        let rounds = [(); 4].map(|()| turns.take_round());
+        assert_eq!(rounds, [Class::Stranger, Class::Heavy, Class::Stranger, Class::Heavy]);
+        turns.pop(Class::Stranger).unwrap();
+        assert_eq!([turns.take_round(), turns.take_round()], [Class::Heavy; 2]);
+    }
 
     #[test]
     fn much_to_say_makes_heavy_for_a_while() {
