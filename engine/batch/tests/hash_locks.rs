@@ -211,6 +211,58 @@ fn a_released_lock_is_not_met_by_a_reveal_of_its_hash() {
     assert_eq!(rig.view(0).sums.debit, sat(20));
 }
 
+/// A leaf that was not acknowledged can be kept from every dispute, and the lock with it: its preimage would pay the hub and
+/// nobody else. The hub may even see to it that the leaf is never acknowledged, by a credit in it whose time is past.
+#[test]
+fn a_preimage_is_given_away_only_for_a_lock_in_an_acknowledged_leaf() {
+    let mut rig = Rig::new(3);
+    let credit = rig.lock(1, 30);
+    let pay = rig.pay(2, &[credit]);
+    rig.batch(vec![pay]);
+    let block = rig.mine(50 - 3 * MARGIN + 1);
+    rig.batch(vec![block]);
+    let [lock] = offered(&mut rig, &[500])[..] else {
+        unreachable!()
+    };
+    let may = |rig: &Rig| {
+        let height = Height::new(rig.height);
+        rig.clients[1].wallet.may_fulfil(&lock, &PREIMAGE, height).map(|_| ())
+    };
+    assert_eq!(
+        rig.clients[1].wallet.ack(Height::new(rig.height)),
+        None,
+        "too late for the credit"
+    );
+    assert_eq!(may(&rig), Err(InLockError::Unacknowledged(lock)));
+    // Above the credit's expiry it is gone, and the leaf without it can be named.
+    let (block, refresh) = (rig.mine(3 * MARGIN), Input::Refresh(rig.clients[1].id));
+    rig.batch(vec![block, refresh]);
+    assert_eq!(rig.view(1).sums.unfirm_credit, Amount::ZERO);
+    assert_eq!(may(&rig), Err(InLockError::Unacknowledged(lock)));
+    let ack = rig.ack(1);
+    assert_eq!(may(&rig), Ok(()));
+    let fulfil = rig.fulfil(1, lock, PREIMAGE);
+    rig.batch(vec![ack, fulfil]);
+    assert_eq!(rig.view(1).sums.firm_credit, sat(500));
+}
+
+/// A later lock does not take the first one's acknowledgement away, and does not share it.
+#[test]
+fn each_lock_needs_its_own_acknowledgement() {
+    let mut rig = Rig::new(2);
+    let first = offered(&mut rig, &[500])[0];
+    let ack = rig.ack(1);
+    rig.batch(vec![ack]);
+    let second = offered(&mut rig, &[20])[0];
+    let height = Height::new(rig.height);
+    let wallet = &rig.clients[1].wallet;
+    assert!(wallet.may_fulfil(&first, &PREIMAGE, height).is_ok());
+    assert_eq!(
+        wallet.may_fulfil(&second, &PREIMAGE, height),
+        Err(InLockError::Unacknowledged(second))
+    );
+}
+
 #[test]
 fn preimages_are_taken_until_a_margin_before_the_expiry() {
     for (blocks, taken) in [(50 - MARGIN, true), (50 - MARGIN + 1, false)] {
@@ -218,6 +270,8 @@ fn preimages_are_taken_until_a_margin_before_the_expiry() {
         let [lock] = offered(&mut rig, &[500])[..] else {
             unreachable!()
         };
+        let ack = rig.ack(1);
+        rig.batch(vec![ack]);
         let block = rig.mine(blocks);
         let fulfil = rig.fulfil(1, lock, PREIMAGE);
         let allowed = rig.clients[1]

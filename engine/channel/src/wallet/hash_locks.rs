@@ -21,6 +21,9 @@ pub enum InLockError {
         /// The lock's expiry.
         expiry: Height,
     },
+    /// The leaf that offered it has not been acknowledged: in a dispute the lock could be kept out.
+    #[error("lock {0} stands in no leaf that was acknowledged")]
+    Unacknowledged(LockId),
     /// What was done about the lock before rules it out.
     #[error("lock {0} was released or revealed before")]
     Decided(LockId),
@@ -54,6 +57,9 @@ impl Wallet {
 
     /// The in-lock that `preimage` is to be shown for, to the hub, at `height`. Shown twice it does no harm.
     ///
+    /// Whoever sees the preimage can take the payer's money by it, so it is given away only for a lock that a dispute cannot
+    /// leave out: one in a leaf that was acknowledged.
+    ///
     /// # Errors
     /// [`InLockError`].
     pub fn may_fulfil(&self, lock: &LockId, preimage: &[u8; 32], height: Height) -> Result<InLock, InLockError> {
@@ -68,6 +74,9 @@ impl Wallet {
         let expiry = open.lock.expiry;
         if expiry.minus(self.hub.margin()).is_none_or(|last| height > last) {
             return Err(InLockError::TooLate { expiry });
+        }
+        if open.offered_in > self.hub.acked() {
+            return Err(InLockError::Unacknowledged(*lock));
         }
         Ok(open.lock)
     }

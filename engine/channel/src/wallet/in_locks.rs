@@ -1,7 +1,7 @@
 //! The in-locks of a channel, as its client believes them, and what it refuses to believe (rules 13 and 14).
 
 use tidegate_crypto::merkle::LockTree;
-use tidegate_types::{Amount, Digest, Height, LockId, LockSlot};
+use tidegate_types::{Amount, Digest, HubCounter, LockId, LockSlot};
 
 use super::LeafFault;
 use crate::{InChange, InChangeKind, InLock, LeafPrivate};
@@ -24,6 +24,9 @@ pub struct OpenInLock {
     pub slot: LockSlot,
     /// What.
     pub lock: InLock,
+    /// The leaf that offered it: what acknowledges this one, or a later one, names the lock. Of a restored channel the leaf
+    /// that it was taken up with.
+    pub offered_in: HubCounter,
     /// What the client has done about it.
     pub mark: InMark,
 }
@@ -58,7 +61,7 @@ impl InLocks {
         let mut touched = 0_u64;
         for change in changes {
             touched |= 1 << change.slot.index();
-            let amount = self.apply(change, new.height)?;
+            let amount = self.apply(change, new)?;
             credited = credited.add(amount).map_err(|_| LeafFault::WrongFirmCredit)?;
         }
         self.rehash(touched);
@@ -70,15 +73,20 @@ impl InLocks {
     }
 
     /// What the change credits.
-    fn apply(&mut self, change: &InChange, height: Height) -> Result<Amount, LeafFault> {
+    fn apply(&mut self, change: &InChange, new: &LeafPrivate) -> Result<Amount, LeafFault> {
         let at = self.open.binary_search_by_key(&change.slot, |open| open.slot);
         if change.kind == InChangeKind::Offered {
             let known = self.open.iter().any(|open| open.lock.lock == change.lock.lock);
             let (Err(at), false) = (at, known) else {
                 return Err(LeafFault::WrongInLocks);
             };
-            let (slot, lock, mark) = (change.slot, change.lock, InMark::Open);
-            self.open.insert(at, OpenInLock { slot, lock, mark });
+            let offered = OpenInLock {
+                slot: change.slot,
+                lock: change.lock,
+                offered_in: new.counter,
+                mark: InMark::Open,
+            };
+            self.open.insert(at, offered);
             return Ok(Amount::ZERO);
         }
         let at = at.map_err(|_| LeafFault::WrongInLocks)?;
@@ -89,7 +97,7 @@ impl InLocks {
         let may_go = match change.kind {
             InChangeKind::Offered | InChangeKind::Fulfilled => true,
             InChangeKind::Released => mark == InMark::Released,
-            InChangeKind::Expired => height > lock.expiry && mark != InMark::Revealed,
+            InChangeKind::Expired => new.height > lock.expiry && mark != InMark::Revealed,
         };
         if !may_go {
             return Err(LeafFault::InLockDropped { lock: lock.lock });
