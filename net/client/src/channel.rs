@@ -20,6 +20,7 @@ use tidegate_wire::lengths::{ACK_LEN, STATE_LEN};
 use tidegate_wire::messages::{self as wire, Body as _};
 
 pub use evidence::EvidenceError;
+use evidence::ShownLeaf;
 
 use crate::close::FinalLeaf;
 use crate::error::{AdoptError, StepError};
@@ -46,6 +47,8 @@ pub struct SignedState {
     body: Vec<u8>,
     /// What it was made on top of, to go back to if the hub never accepts it.
     base: Option<Base>,
+    /// The locks that it leaves open, by slot.
+    left_open: Vec<OpenLock>,
 }
 
 /// By what was signed: what it was made on top of shows in that.
@@ -93,10 +96,12 @@ impl SignedAck {
 pub struct ClientChannel {
     opened: Opened,
     wallet: Wallet,
-    /// Signed states from the newest that a leaf has acknowledged; oldest first.
+    /// Signed states from the newest that a leaf has acknowledged, or the one that `shown` does; oldest first.
     sent: Vec<SignedState>,
     /// The newest leaf that came with its receipt.
     proven: Option<ProvenLeaf>,
+    /// The newest leaf that was acknowledged: what is shown in a dispute.
+    shown: Option<ShownLeaf>,
     pub(crate) final_leaf: Option<FinalLeaf>,
     closing: Option<Vec<u8>>,
     closed: Option<Txid>,
@@ -123,6 +128,7 @@ impl ClientChannel {
             wallet: Wallet::new(opened.channel, opened.terms, opened.margin, opened.settle_on),
             sent: Vec::new(),
             proven: None,
+            shown: None,
             final_leaf: None,
             closing: None,
             closed: None,
@@ -233,10 +239,12 @@ impl ClientChannel {
             state,
             body: pay_body(signer, &state, &operations),
             base,
+            left_open: wallet.client().locks().to_vec(),
         };
         store.append(&self.id(), &Record::State(signed.body.clone()))?;
         self.wallet = wallet;
         self.sent.push(signed.clone());
+        self.note_acknowledged();
         Ok(signed)
     }
 
@@ -334,9 +342,16 @@ impl ClientChannel {
     fn take_leaf(&mut self, leaf: &Leaf) -> Result<LeafEvents, StepError> {
         self.check_named_state(leaf)?;
         let events = self.wallet.accept(leaf.view()).map_err(ReceiptError::from)?;
-        let named = leaf.private.ack.counter;
-        self.sent.retain(|sent| sent.state.counter >= named);
+        self.forget_states();
         Ok(events)
+    }
+
+    /// Forgets the states before the one that the newest leaf acknowledges, but for what `shown` needs.
+    fn forget_states(&mut self) {
+        let newest = self.wallet.hub().leaf().ack.counter;
+        let shown = self.shown.as_ref().map(|shown| shown.leaf.private.ack.counter);
+        let first = shown.map_or(newest, |shown| shown.min(newest));
+        self.sent.retain(|sent| sent.state.counter >= first);
     }
 
     /// The state that a leaf acknowledges is one that was signed here.
@@ -395,6 +410,7 @@ impl ClientChannel {
         message.put(&mut body);
         store.append(&self.id(), &Record::Ack(body.clone()))?;
         self.wallet = wallet;
+        self.note_acknowledged();
         Ok(Some(SignedAck { ack, body }))
     }
 

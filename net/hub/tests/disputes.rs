@@ -10,7 +10,9 @@ use rig::{Hub, Shape, open, sat, stop};
 use tidegate_channel::evidence::{Opener, Pair};
 use tidegate_client::channel::Signer;
 use tidegate_client::key_file::{Seed, random_seed};
-use tidegate_client::{Client, ClientChannel, Connection, FileStore, HashLock, Incoming, Payment};
+use tidegate_client::{
+    Client, ClientChannel, Connection, FileStore, HashLock, Incoming, MemoryStore, Payment, WalletStore as _,
+};
 use tidegate_crypto::hash::payment_hash;
 use tidegate_crypto::keys::SecretKey;
 use tidegate_disk::{Disk, RealDisk};
@@ -56,9 +58,12 @@ fn own(client: &Client<FileStore>, channel: &ChannelId) -> ClientChannel {
     client.channels().get(channel).expect("opened").clone()
 }
 
-/// The start of a close by a channel as it was.
+/// The start of a close by a channel as it was, its newest leaf acknowledged.
 fn start_of(channel: &ClientChannel, signer: &Signer, height: Height) -> Transaction {
-    let pair = channel.pair(signer, height).expect("a pair");
+    let (mut channel, mut store) = (channel.clone(), MemoryStore::default());
+    store.create(channel.opened()).expect("an empty store");
+    channel.ack(signer, &mut store, height).expect("it may be");
+    let pair = channel.pair(signer).expect("a pair");
     channel.start_close(signer, pair)
 }
 

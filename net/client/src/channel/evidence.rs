@@ -1,68 +1,82 @@
 //! What this wallet can show on the ledger: its best pair, the start of a close, and what a tower needs.
 
 use tidegate_channel::evidence::{
-    ClientEvidence, HubEvidence, LeafNaming, Mandate, MandateSubject, OpenedOut, Opener, Pair, Side, SignedStart,
-    SignedState as EvidenceState, StartClose, StateNaming,
+    ClientEvidence, HubEvidence, LeafNaming, Mandate, MandateSubject, OpenedIn, OpenedOut, Opener, Pair, ProvenLeaf,
+    Side, SignedStart, SignedState as EvidenceState, StartClose, StateNaming,
 };
-use tidegate_channel::wallet::OpenLock;
+use tidegate_channel::wallet::{OpenInLock, OpenLock};
 use tidegate_channel::{Ack, ClientState};
 use tidegate_ledger::{Action, Payer, Transaction, TransactionBody, Witness};
-use tidegate_types::{BatchNumber, ClientCounter, Height, SignatureBytes};
+use tidegate_types::{BatchNumber, ClientCounter, HubCounter, SignatureBytes};
 
 use super::{ClientChannel, Signer};
 
 /// Why there is no evidence to show.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EvidenceError {
-    /// No leaf with a receipt is here: sync first.
-    #[error("no leaf with its receipt is here; bring the channel up to date first")]
-    NoProof,
-    /// The newest leaf holds credits whose time to be acknowledged is past, and may not be named any more.
-    #[error("the newest leaf may not be acknowledged any more at height {0}")]
-    TooLate(Height),
+    /// No leaf of the channel was acknowledged here.
+    #[error("no leaf of the channel is acknowledged here; bring the channel up to date first")]
+    Unacknowledged,
     /// The state that the leaf acknowledges is not here.
-    #[error("state {}, which the newest leaf acknowledges, is not here", .0.get())]
+    #[error("state {}, which the leaf acknowledges, is not here", .0.get())]
     NoState(ClientCounter),
-    /// The leaf holds locks whose contents are not here.
-    #[error("the contents of the locks in the newest leaf are not here")]
-    NoLocks,
+}
+
+/// A leaf that the client has acknowledged, with the locks that waited in it.
+#[derive(Clone, Debug)]
+pub(super) struct ShownLeaf {
+    pub(super) leaf: ProvenLeaf,
+    locks: Vec<OpenedIn>,
 }
 
 impl ClientChannel {
-    /// The best pair that this wallet can show: the newest leaf, and the state that it acknowledges. A newer state of its own
-    /// that the hub has not named counts for nothing.
+    /// Keeps the newest leaf for disputes, if it has been acknowledged.
+    pub(super) fn note_acknowledged(&mut self) {
+        let hub = self.wallet.hub();
+        let newest = self.proven.as_ref().filter(|leaf| leaf.private == *hub.leaf());
+        let Some(leaf) = newest.filter(|_| hub.acked() == hub.leaf().counter) else {
+            return;
+        };
+        let opened = |open: &OpenInLock| OpenedIn {
+            slot: open.slot,
+            lock: open.lock,
+        };
+        self.shown = Some(ShownLeaf {
+            leaf: leaf.clone(),
+            locks: hub.in_locks().iter().map(opened).collect(),
+        });
+        self.forget_states();
+    }
+
+    /// The best pair that this wallet can show: the newest leaf that it has acknowledged, and the state which that leaf
+    /// acknowledges. A later leaf is acknowledged first ([`ClientChannel::ack`]), as long as that is allowed: an ack is the
+    /// proof of a payer, whoever shows it. A newer state of its own that the hub has not named counts for nothing.
     ///
     /// # Errors
     /// [`EvidenceError`].
-    pub fn pair(&self, signer: &Signer, height: Height) -> Result<Pair, EvidenceError> {
-        let hub = self.wallet.hub();
-        if hub.leaf().counter == tidegate_types::HubCounter::ZERO {
-            return Ok(Pair::default());
-        }
-        let leaf = self.proven.clone().ok_or(EvidenceError::NoProof)?;
-        if leaf.reference() != hub.reference() {
-            return Err(EvidenceError::NoProof);
-        }
-        if !hub.may_ack(height) {
-            return Err(EvidenceError::TooLate(height));
-        }
+    pub fn pair(&self, signer: &Signer) -> Result<Pair, EvidenceError> {
+        let Some(ShownLeaf { leaf, locks }) = &self.shown else {
+            return if self.wallet.hub().leaf().counter == HubCounter::ZERO {
+                Ok(Pair::default())
+            } else {
+                Err(EvidenceError::Unacknowledged)
+            };
+        };
         let named = leaf.private.ack.counter;
         let client = if named == ClientCounter::ZERO {
             None
         } else {
             Some(Box::new(self.client_evidence(named)?))
         };
-        if !leaf.private.in_locks_sum.is_zero() {
-            return Err(EvidenceError::NoLocks);
-        }
         let ack = Ack {
             channel: self.id(),
             leaf: leaf.reference(),
         };
         let hub = HubEvidence {
+            // The same bytes as those that were sent: a signature follows from key and message.
             named: LeafNaming::ByAck(ack.sign(&signer.ledger, &signer.key)),
-            leaf,
-            locks: Vec::new(),
+            leaf: leaf.clone(),
+            locks: locks.clone(),
         };
         Ok(Pair {
             client,
@@ -72,18 +86,8 @@ impl ClientChannel {
 
     /// The state of a counter with its open locks, named by the pair's leaf.
     fn client_evidence(&self, counter: ClientCounter) -> Result<ClientEvidence, EvidenceError> {
-        let missing = EvidenceError::NoState(counter);
-        let at = self
-            .sent
-            .iter()
-            .position(|sent| sent.state.counter == counter)
-            .ok_or(missing)?;
-        let sent = &self.sent[at];
-        // What the next state was made on top of, if there is one, is what this one left open.
-        let locks = match self.sent.get(at + 1) {
-            Some(next) => next.base.as_ref().ok_or(missing)?.locks(),
-            None => self.wallet.client().locks(),
-        };
+        let found = self.sent.iter().find(|sent| sent.state.counter == counter);
+        let sent = found.ok_or(EvidenceError::NoState(counter))?;
         let opened = |open: &OpenLock| OpenedOut {
             slot: open.slot,
             added: open.added,
@@ -95,7 +99,7 @@ impl ClientChannel {
                 signature: *sent.message().signature,
             },
             named: StateNaming::ByLeaf,
-            locks: locks.iter().map(opened).collect(),
+            locks: sent.left_open.iter().map(opened).collect(),
         })
     }
 

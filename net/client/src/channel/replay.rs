@@ -48,6 +48,7 @@ impl ClientChannel {
                 if <Ack as Fixed>::decode(wire::Ack::decode(body)?.ack)? != ack {
                     return Err(ReplayError::Other);
                 }
+                self.note_acknowledged();
             }
             Record::Proved(lock, _) => self.wallet.prove(lock),
             Record::Closing(transaction) => self.closing = Some(transaction.clone()),
@@ -84,7 +85,9 @@ impl ClientChannel {
             state,
             body: body.to_vec(),
             base: Some(base),
+            left_open: self.wallet.client().locks().to_vec(),
         });
+        self.note_acknowledged();
         Ok(())
     }
 

@@ -75,6 +75,7 @@ impl ClientChannel {
             wallet,
             sent: Vec::new(),
             proven: None,
+            shown: None,
             final_leaf: None,
             closing: None,
             closed: self.closed,
@@ -85,6 +86,7 @@ impl ClientChannel {
                 state,
                 body: pay_body(held, answer.operations),
                 base: None,
+                left_open: next.wallet.client().locks().to_vec(),
             });
         }
         next.take_final(&header_of(fresh)?, &fresh.entry, &leaf);

@@ -50,11 +50,11 @@ const ASK_AGAIN: Duration = Duration::from_millis(100);
 
 /// `channel close --unilateral`: the newest evidence goes to the ledger, and the dispute window begins.
 pub(super) fn close(args: &CloseArgs) -> Outcome {
-    let wallet = Offline::open(&args.session)?;
+    let mut wallet = Offline::open(&args.session)?;
     let channel = wallet.channel(args.channel.as_deref())?;
     let mut ledger = wallet.ledger(&args.session)?;
     let (height, _) = ledger.tip()?;
-    let pair = wallet.pair(&channel, height)?;
+    let pair = wallet.newest_pair(&channel, height)?;
     let transaction = wallet.own(&channel)?.start_close(wallet.channels.signer(), pair);
     let txid = submit(&mut ledger, &transaction, args.session.timeout())?;
     let close = close_of(&mut ledger, channel)?.ok_or(LedgerError::OtherAnswer)?;
@@ -82,7 +82,7 @@ pub(super) fn close(args: &CloseArgs) -> Outcome {
 
 /// `channel dispute`: what the ledger has been shown, and newer evidence if this wallet has some.
 pub(super) fn dispute(args: &DisputeArgs) -> Outcome {
-    let wallet = Offline::open(&args.session)?;
+    let mut wallet = Offline::open(&args.session)?;
     let channel = wallet.channel(args.channel.as_deref())?;
     let mut ledger = wallet.ledger(&args.session)?;
     let (height, _) = ledger.tip()?;
@@ -92,7 +92,7 @@ pub(super) fn dispute(args: &DisputeArgs) -> Outcome {
             .emit(&value, || format!("no close of {channel} stands on the ledger\n"))?;
         return Ok(0);
     };
-    let pair = wallet.pair(&channel, height)?;
+    let pair = wallet.newest_pair(&channel, height)?;
     let (client, hub) = pair.counters();
     let newer = client > before.client.counter || hub > before.hub.counter;
     let in_time = height < before.deadline;
@@ -140,7 +140,7 @@ pub(super) fn guard(args: &GuardArgs) -> Outcome {
     let wallet = Offline::open(&args.session)?;
     let channel = wallet.channel(args.channel.as_deref())?;
     let own = wallet.own(&channel)?;
-    let pair: Pair = wallet.pair(&channel, own.wallet().hub().leaf().height)?;
+    let pair: Pair = wallet.pair(&channel)?;
     let package = Package {
         channel,
         funding: own.opened().funding,

@@ -107,9 +107,15 @@ impl Offline {
         self.channels.get(channel).ok_or(Error::NoChannel(*channel))
     }
 
-    /// The best pair that this wallet can show.
-    pub(super) fn pair(&self, channel: &ChannelId, height: Height) -> Result<Pair, Error> {
-        Ok(self.own(channel)?.pair(self.channels.signer(), height)?)
+    /// The best pair that this wallet can show: by what was acknowledged.
+    pub(super) fn pair(&self, channel: &ChannelId) -> Result<Pair, Error> {
+        Ok(self.own(channel)?.pair(self.channels.signer())?)
+    }
+
+    /// As [`Offline::pair`], for a ledger of this height: the newest leaf is acknowledged first, if it still may be.
+    pub(super) fn newest_pair(&mut self, channel: &ChannelId, height: Height) -> Result<Pair, Error> {
+        self.channels.ack(channel, height).map_err(ClientError::from)?;
+        self.pair(channel)
     }
 
     pub(super) fn options(&self, address: HubAddress, flags: &SessionFlags) -> ConnectOptions {
