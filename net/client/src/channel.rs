@@ -11,7 +11,7 @@ mod restore;
 use tidegate_channel::evidence::{LeafProof, ProvenLeaf};
 use tidegate_channel::wallet::{Base, LeafEvents, OpenLock, ProposeError, Wallet};
 use tidegate_channel::{
-    Ack, ClientState, Lock, MAX_ADDS, OpOutcome, Operation, SignedHeader, encode_operations, opening_state,
+    Ack, ClientState, FinalTerms, Lock, MAX_ADDS, OpOutcome, Operation, SignedHeader, encode_operations, opening_state,
 };
 use tidegate_crypto::keys::SecretKey;
 use tidegate_types::{ChannelId, Fixed, Height, LedgerId, LockId, Txid};
@@ -184,6 +184,24 @@ impl ClientChannel {
         let named = self.wallet.hub().leaf().ack.counter;
         let signed = self.sent.iter().find(|sent| sent.state.counter == named);
         signed.map_or_else(|| opening_state(self.id()), |sent| sent.state)
+    }
+
+    /// The signed states that may still have to be shown, the oldest first.
+    pub fn states(&self) -> impl Iterator<Item = &SignedState> {
+        self.sent.iter()
+    }
+
+    /// The newest leaf with the proof that the hub signed it; `None` before the first one, and while leaves that were missed
+    /// have not been made up for.
+    #[must_use]
+    pub const fn newest_leaf(&self) -> Option<&ProvenLeaf> {
+        self.proven.as_ref()
+    }
+
+    /// How the channel ends, once the final leaf has come.
+    #[must_use]
+    pub fn final_terms(&self) -> Option<FinalTerms> {
+        self.final_leaf.as_ref().map(|last| last.terms)
     }
 
     /// An open lock by its name.

@@ -47,7 +47,7 @@ fn optional(key: KeyBytes) -> Option<String> {
     (!key.is_zero()).then(|| key.to_string())
 }
 
-fn terms(terms: &ChannelTerms) -> Value {
+pub(crate) fn terms(terms: &ChannelTerms) -> Value {
     json!({
         "client": terms.client.to_string(),
         "hub": terms.hub.to_string(),

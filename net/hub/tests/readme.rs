@@ -80,6 +80,7 @@ fn the_cheat_is_corrected_word_for_word() {
         "start --data hub --ledger",
         "tower --data",
         "guard",
+        "export",
         "--unilateral",
         "dispute",
     ];

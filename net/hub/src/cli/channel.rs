@@ -9,6 +9,7 @@
 //! Each verb first brings the channel up to date, which also acknowledges what was received and settles what was proved.
 
 mod dispute;
+mod export;
 mod hash_lock;
 mod request;
 mod session;
@@ -27,6 +28,7 @@ use super::amounts::parse_positive;
 use super::output::{JsonFlag, grouped};
 use crate::error::Error;
 use dispute::{DisputeArgs, GuardArgs};
+use export::ExportArgs;
 use hash_lock::{FulfilArgs, ReleaseArgs};
 use request::{RequestArgs, Wanted};
 use session::{Session, SessionFlags};
@@ -90,6 +92,13 @@ pub(super) enum ChannelVerb {
     /// List the channels of this wallet, and what the key has on the ledger
     #[command(after_help = "Example:\n  tidegate channel list --hub tg1…@127.0.0.1:7411 --key alice.key")]
     List(ListArgs),
+    /// All the evidence that this wallet holds, as JSON lines; the hub is not needed
+    #[command(
+        after_help = "Example:\n  tidegate channel export --hub tg1…@127.0.0.1:7411 --key alice.key > evidence.jsonl\n  tidegate channel \
+                            export --hub tg1…@127.0.0.1:7411 --key alice.key --channel CHANNEL --json evidence.jsonl\n\nEach line is \
+                            one object: {\"type\":\"wallet\"|\"channel\"|\"state\"|\"out_lock\"|\"leaf\"|\"in_lock\"|\"credit\"|\"pair\"|\"final\", …}"
+    )]
+    Export(ExportArgs),
 }
 
 #[derive(Debug, Args)]
@@ -207,6 +216,7 @@ pub(super) fn run(verb: &ChannelVerb) -> Outcome {
         ChannelVerb::Guard(args) => dispute::guard(args),
         ChannelVerb::Show(args) => show::show(args),
         ChannelVerb::List(args) => show::list(args),
+        ChannelVerb::Export(args) => export::run(args),
     }
 }
 

@@ -36,6 +36,7 @@ const VERBS: &[&[&str]] = &[
     &["channel", "guard"],
     &["channel", "show"],
     &["channel", "list"],
+    &["channel", "export"],
     &["config", "check"],
     &["config", "show"],
     &["loadgen", "prepare"],

@@ -6,6 +6,7 @@ mod codes;
 mod config;
 mod dispute;
 mod errors;
+mod evidence;
 mod format;
 mod hash_lock;
 mod help;

@@ -82,6 +82,11 @@ fn current(session: &mut Session, id: &ChannelId) -> Result<Value, Error> {
         session.bring_up(id)?;
     }
     let channel = session.client.channels().get(id).ok_or(Error::NoChannel(*id))?;
+    Ok(summary(channel))
+}
+
+/// A channel as this wallet knows it.
+pub(super) fn summary(channel: &ClientChannel) -> Value {
     let (wallet, opened) = (channel.wallet(), channel.opened());
     let sums = wallet.sums();
     let status = match (channel.closed(), channel.is_final()) {
@@ -89,8 +94,8 @@ fn current(session: &mut Session, id: &ChannelId) -> Result<Value, Error> {
         (None, true) => "CLOSING",
         (None, false) => "ACTIVE",
     };
-    Ok(json!({
-        "channel": id.to_string(),
+    json!({
+        "channel": channel.id().to_string(),
         "status": status,
         "capacity_sat": opened.terms.capacity.to_sat(),
         "spendable_sat": wallet.spendable().to_sat(),
@@ -106,11 +111,11 @@ fn current(session: &mut Session, id: &ChannelId) -> Result<Value, Error> {
         "funding": opened.funding.to_string(),
         "expiry": opened.terms.expiry.get(),
         "closed_by": channel.closed().map(|txid| txid.to_string()),
-    }))
+    })
 }
 
 /// A payment that waits for this wallet's preimage.
-fn in_lock(open: &OpenInLock) -> Value {
+pub(super) fn in_lock(open: &OpenInLock) -> Value {
     json!({
         "lock": open.lock.lock.to_string(),
         "payment_id": open.lock.payment_id.to_string(),
