@@ -120,6 +120,8 @@ pub struct Channels {
     pub lifetime_blocks: u32,
     /// From the final leaf to the hub's own close on the ledger.
     pub close_patience_blocks: u32,
+    /// Of the channels that the ledger could settle, so many percent may be open.
+    pub ledger_use_percent: u8,
 }
 
 /// What a new ledger is made with.
@@ -258,6 +260,7 @@ impl Default for Channels {
             evidence_grace_blocks: 144,
             lifetime_blocks: 63_072_000,
             close_patience_blocks: 1_008,
+            ledger_use_percent: 100,
         }
     }
 }
@@ -447,6 +450,7 @@ impl Config {
             max_hub_share: sat(channels.max_hub_share_sat),
             max_life: Age::new(channels.lifetime_blocks),
             close_patience: Age::new(channels.close_patience_blocks),
+            ledger_use_percent: channels.ledger_use_percent,
         }
     }
 }

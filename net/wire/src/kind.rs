@@ -136,6 +136,8 @@ codes! {
         ShuttingDown = 14,
         /// The hub has failed; what was asked for may or may not happen.
         Internal = 15,
+        /// As many channels are open as the ledger could settle.
+        LedgerFull = 16,
     }
 }
 
@@ -154,6 +156,6 @@ mod tests {
         for (code, error) in (1..).zip(ErrorCode::ALL) {
             assert_eq!((error.code(), ErrorCode::from_code(code)), (code, Some(*error)));
         }
-        assert_eq!((ErrorCode::NotAttached.code(), ErrorCode::Internal.code()), (1, 15));
+        assert_eq!((ErrorCode::NotAttached.code(), ErrorCode::LedgerFull.code()), (1, 16));
     }
 }

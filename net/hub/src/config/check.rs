@@ -69,7 +69,7 @@ fn amounts(config: &Config) -> [Rule; 8] {
     ]
 }
 
-fn counts(config: &Config) -> [Rule; 12] {
+fn counts(config: &Config) -> [Rule; 13] {
     let Config {
         ledger,
         batch,
@@ -78,6 +78,7 @@ fn counts(config: &Config) -> [Rule; 12] {
         limits,
         cpu,
         payments,
+        channels,
         fees,
         ..
     } = config;
@@ -95,6 +96,11 @@ fn counts(config: &Config) -> [Rule; 12] {
             NetworkName::new(&ledger.network).is_some(),
             "ledger.network",
             "must be 1 to 32 characters of a-z, 0-9 and '-'",
+        ),
+        (
+            (1..=100).contains(&channels.ledger_use_percent),
+            "channels.ledger_use_percent",
+            "must be between 1 and 100: the ledger itself allows no more",
         ),
         (
             (1..=65_536).contains(&batch.inputs_max),

@@ -14,7 +14,7 @@ const fn key(path: &'static str, about: &'static str) -> Key {
 }
 
 /// All keys, section by section.
-pub const KEYS: [Key; 49] = [
+pub const KEYS: [Key; 50] = [
     key("listen.clients", "Address for clients, IP:PORT."),
     key(
         "listen.admin",
@@ -78,6 +78,10 @@ pub const KEYS: [Key; 49] = [
     key(
         "channels.close_patience_blocks",
         "Blocks that a client has to complete the close it asked for; then the hub closes the channel on the ledger.",
+    ),
+    key(
+        "channels.ledger_use_percent",
+        "The hub opens no channel once so many percent of those that the ledger could settle are open, whoever's (1 to 100).",
     ),
     key(
         "ledger.network",

@@ -147,6 +147,8 @@ fn each_rule_is_kept() {
             "[channels]\nmax_capacity_sat = 9007199254740993\n",
             "channels.max_capacity_sat",
         ),
+        ("[channels]\nledger_use_percent = 0\n", "channels.ledger_use_percent"),
+        ("[channels]\nledger_use_percent = 101\n", "channels.ledger_use_percent"),
         ("[batch]\ninputs_max = 0\n", "batch.inputs_max"),
         ("[queues]\ngroups = 0\n", "queues.groups"),
         ("[queues]\nbatches = 0\n", "queues.batches"),

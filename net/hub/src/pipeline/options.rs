@@ -86,4 +86,7 @@ pub struct ChannelPolicy {
     pub max_life: Age,
     /// So many blocks after its final leaf the hub closes a channel on the ledger, if its client has not.
     pub close_patience: Age,
+    /// Of the channels that the ledger could settle within half its least dispute window, so many percent may be open, of all
+    /// hubs together, for the hub to open another (rule 28).
+    pub ledger_use_percent: u8,
 }

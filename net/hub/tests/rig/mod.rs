@@ -49,6 +49,7 @@ pub(crate) fn settings() -> Settings {
             max_hub_share: sat(100_000_000),
             max_life: Age::new(1_000_000),
             close_patience: Age::new(40),
+            ledger_use_percent: 100,
         },
         ack_interval_ms: 1_000,
         batch_inputs_max: 1024,
@@ -73,9 +74,11 @@ pub(crate) struct Shape {
     pub(crate) segment_bytes: u64,
     pub(crate) checkpoint_log_bytes: u64,
     pub(crate) block_bytes_max: u32,
+    pub(crate) block_cost_max: u64,
     pub(crate) block_interval_ms: u32,
     pub(crate) finality_depth: u32,
     pub(crate) dispute_window: u32,
+    pub(crate) ledger_use_percent: u8,
 }
 
 impl Default for Shape {
@@ -84,9 +87,11 @@ impl Default for Shape {
             segment_bytes: 4 << 20,
             checkpoint_log_bytes: 64 << 20,
             block_bytes_max: LedgerParams::default().block_bytes_max,
+            block_cost_max: LedgerParams::default().block_cost_max,
             block_interval_ms: 100,
             finality_depth: 0,
             dispute_window: LedgerParams::default().dispute_window_min.get(),
+            ledger_use_percent: settings().channels.ledger_use_percent,
         }
     }
 }
@@ -118,6 +123,7 @@ impl Hub {
                 finality_depth: Age::new(shape.finality_depth),
                 dispute_window_min: Age::new(shape.dispute_window),
                 block_bytes_max: shape.block_bytes_max,
+                block_cost_max: shape.block_cost_max,
                 transaction_bytes_max: LedgerParams::default()
                     .transaction_bytes_max
                     .min(shape.block_bytes_max / 2),
@@ -170,6 +176,7 @@ impl Hub {
                 checkpoint_log_bytes: self.shape.checkpoint_log_bytes,
                 channels: ChannelPolicy {
                     dispute_window: Age::new(self.shape.dispute_window),
+                    ledger_use_percent: self.shape.ledger_use_percent,
                     ..settings().channels
                 },
                 ..settings()

@@ -104,6 +104,7 @@ impl LedgerThread {
         if proposal.terms.hub_payout.is_zero() {
             proposal.terms.hub_payout = self.hub.public().bytes();
         }
+        self.check_ledger_use()?;
         let terms = &proposal.terms;
         self.check_terms(identity, terms)
             .map_err(|text| (ErrorCode::TermsRefused, text.to_owned()))?;
@@ -127,6 +128,19 @@ impl LedgerThread {
             },
             origin,
         ))
+    }
+
+    /// Rule 28: what could be disputed at once is what blocks have room for in time. The ledger holds the bound itself; the hub
+    /// tells before anybody signs. Proposals that nobody has completed do not count: they cost their proposers nothing, and
+    /// would keep others out.
+    fn check_ledger_use(&self) -> Result<(), Refusal> {
+        let (open, settles) = (self.node.open_channels(), self.node.params().open_channels_max());
+        let allowed = u128::from(settles) * u128::from(self.policy.ledger_use_percent) / 100;
+        if u128::from(open) < allowed {
+            return Ok(());
+        }
+        let text = format!("{open} channels are open, of {settles} that the ledger could settle in time");
+        Err((ErrorCode::LedgerFull, text))
     }
 
     fn check_terms(&self, identity: KeyBytes, terms: &ChannelTerms) -> Result<(), &'static str> {
@@ -249,6 +263,7 @@ mod tests {
             max_hub_share: sat(5_000),
             max_life: Age::new(1_000),
             close_patience: Age::new(144),
+            ledger_use_percent: 100,
         };
         let good = ChannelTerms {
             client,
