@@ -8,8 +8,8 @@
 //! are kept.
 
 use tidegate_channel::evidence::{LeafNaming, OpenedIn, OpenedOut, SignedState};
-use tidegate_channel::{ChannelTerms, InChangeKind, InLock, LeafPrivate, LeafPublic};
-use tidegate_types::{BatchNumber, ChannelId, LockSlot, OutPoint, SignatureBytes};
+use tidegate_channel::{ChannelTerms, InChange, InChangeKind, InLock, LeafPrivate, LeafPublic};
+use tidegate_types::{BatchNumber, ChannelId, Fixed as _, LockId, LockSlot, OutPoint, SignatureBytes};
 
 use crate::Engine;
 use crate::record::DISPUTED;
@@ -46,6 +46,17 @@ pub struct Shown {
     pub state: Option<(SignedState, Vec<OpenedOut>)>,
     /// The leaf; `None` for H(0).
     pub leaf: Option<ShownLeaf>,
+    /// What the client has given up in leaves that it has not acknowledged: where an earlier leaf is shown, by this.
+    pub releases: Vec<ShownRelease>,
+}
+
+/// A release that the hub can show.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ShownRelease {
+    /// The lock that was given up.
+    pub lock: LockId,
+    /// The client's signature under its [`tidegate_channel::Release`].
+    pub signature: SignatureBytes,
 }
 
 impl<S: Slots> Engine<S> {
@@ -71,6 +82,7 @@ impl<S: Slots> Engine<S> {
             is_frozen: self.status(slot) == DISPUTED,
             state: (!is_opening).then(|| (signed, view.locks.iter().map(opened).collect())),
             leaf: self.shown_leaf(slot),
+            releases: self.shown_releases(slot),
         })
     }
 
@@ -93,6 +105,29 @@ impl<S: Slots> Engine<S> {
             named,
             locks: self.in_locks_as_of(slot, leaf.next),
         })
+    }
+
+    /// The releases of all leaves whose changes are kept.
+    fn shown_releases(&self, slot: u32) -> Vec<ShownRelease> {
+        let oldest = self.live(slot).map_or(0, |live| live.leaf_oldest);
+        let (mut releases, mut link) = (Vec::new(), oldest);
+        while link != 0 {
+            let leaf = self.store.leaves.at(link);
+            let mut change = leaf.in_changes;
+            while change != 0 {
+                let record = self.store.in_changes.at(change);
+                let decoded = InChange::decode(&record.change).expect("changes are encoded by this engine");
+                if decoded.kind == InChangeKind::Released {
+                    releases.push(ShownRelease {
+                        lock: decoded.lock.lock,
+                        signature: SignatureBytes::from_bytes(record.release),
+                    });
+                }
+                change = record.next;
+            }
+            link = leaf.next;
+        }
+        releases
     }
 
     /// The leaf of a counter, and the digest of the one before it.

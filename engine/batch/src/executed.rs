@@ -5,7 +5,9 @@ use tidegate_channel::{
     BatchHeader, ChannelEntry, Credit, FinalTerms, InChange, LeafPrivate, LeafPublic, Outcome, RefuseReason,
 };
 use tidegate_crypto::merkle::{self, Tree};
-use tidegate_types::{BatchNumber, ClientCounter, Digest, Height, HubCounter, KeyBytes, UnixMillis};
+use tidegate_types::{
+    BatchNumber, ClientCounter, Digest, Height, HubCounter, KeyBytes, LockId, SignatureBytes, UnixMillis,
+};
 
 /// One leaf of a batch, with what its roots stand for.
 #[derive(Clone, Debug)]
@@ -24,6 +26,8 @@ pub struct LeafOut {
     pub outcomes: Vec<Outcome>,
     /// What it does to the locks that wait for the client's preimages.
     pub in_changes: Vec<InChange>,
+    /// What signs each of the releases among them.
+    pub(crate) releases: Vec<(LockId, SignatureBytes)>,
     /// The states that it answers.
     pub answers: Vec<Answer>,
     /// How the channel ends, for a final leaf.

@@ -32,7 +32,7 @@ mod versions;
 
 pub use engine::{Engine, EngineError, Opened, Screen};
 pub use entries::{EntryPublisher, EntryReader, EntrySnapshot};
-pub use evidence::{Shown, ShownLeaf};
+pub use evidence::{Shown, ShownLeaf, ShownRelease};
 pub use executed::{Answer, Changes, Executed, LeafOut, Refusal};
 pub use input::{
     AckInput, BlockInput, CloseInput, FulfilInput, Input, InputError, PayInput, ReleaseInput, Reveal, RevealedAck,

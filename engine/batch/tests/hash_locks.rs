@@ -3,7 +3,7 @@
 mod rig;
 
 use rig::{CAPACITY, MARGIN, Rig, policy, sat};
-use tidegate_batch::{Input, Policy, Reveal};
+use tidegate_batch::{Input, Policy, Reveal, ShownRelease};
 use tidegate_channel::wallet::{InLockError, InMark, LeafFault, LeafView, LockStatus};
 use tidegate_channel::{FailReason, InChangeKind, Lock, OpOutcome, Operation, RefuseReason};
 use tidegate_types::{Amount, Height, LockId, LockSlot};
@@ -154,7 +154,7 @@ fn neither_side_ends_a_lock_that_waits() {
 }
 
 #[test]
-fn a_release_fails_the_payers_lock_by_message_and_by_state() {
+fn a_release_fails_the_payers_lock() {
     let mut rig = Rig::new(2);
     let locks = offered(&mut rig, &[500, 500]);
     let release = rig.release(1, locks[0]);
@@ -167,18 +167,17 @@ fn a_release_fails_the_payers_lock_by_message_and_by_state() {
     rig.batch(vec![late]);
     assert_eq!(rig.refusal(), Some(RefuseReason::UnknownLock), "given up for good");
 
-    // In a state, beside the drop of the payer's failed lock.
+    // By a state: nothing is kept of it by which the ledger would believe the release, so the hub does not take it.
+    let before = rig.clients[1].wallet.clone();
+    let release = Operation::Release { lock: locks[1] };
     let wallet = &mut rig.clients[1].wallet;
     let ack = wallet.hub().reference();
-    let release = Operation::Release { lock: locks[1] };
-    let mut twice = wallet.clone();
-    let (state, operations) = twice.propose(vec![release, release], ack).expect("a state");
-    let bad = rig.sign(1, state, operations);
-    rig.batch(vec![bad]);
-    assert_eq!(rig.refusal(), Some(RefuseReason::UnknownLock), "twice in one state");
-    let wallet = &mut rig.clients[1].wallet;
     let (state, operations) = wallet.propose(vec![release], ack).expect("a state");
-    let (release, drop) = (rig.sign(1, state, operations), rig.pay(0, &[]));
+    let by_state = rig.sign(1, state, operations);
+    rig.batch(vec![by_state]);
+    assert_eq!(rig.refusal(), Some(RefuseReason::BadOperation));
+    rig.clients[1].wallet = before;
+    let (release, drop) = (rig.release(1, locks[1]), rig.pay(0, &[]));
     rig.batch(vec![drop, release]);
     assert!(rig.out.refusals.is_empty());
     assert_eq!(status(&rig, 0, locks[1]), LockStatus::Failed(FailReason::Released));
@@ -187,6 +186,42 @@ fn a_release_fails_the_payers_lock_by_message_and_by_state() {
     assert!(rig.view(0).locks.is_empty());
     assert_eq!(rig.view(0).client_balance, sat(CAPACITY / 2));
     rig.replay();
+}
+
+/// Until the payee names the leaf without it, it can close with the one before, and the preimage with it.
+#[test]
+fn what_was_given_up_can_be_shown_until_the_leaf_without_it_is_acknowledged() {
+    let mut rig = Rig::new(2);
+    let locks = offered(&mut rig, &[500, 20]);
+    let ack = rig.ack(1);
+    rig.batch(vec![ack]);
+    let release = rig.release(1, locks[0]);
+    let Input::Release(signed) = &release else {
+        unreachable!()
+    };
+    let signature = signed.signature;
+    rig.batch(vec![release]);
+    let releases = |rig: &Rig| {
+        let slot = rig.engine.channel(&rig.clients[1].id).expect("open");
+        rig.engine.shown(slot).expect("it lives").releases
+    };
+    let in_shown = |rig: &Rig| rig.shown(1).expect("a pair").hub.expect("a leaf").locks.len();
+    let lock = locks[0];
+    assert_eq!(
+        (releases(&rig), in_shown(&rig)),
+        (vec![ShownRelease { lock, signature }], 2)
+    );
+    // Whatever else happens: the payer has dropped it, and more leaves have come.
+    let (drop, refresh) = (rig.pay(0, &[]), Input::Refresh(rig.clients[1].id));
+    rig.batch(vec![drop, refresh]);
+    assert_eq!(
+        (releases(&rig), in_shown(&rig)),
+        (vec![ShownRelease { lock, signature }], 2)
+    );
+    rig.replay();
+    let ack = rig.ack(1);
+    rig.batch(vec![ack]);
+    assert_eq!((releases(&rig), in_shown(&rig)), (vec![], 1));
 }
 
 /// A hub that holds a release must not take the payer's money for another lock's reveal on the same hash.

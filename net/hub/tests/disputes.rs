@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rig::{Hub, Shape, open, sat, stop};
-use tidegate_channel::evidence::{Opener, Pair};
+use tidegate_channel::evidence::{Mandate, MandateSubject, Opener, Pair, Side};
 use tidegate_client::channel::Signer;
 use tidegate_client::key_file::{Seed, random_seed};
 use tidegate_client::{
@@ -16,7 +16,7 @@ use tidegate_client::{
 use tidegate_crypto::hash::payment_hash;
 use tidegate_crypto::keys::SecretKey;
 use tidegate_disk::{Disk, RealDisk};
-use tidegate_ledger::{Action, CloseState, Condition, Transaction};
+use tidegate_ledger::{Action, CloseState, Condition, LockPlace, Payer, Transaction, TransactionBody, Witness};
 use tidegate_settle::Node;
 use tidegate_types::{Age, ChannelId, Fixed as _, Height, KeyBytes};
 use tidegate_wire::ToClient;
@@ -309,4 +309,82 @@ fn what_a_payer_owes_by_a_preimage_is_had_on_the_ledger() {
     assert!(locks(&node).is_empty(), "the lock was claimed");
     let reveals = actions(&node, |action| matches!(action, Action::RevealPreimage { .. }));
     assert_eq!(reveals, 1, "one reveal is enough");
+}
+
+/// A payee gives a lock up, so that the payer has its money back, and does not name the leaf without it: it closes with the one
+/// before and shows the preimage. The hub has the release to show.
+#[test]
+fn what_a_payee_has_given_up_it_does_not_get_on_the_ledger() {
+    let (alice, bob) = (random_seed().expect("random"), random_seed().expect("random"));
+    let hub = hub(20, &[&alice, &bob]);
+    let serving = hub.start();
+    let (mut a, mut b) = (hub.connect(&serving, &alice), hub.connect(&serving, &bob));
+    let (from, to) = (open(&mut a, OWN), open(&mut b, 500_000));
+    let preimage = [7; 32];
+    let by_hash = Payment {
+        hash: Some(HashLock {
+            hash: payment_hash(&preimage),
+            blocks: Some(Age::new(200)),
+        }),
+        ..payment(&b, to)
+    };
+    let lock = a.pay(&from, &[by_hash]).expect("offered")[0].lock;
+    b.sync(&to).expect("in date and acknowledged");
+    let (held, signer) = (own(&b, &to), signer(&hub, &bob));
+    let mut store = MemoryStore::default();
+    store.create(held.opened()).expect("an empty store");
+    let release = held.clone().release(&signer, &mut store, &lock).expect("it waits");
+    let mut raw = Connection::connect(&hub.options(&serving), SecretKey::from_seed(*bob)).expect("the hub answers");
+    raw.send(&release).expect("sent");
+    wait("the payer has its money back", || {
+        a.sync(&from).expect("in date");
+        a.settle(&from).expect("settled");
+        own(&a, &from).wallet().client().locks().is_empty()
+    });
+    drop((a, b, raw));
+    stop(serving);
+    let before = coins(&ledger(&hub), hub.public().bytes());
+
+    let serving = hub.start();
+    let mut b = hub.connect(&serving, &bob);
+    let start = start_of(&held, &signer, b.height());
+    b.submit(&start).expect("the ledger takes it");
+    let place = LockPlace {
+        channel: to,
+        side: Side::Hub,
+        slot: held.wallet().hub().in_locks()[0].slot,
+    };
+    wait("the close stands", || close_of(&mut b, to).is_some());
+    drop(b);
+    // Whatever is restarted, what the hub holds of it is durable.
+    stop(serving);
+    let serving = hub.start();
+    let mut b = hub.connect(&serving, &bob);
+    let mandate = Mandate {
+        channel: to,
+        side: Side::Client,
+        subject: MandateSubject::Lock(lock),
+    };
+    let reveal = Action::RevealPreimage {
+        preimage,
+        place: Some(place),
+        payer: Payer::Side(Side::Client, mandate.sign(&signer.ledger, &signer.key)),
+    };
+    let funding = held.opened().funding;
+    let reveal = Transaction {
+        body: TransactionBody::of_action(vec![funding], Vec::new(), reveal),
+        witnesses: vec![Witness::Action],
+    };
+    b.submit(&reveal).expect("the ledger takes it");
+    wait("the ledger pays both sides", || close_of(&mut b, to).is_none());
+    stop(serving);
+    let node = ledger(&hub);
+    let evidence = actions(&node, |action| matches!(action, Action::LockEvidence { .. }));
+    assert_eq!(evidence, 1, "once is enough");
+    assert!(locks(&node).is_empty(), "nothing is left to be claimed");
+    let gained = coins(&node, hub.public().bytes()) - before;
+    assert!(
+        gained <= 1_500_000 && gained + 5_000 > 1_500_000,
+        "the hub has its share, less the fee of its evidence: {gained}"
+    );
 }

@@ -2,8 +2,8 @@
 
 use tidegate_channel::{ChannelTerms, LeafRef};
 use tidegate_ledger::{
-    AckRecord, Block, CloseState, Condition, LedgerParams, LockTerms, Supply, Tip, Transaction, Utxo, UtxoStore,
-    UtxoTree,
+    AckRecord, Block, CloseState, Condition, LedgerParams, LockTerms, OpenLock, Supply, Tip, Transaction, Utxo,
+    UtxoStore, UtxoTree,
 };
 use tidegate_types::{Amount, ChannelId, Digest, Height, KeyBytes, LedgerId, OutPoint, Txid};
 
@@ -115,6 +115,15 @@ impl Node {
     pub fn close_of(&self, channel: &ChannelId) -> Option<CloseState> {
         let outpoint = self.index.channel(channel)?;
         self.chain.close_of(outpoint).map(|(state, _)| state)
+    }
+
+    /// The locks that were shown in the close of the channel with this funding output, as far as nothing has refunded them.
+    #[must_use]
+    pub fn locks_in_close(&self, funding: &OutPoint) -> Vec<OpenLock> {
+        let locks = self.chain.close_of(funding).map(|(_, locks)| locks);
+        let mut locks = locks.unwrap_or_default();
+        locks.retain(|lock| !lock.refunded);
+        locks
     }
 
     /// The closes that have begun and are not settled, in the order of their funding outputs.

@@ -188,11 +188,7 @@ impl<S: Slots> Engine<S> {
                 self.close_lock(slot, state, *at);
                 (OpKind::Drop, *at, OpOutcome::Done, [0; 16])
             }
-            Operation::Release { lock } => {
-                self.release_in_lock(slot, lock);
-                let at = LockSlot::new(0).expect("a page has 64 slots");
-                (OpKind::Release, at, OpOutcome::Done, [0; 16])
-            }
+            Operation::Release { .. } => unreachable!("a state that releases is refused"),
         };
         Outcome {
             counter: state.counter,

@@ -1,7 +1,6 @@
 //! In-locks that end without a payment: released by their payee, or expired (rule 13).
 
-use tidegate_channel::{FailReason, InChange, InChangeKind, OpOutcome, Operation, RefuseReason};
-use tidegate_types::LockId;
+use tidegate_channel::{FailReason, InChange, InChangeKind, OpOutcome, RefuseReason};
 
 use super::Engine;
 use crate::executed::Answer;
@@ -22,7 +21,7 @@ impl<S: Slots> Engine<S> {
             return Err(RefuseReason::UnknownLock);
         }
         self.touch(slot);
-        self.release_in_lock(slot, &release.lock);
+        self.release_in_lock(slot, message);
         let counter = self.record(slot).c();
         let touch = self.touched(slot);
         touch.leaf = true;
@@ -30,21 +29,12 @@ impl<S: Slots> Engine<S> {
         Ok(())
     }
 
-    /// Checks the releases of a state: each names an open in-lock of an earlier batch, and none twice.
-    pub(super) fn judge_release(&self, slot: u32, lock: &LockId, before: &[Operation]) -> Result<LockId, RefuseReason> {
-        let twice = before
-            .iter()
-            .any(|operation| matches!(operation, Operation::Release { lock: other } if other == lock));
-        if twice || self.find_in_lock(slot, lock).is_none() {
-            Err(RefuseReason::UnknownLock)
-        } else {
-            Ok(*lock)
-        }
-    }
-
     /// Withdraws an in-lock that its payee has given up: the payer's lock fails. One that has expired meanwhile is gone.
-    pub(super) fn release_in_lock(&mut self, slot: u32, lock: &LockId) {
-        let Some(link) = self.find_in_lock(slot, lock) else {
+    ///
+    /// The signature is kept as long as the payee has not acknowledged the leaf: until then it can close with an earlier one,
+    /// in which the lock is open, and only the release keeps it from taking what its payer has back.
+    fn release_in_lock(&mut self, slot: u32, message: &ReleaseInput) {
+        let Some(link) = self.find_in_lock(slot, &message.release.lock) else {
             return;
         };
         self.store.in_locks.at_mut(link).fate = RELEASED;
@@ -55,6 +45,7 @@ impl<S: Slots> Engine<S> {
         let touch = self.touched(slot);
         touch.leaf = true;
         touch.in_changes.push(change);
+        touch.releases.push((message.release.lock, message.signature));
     }
 
     /// Withdraws the in-locks whose expiry a final block has passed; no reveal of them is recorded, since a reveal is taken

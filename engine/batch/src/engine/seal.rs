@@ -75,6 +75,7 @@ impl<S: Slots> Engine<S> {
             core::mem::swap(&mut leaf.credit_locks, &mut touch.credit_locks);
             core::mem::swap(&mut leaf.outcomes, &mut touch.outcomes);
             core::mem::swap(&mut leaf.in_changes, &mut touch.in_changes);
+            core::mem::swap(&mut leaf.releases, &mut touch.releases);
             core::mem::swap(&mut leaf.answers, &mut touch.answers);
             leaf.terms = touch.terms;
             self.add_credits(&out.leaves[place]);
@@ -138,6 +139,7 @@ fn empty_leaf() -> LeafOut {
         credit_locks: Vec::new(),
         outcomes: Vec::new(),
         in_changes: Vec::new(),
+        releases: Vec::new(),
         answers: Vec::new(),
         terms: None,
     }

@@ -1,7 +1,7 @@
 //! The channels that a batch touches: what each will say in its leaf, and the room that it had when the batch began.
 
 use tidegate_channel::{Credit, FinalTerms, HalfSums, InChange, Outcome, hub_balance_from};
-use tidegate_types::{Amount, Digest, Height};
+use tidegate_types::{Amount, Digest, Height, LockId, SignatureBytes};
 
 use super::Engine;
 use crate::executed::Answer;
@@ -20,6 +20,8 @@ pub(crate) struct Touch {
     pub(crate) credit_locks: Vec<Link>,
     pub(crate) outcomes: Vec<Outcome>,
     pub(crate) in_changes: Vec<InChange>,
+    /// What signs each of the releases among them.
+    pub(crate) releases: Vec<(LockId, SignatureBytes)>,
     pub(crate) answers: Vec<Answer>,
     pub(crate) terms: Option<FinalTerms>,
     /// True if the batch holds a leaf of this channel; a first look alone makes none.
@@ -62,6 +64,7 @@ impl Touches {
         touch.credit_locks.clear();
         touch.outcomes.clear();
         touch.in_changes.clear();
+        touch.releases.clear();
         touch.answers.clear();
         touch.terms = None;
         touch.leaf = false;

@@ -71,6 +71,8 @@ pub(crate) struct InLockRecord {
 #[repr(C)]
 pub(crate) struct InChangeRecord {
     pub(crate) change: [u8; 104],
+    /// Of a release its payee's signature, by which the ledger believes it; else zero.
+    pub(crate) release: [u8; 64],
     pub(crate) next: Link,
     pub(crate) reserved: u32,
 }

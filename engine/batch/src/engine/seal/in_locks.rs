@@ -104,15 +104,17 @@ impl<S: Slots> Engine<S> {
             .map_or_else(LockTree::empty_root, |page| page.tree.root())
     }
 
-    /// Keeps what a leaf did, for a client that comes back.
-    pub(super) fn keep_in_changes(&mut self, changes: &[InChange]) -> Link {
+    /// Keeps what a leaf did, for a client that comes back, and for one that does not name the leaf in a dispute.
+    pub(super) fn keep_in_changes(&mut self, leaf: &LeafOut) -> Link {
         let mut allocation = self.store.meta().in_changes;
         let mut next = 0;
-        for change in changes.iter().rev() {
+        for change in leaf.in_changes.iter().rev() {
             let mut encoded = [0; InChange::LEN];
             change.encode_into(&mut encoded);
+            let signed = leaf.releases.iter().find(|(lock, _)| *lock == change.lock.lock);
             let record = InChangeRecord {
                 change: encoded,
+                release: signed.map_or([0; 64], |(_, signature)| *signature.as_bytes()),
                 next,
                 reserved: 0,
             };

@@ -12,7 +12,7 @@ impl<S: Slots> Engine<S> {
     /// Keeps a leaf as its channel's newest.
     pub(super) fn keep_leaf(&mut self, leaf: &LeafOut, private_digest: Digest, digest: Digest) {
         let credits = self.keep_credits(leaf);
-        let in_changes = self.keep_in_changes(&leaf.in_changes);
+        let in_changes = self.keep_in_changes(leaf);
         let mut bodies = self.store.meta().bodies;
         let waiting = leaf.credits.iter().map(|c| c.amount.to_sat()).sum();
         let body = BodyRecord {

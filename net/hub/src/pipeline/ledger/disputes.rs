@@ -5,6 +5,7 @@
 //! final block with a StartClose ─▶ sequencer: the channel is frozen (BlockInput::closing), whoever carries it is told
 //! Work::Shown ────────────────────▶ sequencer: what the engine can show, once that is durable
 //! shown older, height < deadline ─▶ ledger: Evidence, its fee charged to the hub's side
+//! a lock that was given up ───────▶ ledger: LockEvidence, up to the end of the grace
 //! height > deadline + δ + 1 ──────▶ ledger: Settle, if whoever makes the blocks has not
 //! ```
 //!
@@ -15,12 +16,13 @@
 use std::collections::BTreeMap;
 
 use crossbeam::channel::{Receiver, TryRecvError, bounded};
-use tidegate_batch::Shown;
+use tidegate_batch::{Shown, ShownRelease};
 use tidegate_channel::evidence::{
-    ClientEvidence, HubEvidence, LeafProof, Mandate, MandateSubject, Pair, ProvenLeaf, Side, StateNaming, StateNote,
+    ClientEvidence, HubEvidence, LeafProof, LockEvidence, Mandate, MandateSubject, Pair, ProvenLeaf, Side, StateNaming,
+    StateNote,
 };
 use tidegate_crypto::keys::SecretKey;
-use tidegate_ledger::{CloseState, Transaction};
+use tidegate_ledger::{Action, CloseState, LockPlace, OpenLock, Payer, Transaction, TransactionBody, Witness};
 use tidegate_tower::{Package, PackageError};
 use tidegate_types::{ChannelId, Digest, Height, LedgerId, OutPoint, SignatureBytes};
 use tidegate_wire::messages::DisputeNotice;
@@ -31,6 +33,7 @@ use crate::pipeline::work::Work;
 
 const SHOW: &str = "newer evidence";
 const SETTLE: &str = "the settling";
+const RELEASE: &str = "the release of a lock";
 
 /// The closes of this hub's channels.
 #[derive(Debug, Default)]
@@ -45,8 +48,8 @@ pub(crate) struct Disputes {
 enum Evidence {
     /// The sequencer was asked.
     Asked(Receiver<Option<Shown>>),
-    /// This.
-    Held(Box<Package>),
+    /// This, and what its client has given up since.
+    Held(Box<Package>, Vec<ShownRelease>),
     /// Nothing: the channel is not in the state, or what is there is no evidence.
     None,
 }
@@ -118,32 +121,71 @@ impl LedgerThread {
                 Err(TryRecvError::Disconnected) => None,
             };
             came = true;
-            *evidence = match found.map(|shown| package(shown, &ledger, &self.hub)) {
-                Some(Ok(package)) => Evidence::Held(Box::new(package)),
-                Some(Err(error)) => {
+            let Some(mut found) = found else {
+                *evidence = Evidence::None;
+                continue;
+            };
+            let releases = core::mem::take(&mut found.releases);
+            *evidence = match package(found, &ledger, &self.hub) {
+                Ok(package) => Evidence::Held(Box::new(package), releases),
+                Err(error) => {
                     tracing::error!(%channel, %error, "what the hub holds of a closing channel is no evidence");
                     Evidence::None
                 }
-                None => Evidence::None,
             };
         }
         came
     }
 
     fn act(&mut self, close: &Close) {
-        let Some(Evidence::Held(package)) = self.disputes.watched.get(&close.state.channel) else {
+        let Some(Evidence::Held(package, releases)) = self.disputes.watched.get(&close.state.channel) else {
             return;
         };
         let (tip, state) = (self.node.tip().height, &close.state);
-        let (what, transaction) = if tip < state.deadline && is_newer(package, state) {
-            (SHOW, Some(package.transaction()))
+        let mut due = Vec::new();
+        if tip < state.deadline && is_newer(package, state) {
+            due.push((SHOW, package.transaction()));
         } else if is_left(tip, state) {
-            (SETTLE, self.node.settlement(&close.funding))
-        } else {
-            return;
-        };
-        if let Some(transaction) = transaction {
+            due.extend(self.node.settlement(&close.funding).map(|settling| (SETTLE, settling)));
+        }
+        if tip < state.grace_end && !releases.is_empty() {
+            let given_up = self.given_up(&close.funding, releases);
+            due.extend(given_up.into_iter().map(|evidence| (RELEASE, evidence)));
+        }
+        for (what, transaction) in due {
             self.bring_own(what, &state.channel, &transaction);
+        }
+    }
+
+    /// Evidence against the locks that were shown although their payee has given them up.
+    fn given_up(&self, funding: &OutPoint, releases: &[ShownRelease]) -> Vec<Transaction> {
+        let shown = self.node.locks_in_close(funding).into_iter();
+        let owed = shown.filter(|lock| lock.side == Side::Hub);
+        let released = owed.filter_map(|lock| {
+            let release = releases.iter().find(|release| release.lock == lock.lock)?;
+            Some(self.lock_evidence(*funding, &lock, release))
+        });
+        released.collect()
+    }
+
+    fn lock_evidence(&self, funding: OutPoint, lock: &OpenLock, release: &ShownRelease) -> Transaction {
+        let mandate = Mandate {
+            channel: lock.channel,
+            side: Side::Hub,
+            subject: MandateSubject::Lock(lock.lock),
+        };
+        let action = Action::LockEvidence {
+            place: LockPlace {
+                channel: lock.channel,
+                side: lock.side,
+                slot: lock.slot,
+            },
+            payer: Payer::Side(Side::Hub, mandate.sign(&self.node.ledger(), &self.hub)),
+            evidence: Box::new(LockEvidence::Released(release.signature)),
+        };
+        Transaction {
+            body: TransactionBody::of_action(vec![funding], Vec::new(), action),
+            witnesses: vec![Witness::Action],
         }
     }
 
