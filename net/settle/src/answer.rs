@@ -2,12 +2,12 @@
 
 use std::time::Instant;
 
-use tidegate_ledger::{MempoolError, Transaction};
-use tidegate_types::{ChannelId, Fixed, Height, OutPoint, Txid};
-use tidegate_wire::lengths::{MAX_BLOCK_PIECE, MAX_BLOCKS, MAX_UTXOS};
+use tidegate_ledger::{LockCondition, LockTerms, MempoolError, Transaction};
+use tidegate_types::{Amount, ChannelId, Fixed, Height, OutPoint, Txid};
+use tidegate_wire::lengths::{LOCK_TERMS_LEN, MAX_BLOCK_PIECE, MAX_BLOCKS, MAX_LOCK_OUTPUTS, MAX_UTXOS};
 use tidegate_wire::messages::{
-    BlockBytes, BlockPage, Body as _, Error, LedgerAnswer, LedgerChannel, LedgerQuery, LedgerResult, OutputKind,
-    OutputStatus, TxStatus, Utxo,
+    BlockBytes, BlockPage, Body as _, Error, LedgerAnswer, LedgerChannel, LedgerQuery, LedgerResult, LockOutput,
+    OutputKind, OutputStatus, TxStatus, Utxo,
 };
 use tidegate_wire::{ErrorCode, Items};
 
@@ -99,6 +99,15 @@ pub fn answer(node: &Node, query: &LedgerQuery, request: u64) -> Vec<u8> {
             let channels = Items::from(found.as_slice());
             message(node, LedgerResult::Channels { channels, more }, request)
         }
+        LedgerQuery::LocksOf(key) => {
+            let mut found = node.locks_of(&key).map(|found| lock_to_wire(node, &found));
+            let locks: Vec<LockOutput> = found.by_ref().take(MAX_LOCK_OUTPUTS).collect();
+            let result = LedgerResult::Locks {
+                locks: Items::from(locks.as_slice()),
+                more: found.next().is_some(),
+            };
+            message(node, result, request)
+        }
         LedgerQuery::Close(channel) => {
             let record = node.close_of(&channel).map(|close| close.to_vec()).unwrap_or_default();
             message(node, LedgerResult::Close(&record), request)
@@ -183,6 +192,25 @@ fn to_wire(outpoint: &OutPoint, utxo: &tidegate_ledger::Utxo) -> Utxo {
         amount: utxo.output.amount,
     }
 }
+
+fn lock_to_wire(node: &Node, (outpoint, amount, terms): &(OutPoint, Amount, LockTerms)) -> LockOutput {
+    let known = match &terms.condition {
+        LockCondition::Hash(hash) => node.preimage(hash),
+        LockCondition::Ack { .. } => None,
+    };
+    let (preimage, revealed) = known.unwrap_or(([0; 32], Height::ZERO));
+    let mut encoded = [0; LOCK_TERMS_LEN];
+    terms.encode_into(&mut encoded);
+    LockOutput {
+        outpoint: *outpoint,
+        amount: *amount,
+        terms: encoded,
+        revealed,
+        preimage,
+    }
+}
+
+const _: () = assert!(LockTerms::LEN == LOCK_TERMS_LEN);
 
 fn message(node: &Node, result: LedgerResult<'_>, request: u64) -> Vec<u8> {
     let answer = LedgerAnswer {

@@ -15,6 +15,8 @@ pub(crate) struct Index {
     closing: BTreeSet<OutPoint>,
     /// Locks that closes have turned into outputs.
     locks: BTreeSet<OutPoint>,
+    /// The same by the keys that may come to have them.
+    locks_by_key: HashMap<KeyBytes, BTreeSet<OutPoint>>,
     transactions: HashMap<Txid, Height>,
     /// In the order of their blocks: the oldest are forgotten.
     order: VecDeque<Txid>,
@@ -35,8 +37,11 @@ impl Index {
                     self.closing.insert(*outpoint);
                 }
             }
-            Condition::Lock(_) => {
+            Condition::Lock(terms) => {
                 self.locks.insert(*outpoint);
+                for key in [terms.claim, terms.refund] {
+                    self.locks_by_key.entry(key).or_default().insert(*outpoint);
+                }
             }
             _ => {}
         }
@@ -45,19 +50,17 @@ impl Index {
     pub(crate) fn remove(&mut self, outpoint: &OutPoint, utxo: &Utxo) {
         match &utxo.output.condition {
             Condition::Key(key) => {
-                if let Some(outpoints) = self.by_key.get_mut(key) {
-                    outpoints.remove(outpoint);
-                    if outpoints.is_empty() {
-                        self.by_key.remove(key);
-                    }
-                }
+                forget(&mut self.by_key, key, outpoint);
             }
             Condition::Channel(terms) | Condition::Closing(terms) => {
                 self.channels.remove(&terms.channel_id(outpoint));
                 self.closing.remove(outpoint);
             }
-            Condition::Lock(_) => {
+            Condition::Lock(terms) => {
                 self.locks.remove(outpoint);
+                for key in [&terms.claim, &terms.refund] {
+                    forget(&mut self.locks_by_key, key, outpoint);
+                }
             }
             _ => {}
         }
@@ -91,6 +94,10 @@ impl Index {
         self.locks.iter()
     }
 
+    pub(crate) fn locks_of(&self, key: &KeyBytes) -> impl Iterator<Item = &OutPoint> {
+        self.locks_by_key.get(key).into_iter().flatten()
+    }
+
     pub(crate) fn channel(&self, channel: &ChannelId) -> Option<&OutPoint> {
         self.channels.get(channel)
     }
@@ -105,5 +112,15 @@ impl Index {
             && self.channels == other.channels
             && self.closing == other.closing
             && self.locks == other.locks
+            && self.locks_by_key == other.locks_by_key
+    }
+}
+
+fn forget(by_key: &mut HashMap<KeyBytes, BTreeSet<OutPoint>>, key: &KeyBytes, outpoint: &OutPoint) {
+    if let Some(outpoints) = by_key.get_mut(key) {
+        outpoints.remove(outpoint);
+        if outpoints.is_empty() {
+            by_key.remove(key);
+        }
     }
 }

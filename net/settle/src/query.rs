@@ -137,13 +137,26 @@ impl Node {
 
     /// The locks that closes have turned into outputs, in the order of these.
     pub fn locks(&self) -> impl Iterator<Item = (OutPoint, Amount, LockTerms)> {
-        self.index.locks().filter_map(|outpoint| {
-            let output = self.utxo(outpoint)?.output;
-            match output.condition {
-                Condition::Lock(terms) => Some((*outpoint, output.amount, terms)),
-                _ => None,
-            }
-        })
+        self.index.locks().filter_map(|outpoint| self.lock(outpoint))
+    }
+
+    /// Those that this key claims, or gets back if nobody does, in the order of their outputs.
+    pub fn locks_of(&self, key: &KeyBytes) -> impl Iterator<Item = (OutPoint, Amount, LockTerms)> {
+        self.index.locks_of(key).filter_map(|outpoint| self.lock(outpoint))
+    }
+
+    fn lock(&self, outpoint: &OutPoint) -> Option<(OutPoint, Amount, LockTerms)> {
+        let output = self.utxo(outpoint)?.output;
+        match output.condition {
+            Condition::Lock(terms) => Some((*outpoint, output.amount, terms)),
+            _ => None,
+        }
+    }
+
+    /// The preimage of a hash, and since when it stands on the ledger, if it does.
+    #[must_use]
+    pub fn preimage(&self, hash: &[u8; 32]) -> Option<([u8; 32], Height)> {
+        self.chain.preimage(hash)
     }
 
     /// Since when the preimage of a hash stands on the ledger, if it does.

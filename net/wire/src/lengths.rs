@@ -5,6 +5,7 @@
 use tidegate_types::{Digest, Fixed, KeyBytes, OutPoint, SignatureBytes};
 
 use crate::frame::MAX_BODY;
+use crate::messages::LockOutput;
 
 /// A client state `C`.
 pub const STATE_LEN: usize = 160;
@@ -59,6 +60,10 @@ pub const MAX_OPEN_LOCKS: usize = 64;
 pub const MAX_STORED_ANSWERS: usize = 64 * 16 + MAX_OPEN_LOCKS;
 /// The most outputs that one `LedgerAnswer` lists.
 pub const MAX_UTXOS: usize = 4096;
+/// The most lock outputs that one `LedgerAnswer` lists.
+pub const MAX_LOCK_OUTPUTS: usize = 1024;
+/// The width of a lock output's terms.
+pub const LOCK_TERMS_LEN: usize = 136;
 /// The most blocks that one `LedgerAnswer` brings.
 pub const MAX_BLOCKS: usize = 1024;
 /// The widest block, or piece of one, that a `LedgerAnswer` brings.
@@ -94,6 +99,7 @@ const _: () = assert!(
 );
 const _: () = assert!(MAX_RECEIPT_BODY <= MAX_BODY as usize);
 const _: () = assert!(MAX_UTXOS * 48 + 64 <= MAX_BODY as usize);
+const _: () = assert!(MAX_LOCK_OUTPUTS * LockOutput::LEN + 64 <= MAX_BODY as usize);
 const _: () = assert!(
     MAX_OPEN_INPUTS * OutPoint::LEN + MAX_TERMS_LEN + KeyBytes::LEN + SignatureBytes::LEN + MAX_TRANSACTION_LEN
         <= MAX_BODY as usize

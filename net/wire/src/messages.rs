@@ -23,7 +23,8 @@ pub use control::{Busy, Error, Ping};
 pub use hash_lock::{Fulfill, Release};
 pub use hello::{Hello, HelloAnswer, PROTOCOL_VERSION};
 pub use ledger::{
-    LedgerAnswer, LedgerChannel, LedgerQuery, LedgerResult, OutputKind, OutputStatus, SubmitTx, TxStatus, Utxo,
+    LedgerAnswer, LedgerChannel, LedgerQuery, LedgerResult, LockOutput, OutputKind, OutputStatus, SubmitTx, TxStatus,
+    Utxo,
 };
 pub use open::{OpenAccept, OpenPropose};
 pub use pay::{Pay, PayAnswer, StoredAnswer};

@@ -6,7 +6,7 @@ use super::Body;
 use super::blocks::BlockPage;
 use super::open::{put_transaction, read_transaction};
 use crate::cursor::{Put, Take};
-use crate::lengths::{MAX_CLOSE_LEN, MAX_TERMS_LEN, MAX_UTXOS};
+use crate::lengths::{LOCK_TERMS_LEN, MAX_CLOSE_LEN, MAX_LOCK_OUTPUTS, MAX_TERMS_LEN, MAX_UTXOS};
 use crate::{Items, Kind, Reader, WireError};
 
 /// A question: `question 1 | 0 × 7 | argument 32`.
@@ -24,6 +24,8 @@ pub enum LedgerQuery {
     Close(ChannelId),
     /// 6: the channels whose client has this key.
     ChannelsOf(KeyBytes),
+    /// 8: the locks that closes have turned into outputs, and that this key claims or gets back.
+    LocksOf(KeyBytes),
     /// 5: the blocks from a height on. Argument: `from u32 | offset u32 | wait u32 | 0 × 20`.
     Blocks {
         /// The height of the first.
@@ -56,6 +58,7 @@ impl<'a> Body<'a> for LedgerQuery {
             }
             6 => Self::ChannelsOf(KeyBytes::read(r)?),
             7 => Self::Close(ChannelId::read(r)?),
+            8 => Self::LocksOf(KeyBytes::read(r)?),
             other => return Err(unknown("question", other)),
         })
     }
@@ -68,6 +71,7 @@ impl<'a> Body<'a> for LedgerQuery {
             Self::Channel(channel) => (4, *channel.as_bytes()),
             Self::ChannelsOf(key) => (6, *key.as_bytes()),
             Self::Close(channel) => (7, *channel.as_bytes()),
+            Self::LocksOf(key) => (8, *key.as_bytes()),
             Self::Blocks { from, offset, wait_ms } => {
                 let mut argument = [0; 32];
                 argument[..4].copy_from_slice(&from.get().to_le_bytes());
@@ -151,6 +155,31 @@ pub struct Utxo {
 }
 fixed_struct!(Utxo { outpoint: OutPoint, kind: OutputKind, pad 3, amount: Amount });
 
+/// One lock that a close has turned into an output, with what is known of its hash: `outpoint 36 | 0 × 4 | amount u64 |
+/// terms 136 | height u32 | 0 × 4 | preimage 32`; both zero if no preimage stands on the ledger.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LockOutput {
+    /// Which.
+    pub outpoint: OutPoint,
+    /// What it holds.
+    pub amount: Amount,
+    /// The terms that stand in it.
+    pub terms: [u8; LOCK_TERMS_LEN],
+    /// Since when the preimage stands on the ledger.
+    pub revealed: Height,
+    /// The preimage.
+    pub preimage: [u8; 32],
+}
+fixed_struct!(LockOutput {
+    outpoint: OutPoint,
+    pad 4,
+    amount: Amount,
+    terms: [u8; LOCK_TERMS_LEN],
+    revealed: Height,
+    pad 4,
+    preimage: [u8; 32],
+});
+
 /// What became of a transaction: `status 1 | 0 × 3 | height u32`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TxStatus {
@@ -227,6 +256,13 @@ pub enum LedgerResult<'a> {
     Blocks(BlockPage<'a>),
     /// 8: `length u32 | 0 × 4 | the ledger's record of the close`; the length is zero if none has begun.
     Close(&'a [u8]),
+    /// 9: `count u32 | flags u32 | lock outputs × 224`; flag bit 0: there are more.
+    Locks {
+        /// In order of outpoints.
+        locks: Items<'a, LockOutput>,
+        /// Whether some were left out.
+        more: bool,
+    },
     /// 7: `count u32 | flags u32 | channels × 32`; flag bit 0: there are more.
     Channels {
         /// By name.
@@ -258,6 +294,7 @@ impl<'a> LedgerResult<'a> {
             Self::Blocks(_) => 6,
             Self::Channels { .. } => 7,
             Self::Close(_) => 8,
+            Self::Locks { .. } => 9,
         }
     }
 
@@ -289,6 +326,12 @@ impl<'a> LedgerResult<'a> {
                 r.pad(4)?;
                 Self::Close(r.blob(len, "bytes of a close", MAX_CLOSE_LEN)?)
             }
+            9 => {
+                let count = u32::read(r)?;
+                let more = r.flags(1)? == 1;
+                let locks = Items::read(r, count, "locks", MAX_LOCK_OUTPUTS)?;
+                Self::Locks { locks, more }
+            }
             other => return Err(unknown("ledger result", other)),
         })
     }
@@ -315,6 +358,11 @@ impl<'a> LedgerResult<'a> {
                 out.count(record.len(), "bytes of a close", MAX_CLOSE_LEN);
                 out.pad(4);
                 out.list(record);
+            }
+            Self::Locks { locks, more } => {
+                out.count(locks.len(), "locks", MAX_LOCK_OUTPUTS);
+                out.put(&u32::from(*more));
+                locks.put(out);
             }
             Self::Channels { channels, more } => {
                 out.count(channels.len(), "channels", MAX_UTXOS);

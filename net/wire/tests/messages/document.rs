@@ -69,6 +69,7 @@ fn the_caps_in_the_document_are_those_of_the_code() {
         ("links, at most {}", MAX_LEAVES),
         ("stored answers, at most {}", MAX_STORED_ANSWERS),
         ("count u32, at most {}", MAX_UTXOS),
+        ("count u32, at most {} lock outputs", MAX_LOCK_OUTPUTS),
         ("blocks, at most {}", MAX_BLOCKS),
         ("the pair, at most {} u32", MAX_PAIR_LEN),
         ("piece of a block, at most {} bytes", MAX_BLOCK_PIECE),

@@ -5,6 +5,7 @@ use tidegate_types::{
     SignatureBytes, Txid,
 };
 use tidegate_wire::frame::{Header, MAX_BODY, MessageReader};
+use tidegate_wire::lengths::LOCK_TERMS_LEN;
 use tidegate_wire::messages::*;
 use tidegate_wire::{ErrorCode, ToClient, ToHub, ToPeer, WireError};
 
@@ -148,6 +149,7 @@ pub(crate) fn all() -> Vec<Sample> {
     towers(&mut samples);
     links(&mut samples);
     shared_paths(&mut samples);
+    lock_outputs(&mut samples);
     samples
 }
 
@@ -676,4 +678,29 @@ fn shared_paths(samples: &mut Vec<Sample>) {
             share_paths: true,
         },
     );
+}
+
+fn lock_outputs(samples: &mut Vec<Sample>) {
+    to_hub(
+        samples,
+        "query-locks",
+        &LedgerQuery::LocksOf(KeyBytes::from_bytes(fill(0xe1))),
+    );
+    let lock = |vout, revealed| LockOutput {
+        outpoint: outpoint(0xe2, vout),
+        amount: sat(0x0e03),
+        terms: [0xe4; LOCK_TERMS_LEN],
+        revealed: Height::new(revealed),
+        preimage: if revealed == 0 { [0; 32] } else { fill(0xe5) },
+    };
+    let locks = [lock(0, 0), lock(1, 0x0e06)];
+    let answer = LedgerAnswer {
+        height: Height::new(0x0e07),
+        tip: Digest::from_bytes(fill(0xe8)),
+        result: LedgerResult::Locks {
+            locks: (&locks[..]).into(),
+            more: true,
+        },
+    };
+    to_client(samples, "answer-locks", &answer);
 }
