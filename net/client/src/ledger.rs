@@ -12,6 +12,7 @@ use tidegate_wire::messages::{LedgerAnswer, LedgerQuery, LedgerResult, SubmitTx}
 use tidegate_wire::{Kind, ToClient};
 
 use crate::connection::{ConnectOptions, Connection, ConnectionError};
+use crate::lock_output::LockOutput;
 
 /// Why the ledger did not answer, or not with what was asked for.
 #[derive(Debug, thiserror::Error)]
@@ -102,6 +103,22 @@ impl LedgerConnection {
     /// [`LedgerError`].
     pub fn tip(&mut self) -> Result<(Height, Digest), LedgerError> {
         self.query(LedgerQuery::Tip, |answer| Ok((answer.height, answer.tip)))
+    }
+
+    /// The newest final block's height, and the locks that closes have turned into outputs and that this key claims or gets
+    /// back. Where there are very many, the rest comes once these are taken.
+    ///
+    /// # Errors
+    /// [`LedgerError`].
+    pub fn locks_of(&mut self, key: KeyBytes) -> Result<(Height, Vec<LockOutput>), LedgerError> {
+        self.query(LedgerQuery::LocksOf(key), |answer| {
+            let LedgerResult::Locks { locks, .. } = &answer.result else {
+                return Err(LedgerError::OtherAnswer);
+            };
+            let read = locks.iter().map(|told| LockOutput::of(&told));
+            let found = read.collect::<Result<_, _>>().map_err(LedgerError::Block)?;
+            Ok((answer.height, found))
+        })
     }
 
     /// The blocks from a height on, some of them; waits for the first for `wait`, which is well below the connection's timeout,

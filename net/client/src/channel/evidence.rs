@@ -1,13 +1,14 @@
 //! What this wallet can show on the ledger: its best pair, the start of a close, and what a tower needs.
 
 use tidegate_channel::evidence::{
-    ClientEvidence, HubEvidence, LeafNaming, Mandate, MandateSubject, OpenedIn, OpenedOut, Opener, Pair, ProvenLeaf,
-    Side, SignedStart, SignedState as EvidenceState, StartClose, StateNaming,
+    Acknowledged, ClientEvidence, HubEvidence, LeafNaming, Mandate, MandateSubject, OpenedIn, OpenedOut, Opener, Pair,
+    ProvenLeaf, Side, SignedStart, SignedState as EvidenceState, StartClose, StateNaming,
 };
 use tidegate_channel::wallet::{OpenInLock, OpenLock};
 use tidegate_channel::{Ack, ClientState};
-use tidegate_ledger::{Action, Payer, Transaction, TransactionBody, Witness};
-use tidegate_types::{BatchNumber, ClientCounter, HubCounter, SignatureBytes};
+use tidegate_crypto::hash::payment_hash;
+use tidegate_ledger::{Action, LockPlace, Payer, Transaction, TransactionBody, Witness};
+use tidegate_types::{BatchNumber, ClientCounter, Height, HubCounter, SignatureBytes};
 
 use super::{ClientChannel, Signer};
 
@@ -135,6 +136,58 @@ impl ClientChannel {
             payer: Payer::Side(Side::Client, mandate),
             pair: Box::new(pair),
         })
+    }
+
+    /// The transaction that puts the client's ack of the leaf that is shown on the ledger, its fee paid by the client's side: what
+    /// waits in that leaf counts only by it (rule 26). With it the height up to which it does; `None` if nothing waits there.
+    #[must_use]
+    pub fn reveal_ack(&self, signer: &Signer) -> Option<(Transaction, Height)> {
+        let leaf = &self
+            .shown
+            .as_ref()
+            .filter(|shown| !shown.leaf.private.unfirm_credit.is_zero())?
+            .leaf;
+        let ack = Ack {
+            channel: self.id(),
+            leaf: leaf.reference(),
+        };
+        let action = Action::RevealAck {
+            funding: self.opened().funding,
+            word: Box::new(Acknowledged::ByAck(ack, ack.sign(&signer.ledger, &signer.key))),
+            payer: self.charged(signer, MandateSubject::Ack(ack.leaf.counter)),
+        };
+        Some((self.of_action(action), leaf.private.ack_by))
+    }
+
+    /// The transaction that reveals a preimage on the ledger for a lock that it meets in the leaf that is shown, its fee paid by
+    /// the client's side, and the last height at which that counts; it meets every lock on its hash. The ledger must have been shown that leaf before: else
+    /// the preimage would be given away for nothing.
+    #[must_use]
+    pub fn reveal_preimage(&self, signer: &Signer, preimage: &[u8; 32]) -> Option<(Transaction, Height)> {
+        let hash = payment_hash(preimage);
+        let locks = &self.shown.as_ref()?.locks;
+        let meets = locks.iter().filter(|open| open.lock.hash == hash);
+        // The latest: it may still be in time where others are not.
+        let open = meets.max_by_key(|open| open.lock.expiry)?;
+        let action = Action::RevealPreimage {
+            preimage: *preimage,
+            place: Some(LockPlace {
+                channel: self.id(),
+                side: Side::Hub,
+                slot: open.slot,
+            }),
+            payer: self.charged(signer, MandateSubject::Lock(open.lock.lock)),
+        };
+        Some((self.of_action(action), open.lock.expiry))
+    }
+
+    fn charged(&self, signer: &Signer, subject: MandateSubject) -> Payer {
+        let mandate = Mandate {
+            channel: self.id(),
+            side: Side::Client,
+            subject,
+        };
+        Payer::Side(Side::Client, mandate.sign(&signer.ledger, &signer.key))
     }
 
     /// The client's signature by which whoever shows this pair, a tower say, has the fee charged to the client's side.

@@ -8,6 +8,7 @@
 //!
 //! Each verb first brings the channel up to date, which also acknowledges what was received and settles what was proved.
 
+mod claim;
 mod dispute;
 mod export;
 mod hash_lock;
@@ -27,6 +28,7 @@ use super::Outcome;
 use super::amounts::parse_positive;
 use super::output::{JsonFlag, grouped};
 use crate::error::Error;
+use claim::ClaimArgs;
 use dispute::{DisputeArgs, GuardArgs};
 use export::ExportArgs;
 use hash_lock::{FulfilArgs, ReleaseArgs};
@@ -75,9 +77,17 @@ pub(super) enum ChannelVerb {
     /// Look at a close on the ledger, and show newer evidence if this wallet has some; the hub is not needed
     #[command(
         after_help = "Example:\n  tidegate channel dispute --hub tg1…@127.0.0.1:7411 --key alice.key --ledger \
-                            tg1…@127.0.0.1:7413"
+                            tg1…@127.0.0.1:7413\n  tidegate channel dispute --hub tg1…@127.0.0.1:7411 --key bob.key --ledger \
+                            tg1…@127.0.0.1:7413 --preimage HEX"
     )]
     Dispute(DisputeArgs),
+    /// Take the payments of closed channels that were still open: yours by their preimage, or yours again
+    #[command(
+        after_help = "Example:\n  tidegate channel claim --hub tg1…@127.0.0.1:7411 --key bob.key --ledger tg1…@127.0.0.1:7413 \
+                            --preimage HEX\n\nWithout --ledger the hub is asked, which answers for the ledger from what it has \
+                            followed."
+    )]
+    Claim(ClaimArgs),
     /// Give a watchtower the newest evidence: it answers a stale close while you are away
     #[command(
         after_help = "Example:\n  tidegate channel guard --hub tg1…@127.0.0.1:7411 --key alice.key --tower \
@@ -213,6 +223,7 @@ pub(super) fn run(verb: &ChannelVerb) -> Outcome {
         ChannelVerb::Close(args) if args.unilateral => dispute::close(args),
         ChannelVerb::Close(args) => close(args),
         ChannelVerb::Dispute(args) => dispute::dispute(args),
+        ChannelVerb::Claim(args) => claim::run(args),
         ChannelVerb::Guard(args) => dispute::guard(args),
         ChannelVerb::Show(args) => show::show(args),
         ChannelVerb::List(args) => show::list(args),

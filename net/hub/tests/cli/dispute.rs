@@ -8,16 +8,16 @@ use super::support::{Hub, Place, copy_dir, number, text, wallet};
 
 const ANY: &str = "127.0.0.1:0";
 
-struct World {
-    place: Place,
-    ledger: Hub,
-    hub: Hub,
+pub(super) struct World {
+    pub(super) place: Place,
+    pub(super) ledger: Hub,
+    pub(super) hub: Hub,
     name: String,
 }
 
 impl World {
     /// A ledger of short windows, a hub on it, and two keys with coins.
-    fn new(window: u32) -> Self {
+    pub(super) fn new(window: u32) -> Self {
         let place = Place::new();
         for key in ["alice.key", "bob.key", "ledger.key"] {
             place.key(key);
@@ -63,7 +63,7 @@ impl World {
     }
 
     /// The hub is killed and started again.
-    fn kill_hub(self) -> Self {
+    pub(super) fn kill_hub(self) -> Self {
         let Self {
             place,
             ledger,
@@ -94,7 +94,7 @@ impl World {
     }
 
     #[track_caller]
-    fn wallet(&self, key: &str, words: &[&str]) -> Value {
+    pub(super) fn wallet(&self, key: &str, words: &[&str]) -> Value {
         wallet(&self.place, &self.hub, key, words)
     }
 
@@ -105,7 +105,7 @@ impl World {
     }
 
     #[track_caller]
-    fn on_ledger_as(&self, key: &str, wallets: &str, words: &[&str]) -> Value {
+    pub(super) fn on_ledger_as(&self, key: &str, wallets: &str, words: &[&str]) -> Value {
         let flags = [
             "--hub",
             &self.hub.address,
@@ -121,7 +121,7 @@ impl World {
         self.place.json(&[&["channel"], words, &flags].concat())
     }
 
-    fn funds(&self, key: &str) -> u64 {
+    pub(super) fn funds(&self, key: &str) -> u64 {
         number(&self.wallet(key, &["list"]), "funds_sat")
     }
 
@@ -146,7 +146,7 @@ fn serve_hub(place: &Place, ledger: &Hub) -> Hub {
     place.serve(&[&start[..], &["--listen", ANY, "--admin", ANY]].concat())
 }
 
-fn wait(what: &str, mut holds: impl FnMut() -> bool) {
+pub(super) fn wait(what: &str, mut holds: impl FnMut() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(20);
     while !holds() {
         assert!(Instant::now() < deadline, "not in time: {what}");

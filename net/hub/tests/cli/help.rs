@@ -33,6 +33,7 @@ const VERBS: &[&[&str]] = &[
     &["channel", "receive"],
     &["channel", "close"],
     &["channel", "dispute"],
+    &["channel", "claim"],
     &["channel", "guard"],
     &["channel", "show"],
     &["channel", "list"],

@@ -12,6 +12,7 @@ mod hash_lock;
 mod help;
 mod inspect;
 mod ledger;
+mod lock_outputs;
 mod peers;
 mod probes;
 mod proof;

@@ -3,17 +3,18 @@
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use serde_json::json;
+use serde_json::{Value, json};
 use tidegate_channel::evidence::{Pair, Side};
 use tidegate_client::{Connection, ConnectionError, LedgerConnection, LedgerError};
 use tidegate_crypto::keys::SecretKey;
 use tidegate_ledger::{CloseState, Transaction};
 use tidegate_tower::Package;
-use tidegate_types::{ChannelId, Fixed, Height, Txid};
-use tidegate_wire::ToClient;
+use tidegate_types::{ChannelId, Digest, Fixed, Height, Txid};
 use tidegate_wire::messages::{LedgerQuery, LedgerResult, TxStatus};
+use tidegate_wire::{ErrorCode, ToClient};
 
 use super::super::Outcome;
+use super::super::amounts::parse_id;
 use super::super::output::JsonFlag;
 use super::super::start::parse_address;
 use super::CloseArgs;
@@ -28,7 +29,24 @@ pub(in crate::cli) struct DisputeArgs {
     #[arg(long, value_name = "CHANNEL")]
     channel: Option<String>,
     #[command(flatten)]
+    preimages: PreimageFlags,
+    #[command(flatten)]
     json: JsonFlag,
+}
+
+/// `--preimage HEX`, as often as there are some.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct PreimageFlags {
+    /// A preimage that is not on the ledger yet, 64 hex digits; it is made public for every payment that waits for it
+    #[arg(long = "preimage", value_name = "HEX")]
+    preimages: Vec<String>,
+}
+
+impl PreimageFlags {
+    pub(super) fn read(&self) -> Result<Vec<[u8; 32]>, Error> {
+        let read = |text: &String| parse_id(text, "preimage").map(|id: Digest| *id.as_bytes());
+        self.preimages.iter().map(read).collect()
+    }
 }
 
 #[derive(Debug, Args)]
@@ -58,6 +76,7 @@ pub(super) fn close(args: &CloseArgs) -> Outcome {
     let transaction = wallet.own(&channel)?.start_close(wallet.channels.signer(), pair);
     let txid = submit(&mut ledger, &transaction, args.session.timeout())?;
     let close = close_of(&mut ledger, channel)?.ok_or(LedgerError::OtherAnswer)?;
+    let proofs = reveal(&wallet, &mut ledger, &close, &[], args.session.timeout())?;
     let value = json!({
         "channel": channel.to_string(),
         "txid": txid.to_string(),
@@ -66,6 +85,7 @@ pub(super) fn close(args: &CloseArgs) -> Outcome {
         "leaf_counter": close.hub.counter.get(),
         "deadline": close.deadline.get(),
         "settles_above": close.grace_end.get(),
+        "revealed": proofs,
     });
     args.json.emit(&value, || {
         format!(
@@ -75,13 +95,14 @@ pub(super) fn close(args: &CloseArgs) -> Outcome {
             close.hub.counter.get(),
             close.deadline,
             close.grace_end,
-        )
+        ) + &revealed_lines(&value)
     })?;
     Ok(0)
 }
 
 /// `channel dispute`: what the ledger has been shown, and newer evidence if this wallet has some.
 pub(super) fn dispute(args: &DisputeArgs) -> Outcome {
+    let preimages = args.preimages.read()?;
     let mut wallet = Offline::open(&args.session)?;
     let channel = wallet.channel(args.channel.as_deref())?;
     let mut ledger = wallet.ledger(&args.session)?;
@@ -104,6 +125,7 @@ pub(super) fn dispute(args: &DisputeArgs) -> Outcome {
     } else {
         before
     };
+    let proofs = reveal(&wallet, &mut ledger, &close, &preimages, args.session.timeout())?;
     let value = json!({
         "channel": channel.to_string(),
         "status": "CLOSING",
@@ -114,9 +136,62 @@ pub(super) fn dispute(args: &DisputeArgs) -> Outcome {
         "corrected": close.corrected,
         "deadline": close.deadline.get(),
         "settles_above": close.grace_end.get(),
+        "revealed": proofs,
     });
-    args.json.emit(&value, || lines(&channel, &close, height, shown))?;
+    args.json.emit(&value, || {
+        lines(&channel, &close, height, shown) + &revealed_lines(&value)
+    })?;
     Ok(0)
+}
+
+/// Puts on the ledger what the leaf that stands there needs beside it: the ack by which its credits count, and preimages of its
+/// locks. Only if it is this wallet's leaf: a preimage that no lock of the close needs is kept.
+fn reveal(
+    wallet: &Offline,
+    ledger: &mut LedgerConnection,
+    close: &CloseState,
+    preimages: &[[u8; 32]],
+    timeout: Duration,
+) -> Result<Vec<Value>, Error> {
+    let (own, signer) = (wallet.own(&close.channel)?, wallet.channels.signer());
+    let shown = own.pair(signer)?;
+    if shown.counters().1 != close.hub.counter || shown.hub.is_none() {
+        return Ok(Vec::new());
+    }
+    let ack = own
+        .reveal_ack(signer)
+        .map(|(transaction, last)| ("ack", transaction, last.min(close.grace_end)));
+    let shown = preimages
+        .iter()
+        .filter_map(|preimage| own.reveal_preimage(signer, preimage));
+    let shown = shown.map(|(transaction, last)| ("preimage", transaction, last));
+    let mut rows = Vec::new();
+    for (what, transaction, last) in ack.into_iter().chain(shown) {
+        let (height, _) = ledger.tip()?;
+        let why = if height >= last {
+            Some(format!("it counted up to block {last}"))
+        } else {
+            match submit(ledger, &transaction, timeout) {
+                Ok(_) => None,
+                // It stands there already, most likely.
+                Err(Error::Ledger(error)) if is_refusal(&error) => Some(error.to_string()),
+                Err(error) => return Err(error),
+            }
+        };
+        rows.push(json!({"what": what, "until": last.get(), "brought": why.is_none(), "why": why}));
+    }
+    Ok(rows)
+}
+
+/// Whether the ledger has answered, and does not take what was brought.
+pub(super) fn is_refusal(error: &LedgerError) -> bool {
+    matches!(
+        error,
+        LedgerError::Connection(ConnectionError::Remote {
+            code: ErrorCode::TransactionRefused,
+            ..
+        })
+    )
 }
 
 fn lines(channel: &ChannelId, close: &CloseState, height: Height, brought: bool) -> String {
@@ -133,6 +208,18 @@ fn lines(channel: &ChannelId, close: &CloseState, height: Height, brought: bool)
         close.deadline,
         close.grace_end,
     )
+}
+
+fn revealed_lines(value: &Value) -> String {
+    let rows = value["revealed"].as_array().map_or(&[][..], Vec::as_slice);
+    let line = |row: &Value| {
+        let what = row["what"].as_str().unwrap_or_default();
+        row["why"].as_str().map_or_else(
+            || format!("  revealed     the {what} stands on the ledger now\n"),
+            |why| format!("  not revealed the {what}: {why}\n"),
+        )
+    };
+    rows.iter().map(line).collect()
 }
 
 /// `channel guard`: a tower gets the newest evidence.
@@ -185,7 +272,11 @@ fn close_of(ledger: &mut LedgerConnection, channel: ChannelId) -> Result<Option<
 }
 
 /// Brings a transaction and waits until it is final.
-fn submit(ledger: &mut LedgerConnection, transaction: &Transaction, timeout: Duration) -> Result<Txid, Error> {
+pub(super) fn submit(
+    ledger: &mut LedgerConnection,
+    transaction: &Transaction,
+    timeout: Duration,
+) -> Result<Txid, Error> {
     let txid = ledger.submit(&transaction.encode())?;
     let began = Instant::now();
     loop {

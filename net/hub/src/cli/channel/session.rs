@@ -128,6 +128,15 @@ impl Offline {
         }
     }
 
+    /// A connection to the ledger's own endpoint, or to the hub, which answers for it from what it has followed.
+    pub(super) fn any_ledger(&self, flags: &SessionFlags) -> Result<LedgerConnection, Error> {
+        let address = match &flags.ledger {
+            Some(text) => parse_address(text)?,
+            None => flags.address()?,
+        };
+        Ok(LedgerConnection::connect(&self.options(address, flags))?)
+    }
+
     /// A connection to the ledger's own endpoint.
     pub(super) fn ledger(&self, flags: &SessionFlags) -> Result<LedgerConnection, Error> {
         let text = flags.ledger.as_deref();
