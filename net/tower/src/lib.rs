@@ -15,12 +15,13 @@ mod package;
 pub mod server;
 pub mod store;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use tidegate_ledger::{Action, Block, Transaction};
+use tidegate_crypto::hash::payment_hash;
+use tidegate_ledger::{Action, Block, LockProof, Transaction, Witness};
 use tidegate_types::{ChannelId, ClientCounter, Height, HubCounter, KeyBytes, LedgerId};
 
-pub use package::{Package, PackageError};
+pub use package::{DueReveal, Package, PackageError, Parts, Reveal};
 
 /// How much a tower keeps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,6 +54,8 @@ pub struct Tower {
 struct Kept {
     package: Package,
     close: Option<Close>,
+    /// What was revealed since the close began, whoever did it: hashes of preimages, digests of leaves.
+    revealed: BTreeSet<[u8; 32]>,
 }
 
 /// A close that stands on the ledger.
@@ -95,6 +98,22 @@ pub enum Happened {
     Ended,
 }
 
+impl Kept {
+    /// What is to be revealed when the ledger's newest final block is at `height`. Only if the leaf stands there: a preimage whose
+    /// lock is not in the close would be given away for nothing.
+    fn due_reveals(&self, height: Height) -> Vec<DueReveal> {
+        let Some(close) = self.close.filter(|close| close.shown.1 == self.package.counters().1) else {
+            return Vec::new();
+        };
+        let grace = self.package.terms.evidence_grace;
+        let mut due = self
+            .package
+            .due_reveals(close.deadline.plus(grace).unwrap_or(Height::MAX));
+        due.retain(|reveal| height < reveal.last && !self.revealed.contains(&reveal.name));
+        due
+    }
+}
+
 impl Tower {
     /// A tower for channels on this ledger.
     #[must_use]
@@ -135,7 +154,14 @@ impl Tower {
         if kept.package.side != package.side {
             return Err(TakeError::NotYours);
         }
-        Ok(new != old)
+        Ok(new != old || package.reveals != kept.package.reveals)
+    }
+
+    /// Adds the preimages that are kept for locks which wait in this newer package too: they were given once, and for the lock.
+    pub fn complete(&self, package: &mut Package) {
+        if let Some(kept) = self.kept.get(&package.channel) {
+            package.inherit(&kept.package);
+        }
     }
 
     /// Keeps a package in the place of the channel's last one.
@@ -145,7 +171,12 @@ impl Tower {
             Some(kept) => kept.package = package,
             None => {
                 *self.owners.entry(owner).or_default() += 1;
-                self.kept.insert(package.channel, Kept { package, close: None });
+                let kept = Kept {
+                    package,
+                    close: None,
+                    revealed: BTreeSet::new(),
+                };
+                self.kept.insert(kept.package.channel, kept);
             }
         }
     }
@@ -168,15 +199,10 @@ impl Tower {
         self.kept.get(channel).map(|kept| kept.package.owner())
     }
 
-    /// Notes a close that had begun before the channel was watched: nothing is known of what was shown.
-    pub fn note_close(&mut self, channel: &ChannelId, height: Height) {
+    /// Notes a close that had begun before the channel was watched.
+    pub fn note_close(&mut self, channel: &ChannelId, close: Close) {
         if let Some(kept) = self.kept.get_mut(channel) {
-            let window = kept.package.terms.dispute_window;
-            kept.close.get_or_insert(Close {
-                started: height,
-                deadline: height.plus(window).unwrap_or(Height::MAX),
-                shown: (ClientCounter::ZERO, HubCounter::ZERO),
-            });
+            kept.close.get_or_insert(close);
         }
     }
 
@@ -191,10 +217,39 @@ impl Tower {
             };
             happened.extend(done);
         }
+        self.note_preimages(block);
         for (channel, _) in happened.iter().filter(|(_, what)| *what == Happened::Ended) {
             self.forget(channel);
         }
         happened
+    }
+
+    /// A preimage meets every lock on its hash, whoever brought it.
+    fn note_preimages(&mut self, block: &Block) {
+        let of_action = |transaction: &Transaction| match transaction.body.action.as_deref() {
+            Some(Action::RevealPreimage { preimage, .. }) => Some(payment_hash(preimage)),
+            _ => None,
+        };
+        let of_witness = |witness: &Witness| match witness {
+            Witness::LockClaim {
+                proof: LockProof::Preimage(preimage),
+                ..
+            } => Some(payment_hash(preimage)),
+            _ => None,
+        };
+        let transactions = block.transactions.iter();
+        let hashes: Vec<_> = transactions
+            .flat_map(|transaction| {
+                let claims = transaction.witnesses.iter().filter_map(of_witness);
+                of_action(transaction).into_iter().chain(claims)
+            })
+            .collect();
+        if hashes.is_empty() {
+            return;
+        }
+        for kept in self.kept.values_mut().filter(|kept| kept.close.is_some()) {
+            kept.revealed.extend(&hashes);
+        }
     }
 
     fn on_action(&mut self, action: &Action, height: Height) -> Option<(ChannelId, Happened)> {
@@ -216,6 +271,10 @@ impl Tower {
                 if let Some(close) = &mut kept.close {
                     close.shown = (close.shown.0.max(client), close.shown.1.max(hub));
                 }
+                None
+            }
+            Action::RevealAck { word, .. } => {
+                kept.revealed.insert(*word.leaf().digest.as_bytes());
                 None
             }
             Action::Settle { .. } | Action::Forfeit { .. } => Some((channel, Happened::Ended)),
@@ -256,8 +315,12 @@ impl Tower {
                 height < close.deadline && (client > close.shown.0 || hub > close.shown.1)
             })
         });
-        due.map(|(channel, kept)| (*channel, kept.package.transaction()))
-            .collect()
+        let evidence = due.map(|(channel, kept)| (*channel, kept.package.transaction()));
+        let reveals = self.kept.iter().flat_map(|(channel, kept)| {
+            let due = kept.due_reveals(height).into_iter();
+            due.map(move |reveal| (*channel, reveal.transaction))
+        });
+        evidence.chain(reveals).collect()
     }
 
     /// The height of the oldest block that has to be read again after a restart to know every close; `None` if there is no

@@ -22,9 +22,10 @@ use hashbrown::HashMap;
 use tidegate_client::{ConnectOptions, LedgerConnection, LedgerError, LightChain, Page};
 use tidegate_crypto::keys::SecretKey;
 use tidegate_disk::Disk;
+use tidegate_ledger::CloseState;
 use tidegate_reactor::{Config, ConnId, Reactor, ReactorError, Sender as ReactorSender};
 use tidegate_session::{Limits as SessionLimits, NoiseSecret, ServerConfig};
-use tidegate_types::{ChannelId, Height, KeyBytes};
+use tidegate_types::{ChannelId, Fixed as _, Height, KeyBytes};
 use tidegate_wire::ErrorCode;
 use tidegate_wire::messages::{Body, DisputeNotice, Error, LedgerQuery, LedgerResult, OutputStatus, TowerKept};
 
@@ -288,8 +289,9 @@ impl TowerThread {
     }
 
     /// Takes a package; it is durable before it is answered.
-    fn take(&mut self, origin: Origin, identity: &KeyBytes, package: Package) -> Result<(), TowerError> {
+    fn take(&mut self, origin: Origin, identity: &KeyBytes, mut package: Package) -> Result<(), TowerError> {
         let channel = package.channel;
+        self.tower.complete(&mut package);
         let is_new = match self.tower.consider(identity, &package) {
             Ok(is_new) => is_new,
             Err(error) => {
@@ -323,9 +325,9 @@ impl TowerThread {
         match found {
             Ok(Some((outpoint, status))) if outpoint == package.funding && status != OutputStatus::Spent => {
                 if status == OutputStatus::Closing {
-                    let height = self.chain.last().0;
+                    let close = self.close_of(package);
                     self.tower.keep(package.clone());
-                    self.tower.note_close(&package.channel, height);
+                    self.tower.note_close(&package.channel, close);
                 }
                 true
             }
@@ -338,6 +340,28 @@ impl TowerThread {
                 false
             }
         }
+    }
+
+    /// A close that has begun before; if the ledger does not say how far it is, nothing is known of what was shown.
+    fn close_of(&mut self, package: &Package) -> Close {
+        let query = LedgerQuery::Close(package.channel);
+        let found = self.ask(|ledger| {
+            ledger.query(query, |answer| match answer.result {
+                LedgerResult::Close(record) => CloseState::decode(record).map_err(LedgerError::Block),
+                _ => Err(LedgerError::OtherAnswer),
+            })
+        });
+        let height = self.chain.last().0;
+        let unknown = Close {
+            started: height,
+            deadline: height.plus(package.terms.dispute_window).unwrap_or(Height::MAX),
+            shown: Default::default(),
+        };
+        found.map_or(unknown, |state| Close {
+            started: state.started,
+            deadline: state.deadline,
+            shown: (state.client.counter, state.hub.counter),
+        })
     }
 
     fn page(&mut self, page: Page) -> Result<(), TowerError> {

@@ -4,14 +4,18 @@ use std::path::Path;
 use std::sync::Arc;
 
 use tidegate_channel::evidence::{
-    ClientEvidence, HubEvidence, LeafNaming, LeafProof, MandateSubject, Opener, Pair, ProvenLeaf, Side, SignedStart,
-    SignedState, StartClose, StateNaming,
+    ClientEvidence, HubEvidence, LeafNaming, LeafProof, Mandate, MandateSubject, OpenedIn, Opener, Pair, ProvenLeaf,
+    Side, SignedStart, SignedState, StartClose, StateNaming,
 };
-use tidegate_channel::{Ack, ChannelTerms, StateRef, opening_leaf, opening_state};
+use tidegate_channel::{Ack, ChannelTerms, InLock, StateRef, opening_leaf, opening_state};
+use tidegate_crypto::hash::payment_hash;
 use tidegate_crypto::keys::SecretKey;
+use tidegate_crypto::merkle::LockTree;
 use tidegate_disk::{Disk, Fault, FaultKind, FaultyDisk};
 use tidegate_ledger::{BlockHeader, Transaction, TransactionBody, Witness};
-use tidegate_types::{Age, Amount, BatchNumber, Digest, OutPoint, SignatureBytes, Txid, UnixMillis};
+use tidegate_types::{
+    Age, Amount, BatchNumber, Digest, LockId, LockSlot, OutPoint, PaymentId, SignatureBytes, Txid, UnixMillis,
+};
 
 use super::*;
 use crate::store::{Cursor, Store};
@@ -104,6 +108,7 @@ fn package(p: &Parties, n: u32, c: u64, h: u64) -> Package {
         side: Side::Client,
         pair,
         mandate: SignatureBytes::ZERO,
+        reveals: Vec::new(),
     };
     package.mandate = package.subject().sign(&p.ledger, &p.client);
     package
@@ -371,4 +376,176 @@ fn a_damaged_file_is_noticed() {
         disk.flip(&path, offset, 0x20).expect("the byte is there");
     }
     assert_eq!(open(&disk).1.len(), 1);
+}
+
+const PREIMAGE: [u8; 32] = [0x51; 32];
+
+fn slot(n: u8) -> LockSlot {
+    LockSlot::new(n).expect("a page has 64 slots")
+}
+
+/// As [`package`], with a credit that waits up to height 105 and a lock that waits up to 120, and what reveals both.
+fn package_with_reveals(p: &Parties, c: u64, h: u64) -> Package {
+    let mut package = package(p, 0, c, h);
+    let lock = InLock {
+        lock: LockId::from_bytes([6; 32]),
+        payment_id: PaymentId::from_bytes([6; 16]),
+        amount: Amount::from_sat(70).expect("in range"),
+        expiry: Height::new(120),
+        hash: payment_hash(&PREIMAGE),
+    };
+    let half = package.pair.hub.as_mut().expect("a leaf");
+    half.locks = vec![OpenedIn { slot: slot(3), lock }];
+    let mut digests = [Digest::ZERO; 64];
+    digests[3] = lock.digest();
+    let leaf = &mut half.leaf;
+    (leaf.private.in_locks_root, leaf.private.in_locks_sum) = (LockTree::root_of(&digests), lock.amount);
+    leaf.private.unfirm_credit = Amount::from_sat(50).expect("in range");
+    leaf.private.ack_by = Height::new(105);
+    leaf.proof = LeafProof::Note(leaf.note().sign(&p.ledger, &p.hub));
+    let ack = Ack {
+        channel: package.channel,
+        leaf: leaf.reference(),
+    };
+    half.named = LeafNaming::ByAck(ack.sign(&p.ledger, &p.client));
+    let signed = |subject| {
+        let (channel, side) = (package.channel, Side::Client);
+        Mandate { channel, side, subject }.sign(&p.ledger, &p.client)
+    };
+    package.reveals = vec![
+        Reveal::Ack(signed(MandateSubject::Ack(HubCounter::new(h)))),
+        Reveal::Preimage {
+            slot: slot(3),
+            preimage: PREIMAGE,
+            mandate: signed(MandateSubject::Lock(lock.lock)),
+        },
+    ];
+    package
+}
+
+fn is_ack(transaction: &Transaction) -> bool {
+    matches!(transaction.body.action.as_deref(), Some(Action::RevealAck { .. }))
+}
+
+fn is_preimage(transaction: &Transaction) -> bool {
+    matches!(transaction.body.action.as_deref(), Some(Action::RevealPreimage { .. }))
+}
+
+/// Neither before its leaf stands there, nor once it stands itself, nor when it counts no more.
+#[test]
+fn what_a_leaf_needs_is_revealed_once_the_leaf_stands() {
+    let p = parties();
+    let mut tower = Tower::new(p.ledger, Limits::default());
+    let kept = package_with_reveals(&p, 3, 5);
+    assert_eq!(kept.check(&p.ledger), Ok(()));
+    assert_eq!(take(&mut tower, &kept), Ok(true));
+    let due = |tower: &Tower, height| {
+        let answers = tower.answers(Height::new(height));
+        let count = |what: fn(&Transaction) -> bool| answers.iter().filter(|(_, t)| what(t)).count();
+        (answers.len(), count(is_ack), count(is_preimage))
+    };
+    assert_eq!(due(&tower, 99), (0, 0, 0), "no close stands");
+    tower.on_block(&block(100, vec![start(&kept, 2, 4)]));
+    assert_eq!(due(&tower, 100), (1, 0, 0), "the leaf is shown first");
+    tower.on_block(&block(101, vec![kept.transaction()]));
+    assert_eq!(due(&tower, 101), (2, 1, 1));
+    assert_eq!(
+        (due(&tower, 104), due(&tower, 105)),
+        ((2, 1, 1), (1, 0, 1)),
+        "U counts up to 105"
+    );
+    assert_eq!(
+        (due(&tower, 119), due(&tower, 120)),
+        ((1, 0, 1), (0, 0, 0)),
+        "the lock up to 120"
+    );
+    let reveals: Vec<_> = tower
+        .answers(Height::new(101))
+        .into_iter()
+        .map(|(_, reveal)| reveal)
+        .collect();
+    tower.on_block(&block(102, reveals[..1].to_vec()));
+    assert_eq!(due(&tower, 102), (1, 0, 1), "the ack stands");
+    // Anyone may have revealed the preimage, for a channel of its own.
+    let elsewhere = Action::RevealPreimage {
+        preimage: PREIMAGE,
+        place: None,
+        payer: tidegate_ledger::Payer::Coins,
+    };
+    let elsewhere = Transaction {
+        body: TransactionBody::of_action(vec![funding(9)], Vec::new(), elsewhere),
+        witnesses: vec![Witness::Key(SignatureBytes::ZERO)],
+    };
+    tower.on_block(&block(103, vec![elsewhere]));
+    assert_eq!(due(&tower, 103), (0, 0, 0));
+}
+
+/// A leaf that is not this package's may hold no lock for the preimage: it is kept.
+#[test]
+fn nothing_is_revealed_beside_another_leaf() {
+    let p = parties();
+    let mut tower = Tower::new(p.ledger, Limits::default());
+    let kept = package_with_reveals(&p, 3, 5);
+    assert_eq!(take(&mut tower, &kept), Ok(true));
+    tower.on_block(&block(100, vec![start(&kept, 4, 6)]));
+    assert_eq!(tower.answers(Height::new(100)), []);
+}
+
+#[test]
+fn a_reveal_that_does_not_belong_to_the_leaf_is_refused() {
+    let p = parties();
+    let bends: [Bend; 5] = [
+        |q| q.reveals[0] = Reveal::Ack(SignatureBytes::ZERO),
+        |q| {
+            if let Reveal::Preimage { slot: at, .. } = &mut q.reveals[1] {
+                *at = slot(4);
+            }
+        },
+        |q| {
+            if let Reveal::Preimage { preimage, .. } = &mut q.reveals[1] {
+                *preimage = [1; 32];
+            }
+        },
+        |q| {
+            if let Reveal::Preimage { mandate, .. } = &mut q.reveals[1] {
+                *mandate = SignatureBytes::ZERO;
+            }
+        },
+        |q| q.reveals.swap(0, 1),
+    ];
+    for (n, bend) in bends.into_iter().enumerate() {
+        let mut bent = package_with_reveals(&p, 1, 1);
+        bend(&mut bent);
+        let verdict = bent.check(&p.ledger);
+        match n {
+            4 => assert_eq!(verdict, Ok(()), "their order is nobody's business"),
+            0 => assert_eq!(verdict, Err(PackageError::Reveal(0))),
+            _ => assert_eq!(verdict, Err(PackageError::Reveal(1)), "bend {n}"),
+        }
+    }
+    let (whole, parts) = {
+        let whole = package_with_reveals(&p, 1, 1);
+        let parts = whole.parts();
+        (whole, parts)
+    };
+    assert_eq!(Package::decode(&whole.message(&parts)), Ok(whole.clone()));
+}
+
+/// A preimage is given once: a newer package without it does not take it away as long as the lock waits.
+#[test]
+fn a_preimage_is_kept_over_newer_packages() {
+    let p = parties();
+    let mut tower = Tower::new(p.ledger, Limits::default());
+    let first = package_with_reveals(&p, 1, 1);
+    assert_eq!(take(&mut tower, &first), Ok(true));
+    let mut newer = package_with_reveals(&p, 2, 2);
+    newer.reveals.clear();
+    tower.complete(&mut newer);
+    assert_eq!(
+        (newer.reveals.as_slice(), newer.check(&p.ledger)),
+        (&first.reveals[1..], Ok(()))
+    );
+    let mut without = package(&p, 0, 3, 3);
+    tower.complete(&mut without);
+    assert_eq!(without.reveals, [], "the lock is gone");
 }

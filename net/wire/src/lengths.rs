@@ -72,6 +72,8 @@ pub const MAX_BLOCK_PIECE: usize = 1 << 20;
 pub const MAX_CLOSE_LEN: usize = 1024;
 /// The longest pair of a `TowerPackage`: both halves, each proved and named by another leaf or state, with 64 locks each.
 pub const MAX_PAIR_LEN: usize = 32 << 10;
+/// The most reveals of a `TowerPackage`: the ack of its leaf, and a preimage for each lock.
+pub const MAX_TOWER_REVEALS: usize = 1 + MAX_OPEN_LOCKS;
 /// The most addresses that hubs tell each other at once.
 pub const MAX_PEERS: usize = 256;
 /// The most batch headers that they tell each other at once.

@@ -31,7 +31,7 @@ pub use pay::{Pay, PayAnswer, StoredAnswer};
 pub use peers::{LINK_VERSION, PeerEntry, Peers};
 pub use receipt::{Answer, EntryShape, Receipt, ReceiptEntry, ReceiptWriter};
 pub use sync::{ChannelStatus, FreshReceipt, HeldLock, HeldState, Refresh, Sync, SyncAnswer, SyncLeaf};
-pub use tower::{DisputeNotice, TowerKept, TowerPackage};
+pub use tower::{DisputeNotice, TowerKept, TowerPackage, TowerReveal};
 
 use crate::frame::{BodyTooLong, Header, VERSION, write_message};
 use crate::{Kind, Reader, WireError};

@@ -8,7 +8,7 @@ use tidegate_channel::wallet::{OpenInLock, OpenLock};
 use tidegate_channel::{Ack, ClientState};
 use tidegate_crypto::hash::payment_hash;
 use tidegate_ledger::{Action, LockPlace, Payer, Transaction, TransactionBody, Witness};
-use tidegate_types::{BatchNumber, ClientCounter, Height, HubCounter, SignatureBytes};
+use tidegate_types::{BatchNumber, ClientCounter, Height, HubCounter, LockSlot, SignatureBytes};
 
 use super::{ClientChannel, Signer};
 
@@ -154,7 +154,7 @@ impl ClientChannel {
         let action = Action::RevealAck {
             funding: self.opened().funding,
             word: Box::new(Acknowledged::ByAck(ack, ack.sign(&signer.ledger, &signer.key))),
-            payer: self.charged(signer, MandateSubject::Ack(ack.leaf.counter)),
+            payer: Payer::Side(Side::Client, self.ack_mandate(signer)?),
         };
         Some((self.of_action(action), leaf.private.ack_by))
     }
@@ -164,42 +164,59 @@ impl ClientChannel {
     /// the preimage would be given away for nothing.
     #[must_use]
     pub fn reveal_preimage(&self, signer: &Signer, preimage: &[u8; 32]) -> Option<(Transaction, Height)> {
-        let hash = payment_hash(preimage);
-        let locks = &self.shown.as_ref()?.locks;
-        let meets = locks.iter().filter(|open| open.lock.hash == hash);
-        // The latest: it may still be in time where others are not.
-        let open = meets.max_by_key(|open| open.lock.expiry)?;
+        let open = self.met_by(preimage)?;
+        let (slot, mandate) = self.preimage_mandate(signer, preimage)?;
         let action = Action::RevealPreimage {
             preimage: *preimage,
             place: Some(LockPlace {
                 channel: self.id(),
                 side: Side::Hub,
-                slot: open.slot,
+                slot,
             }),
-            payer: self.charged(signer, MandateSubject::Lock(open.lock.lock)),
+            payer: Payer::Side(Side::Client, mandate),
         };
         Some((self.of_action(action), open.lock.expiry))
     }
 
-    fn charged(&self, signer: &Signer, subject: MandateSubject) -> Payer {
+    /// The mandate by which a tower puts the ack of the leaf that is shown on the ledger; `None` if nothing waits in the leaf.
+    #[must_use]
+    pub fn ack_mandate(&self, signer: &Signer) -> Option<SignatureBytes> {
+        let leaf = &self.shown.as_ref()?.leaf.private;
+        let subject = MandateSubject::Ack(leaf.counter);
+        (!leaf.unfirm_credit.is_zero()).then(|| self.mandate_for(signer, subject))
+    }
+
+    /// The lock of the leaf that is shown which a preimage meets, and the mandate by which a tower reveals it.
+    #[must_use]
+    pub fn preimage_mandate(&self, signer: &Signer, preimage: &[u8; 32]) -> Option<(LockSlot, SignatureBytes)> {
+        let open = self.met_by(preimage)?;
+        let subject = MandateSubject::Lock(open.lock.lock);
+        Some((open.slot, self.mandate_for(signer, subject)))
+    }
+
+    /// Of the locks of the leaf that is shown the one which the preimage meets, the latest of several: it may still be in time
+    /// where others are not.
+    fn met_by(&self, preimage: &[u8; 32]) -> Option<&OpenedIn> {
+        let hash = payment_hash(preimage);
+        let locks = &self.shown.as_ref()?.locks;
+        let meets = locks.iter().filter(|open| open.lock.hash == hash);
+        meets.max_by_key(|open| open.lock.expiry)
+    }
+
+    fn mandate_for(&self, signer: &Signer, subject: MandateSubject) -> SignatureBytes {
         let mandate = Mandate {
             channel: self.id(),
             side: Side::Client,
             subject,
         };
-        Payer::Side(Side::Client, mandate.sign(&signer.ledger, &signer.key))
+        mandate.sign(&signer.ledger, &signer.key)
     }
 
     /// The client's signature by which whoever shows this pair, a tower say, has the fee charged to the client's side.
     #[must_use]
     pub fn mandate(&self, signer: &Signer, pair: &Pair) -> SignatureBytes {
         let (client, hub) = pair.counters();
-        let mandate = Mandate {
-            channel: self.id(),
-            side: Side::Client,
-            subject: MandateSubject::Pair(client, hub),
-        };
-        mandate.sign(&signer.ledger, &signer.key)
+        self.mandate_for(signer, MandateSubject::Pair(client, hub))
     }
 
     fn of_action(&self, action: Action) -> Transaction {

@@ -80,7 +80,7 @@ impl World {
         }
     }
 
-    fn tower(&self) -> Hub {
+    pub(super) fn tower(&self) -> Hub {
         let watch = [
             "tower",
             "--data",

@@ -4,7 +4,7 @@
 use serde_json::Value;
 
 use super::dispute::{World, wait};
-use super::support::{number, text};
+use super::support::{copy_dir, number, text};
 
 const PREIMAGE: &str = "5151515151515151515151515151515151515151515151515151515151515151";
 const HASH: &str = "2cf2c6077769e8f910ed119ac8fa288d12817d4fdcef245576c752a076d3217a";
@@ -159,5 +159,45 @@ fn a_payee_that_closes_at_once_is_paid_by_its_ack_on_the_ledger() {
     );
     settled(&world, "bob.key");
     assert_paid(world.funds("bob.key") - before, 50_000 + AMOUNT);
+    ends_well(world, 0);
+}
+
+/// Bob is away while an old state of his is published: the tower shows the newest leaf, and after it the ack by which its credit
+/// counts and the preimage by which its lock is met. It is killed at every turn.
+#[test]
+fn a_tower_reveals_what_the_leaf_that_it_shows_needs() {
+    let world = World::new(40);
+    let to = offered(&world, "600");
+    let before = world.funds("bob.key");
+    copy_dir(&world.place.path("wallet"), &world.place.path("old"));
+    world.wallet("alice.key", &["pay", "--to", &to, "--amount", "20000"]);
+    let shown = world.wallet("bob.key", &["show"]);
+    assert_eq!(number(&shown, "unfirm_credit_sat"), AMOUNT, "{shown}");
+    let tower = world.tower();
+    let guard = |more: &[&str]| {
+        let words = ["guard", "--tower", &tower.address];
+        world.on_ledger_as("bob.key", "wallet", &[&words[..], more].concat())
+    };
+    assert_eq!(number(&guard(&["--preimage", PREIMAGE]), "reveals"), 2);
+    // What was given once stays, though this package does not hold it.
+    assert_eq!(number(&guard(&[]), "reveals"), 1);
+    tower.kill();
+    let tower = world.tower();
+    world.on_ledger_as("bob.key", "old", &["close", "--unilateral"]);
+    tower.kill();
+    let tower = world.tower();
+    wait("the tower answers", || {
+        let seen = world.on_ledger_as("bob.key", "old", &["dispute"]);
+        seen["leaf_counter"] == shown["leaf_counter"] && seen["corrected"] == true
+    });
+    settled(&world, "bob.key");
+    let taken = claim(&world, "bob.key", &[]);
+    assert_eq!(
+        text(&taken["locks"][0], "status"),
+        "claimed by the record of its preimage",
+        "{taken}"
+    );
+    assert_paid(world.funds("bob.key") - before, 50_000 + 2 * AMOUNT);
+    tower.stop();
     ends_well(world, 0);
 }

@@ -4,11 +4,31 @@ use tidegate_types::{ChannelId, ClientCounter, Fixed, Height, HubCounter, OutPoi
 
 use super::Body;
 use crate::cursor::{Put, Take};
-use crate::lengths::{MAX_PAIR_LEN, MAX_TERMS_LEN};
-use crate::{Kind, Reader, WireError};
+use crate::lengths::{MAX_PAIR_LEN, MAX_TERMS_LEN, MAX_TOWER_REVEALS};
+use crate::{Items, Kind, Reader, WireError};
 
-/// A party's best evidence of one channel: `channel 32 | funding outpoint 36 | side 1 | 0 × 3 | mandate 64 | terms length u32 | pair
-/// length u32 | terms | pair`.
+/// What a tower puts on the ledger beside a pair: `what 1 | slot 1 | 0 × 6 | preimage 32 | mandate 64`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TowerReveal {
+    /// 1 the ack of the pair's leaf, 2 a preimage.
+    pub what: u8,
+    /// Of a preimage: where the lock stands in the leaf; else zero.
+    pub slot: u8,
+    /// The preimage, or zeros.
+    pub preimage: [u8; 32],
+    /// The side's signature under the mandate by which it pays for this.
+    pub mandate: SignatureBytes,
+}
+fixed_struct!(TowerReveal {
+    what: u8,
+    slot: u8,
+    pad 6,
+    preimage: [u8; 32],
+    mandate: SignatureBytes,
+});
+
+/// A party's best evidence of one channel: `channel 32 | funding outpoint 36 | side 1 | reveals 1 | 0 × 2 | mandate 64 | terms length u32
+/// | pair length u32 | terms | pair | reveals × 104`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TowerPackage<'a> {
     /// The channel.
@@ -23,6 +43,8 @@ pub struct TowerPackage<'a> {
     pub terms: &'a [u8],
     /// The pair.
     pub pair: &'a [u8],
+    /// What goes to the ledger once the pair's leaf stands there.
+    pub reveals: Items<'a, TowerReveal>,
 }
 
 impl<'a> Body<'a> for TowerPackage<'a> {
@@ -30,7 +52,8 @@ impl<'a> Body<'a> for TowerPackage<'a> {
 
     fn read(r: &mut Reader<'a>) -> Result<Self, WireError> {
         let (channel, funding, side) = (ChannelId::read(r)?, OutPoint::read(r)?, u8::read(r)?);
-        r.pad(3)?;
+        let reveals = u8::read(r)?;
+        r.pad(2)?;
         let mandate = r.view()?;
         let (terms, pair) = (u32::read(r)?, u32::read(r)?);
         Ok(Self {
@@ -40,6 +63,7 @@ impl<'a> Body<'a> for TowerPackage<'a> {
             mandate,
             terms: r.blob(terms, "bytes of terms", MAX_TERMS_LEN)?,
             pair: r.blob(pair, "bytes of a pair", MAX_PAIR_LEN)?,
+            reveals: Items::read(r, reveals.into(), "reveals", MAX_TOWER_REVEALS)?,
         })
     }
 
@@ -47,12 +71,19 @@ impl<'a> Body<'a> for TowerPackage<'a> {
         out.put(&self.channel);
         out.put(&self.funding);
         out.put(&self.side);
-        out.pad(3);
+        let reveals = u8::try_from(self.reveals.len()).unwrap_or(u8::MAX);
+        assert!(
+            usize::from(reveals) <= MAX_TOWER_REVEALS,
+            "a leaf has one ack and 64 locks"
+        );
+        out.put(&reveals);
+        out.pad(2);
         out.put(self.mandate);
         out.count(self.terms.len(), "bytes of terms", MAX_TERMS_LEN);
         out.count(self.pair.len(), "bytes of a pair", MAX_PAIR_LEN);
         out.list(self.terms);
         out.list(self.pair);
+        self.reveals.put(out);
     }
 }
 

@@ -72,6 +72,7 @@ fn the_caps_in_the_document_are_those_of_the_code() {
         ("count u32, at most {} lock outputs", MAX_LOCK_OUTPUTS),
         ("blocks, at most {}", MAX_BLOCKS),
         ("the pair, at most {} u32", MAX_PAIR_LEN),
+        ("reveals, at most {} u8", MAX_TOWER_REVEALS),
         ("piece of a block, at most {} bytes", MAX_BLOCK_PIECE),
         ("length u32, at most {} | text", MAX_ERROR_TEXT),
         ("transaction, at most {} KiB", MAX_TRANSACTION_LEN >> 10),

@@ -7,7 +7,7 @@ use tidegate_types::{
 use tidegate_wire::frame::{Header, MAX_BODY, MessageReader};
 use tidegate_wire::lengths::LOCK_TERMS_LEN;
 use tidegate_wire::messages::*;
-use tidegate_wire::{ErrorCode, ToClient, ToHub, ToPeer, WireError};
+use tidegate_wire::{ErrorCode, Items, ToClient, ToHub, ToPeer, WireError};
 
 /// Which way a message travels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -150,6 +150,7 @@ pub(crate) fn all() -> Vec<Sample> {
     links(&mut samples);
     shared_paths(&mut samples);
     lock_outputs(&mut samples);
+    tower_reveals(&mut samples);
     samples
 }
 
@@ -505,6 +506,7 @@ fn towers(samples: &mut Vec<Sample>) {
         mandate: &SignatureBytes::from_bytes(fill(0x24)),
         terms: &TERMS,
         pair: b"a pair",
+        reveals: Items::default(),
     };
     to_hub(samples, "tower-package", &package);
     let kept = TowerKept {
@@ -678,6 +680,32 @@ fn shared_paths(samples: &mut Vec<Sample>) {
             share_paths: true,
         },
     );
+}
+
+fn tower_reveals(samples: &mut Vec<Sample>) {
+    let ack = TowerReveal {
+        what: 1,
+        slot: 0,
+        preimage: [0; 32],
+        mandate: SignatureBytes::from_bytes(fill(0xf1)),
+    };
+    let preimage = TowerReveal {
+        what: 2,
+        slot: 63,
+        preimage: fill(0xf2),
+        mandate: SignatureBytes::from_bytes(fill(0xf3)),
+    };
+    let reveals = [ack, preimage];
+    let package = TowerPackage {
+        channel: CHANNEL,
+        funding: outpoint(0xf4, 1),
+        side: 1,
+        mandate: &SignatureBytes::from_bytes(fill(0xf5)),
+        terms: &TERMS,
+        pair: b"a pair",
+        reveals: (&reveals[..]).into(),
+    };
+    to_hub(samples, "tower-package-with-reveals", &package);
 }
 
 fn lock_outputs(samples: &mut Vec<Sample>) {

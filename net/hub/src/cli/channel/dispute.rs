@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use serde_json::{Value, json};
 use tidegate_channel::evidence::{Pair, Side};
-use tidegate_client::{Connection, ConnectionError, LedgerConnection, LedgerError};
+use tidegate_client::{ClientChannel, Connection, ConnectionError, LedgerConnection, LedgerError, Signer};
 use tidegate_crypto::keys::SecretKey;
 use tidegate_ledger::{CloseState, Transaction};
-use tidegate_tower::Package;
+use tidegate_tower::{Package, Reveal};
 use tidegate_types::{ChannelId, Digest, Fixed, Height, Txid};
 use tidegate_wire::messages::{LedgerQuery, LedgerResult, TxStatus};
 use tidegate_wire::{ErrorCode, ToClient};
@@ -37,7 +37,7 @@ pub(in crate::cli) struct DisputeArgs {
 /// `--preimage HEX`, as often as there are some.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct PreimageFlags {
-    /// A preimage that is not on the ledger yet, 64 hex digits; it is made public for every payment that waits for it
+    /// A preimage, 64 hex digits, as often as there are some; on the ledger everyone sees it
     #[arg(long = "preimage", value_name = "HEX")]
     preimages: Vec<String>,
 }
@@ -59,6 +59,8 @@ pub(in crate::cli) struct GuardArgs {
     /// The channel; may be left out if the wallet has one
     #[arg(long, value_name = "CHANNEL")]
     channel: Option<String>,
+    #[command(flatten)]
+    preimages: PreimageFlags,
     #[command(flatten)]
     json: JsonFlag,
 }
@@ -224,6 +226,7 @@ fn revealed_lines(value: &Value) -> String {
 
 /// `channel guard`: a tower gets the newest evidence.
 pub(super) fn guard(args: &GuardArgs) -> Outcome {
+    let preimages = args.preimages.read()?;
     let wallet = Offline::open(&args.session)?;
     let channel = wallet.channel(args.channel.as_deref())?;
     let own = wallet.own(&channel)?;
@@ -234,6 +237,7 @@ pub(super) fn guard(args: &GuardArgs) -> Outcome {
         terms: own.opened().terms,
         side: Side::Client,
         mandate: own.mandate(wallet.channels.signer(), &pair),
+        reveals: reveals(own, wallet.channels.signer(), &preimages)?,
         pair,
     };
     let options = wallet.options(parse_address(&args.tower)?, &args.session);
@@ -251,15 +255,33 @@ pub(super) fn guard(args: &GuardArgs) -> Outcome {
         "channel": channel.to_string(),
         "state_counter": kept.state.get(),
         "leaf_counter": kept.leaf.get(),
+        "reveals": package.reveals.len(),
     });
     args.json.emit(&value, || {
         format!(
-            "the tower watches {channel}\n  it keeps     state {}, leaf {}\n",
+            "the tower watches {channel}\n  it keeps     state {}, leaf {}, {} reveals\n",
             kept.state.get(),
-            kept.leaf.get()
+            kept.leaf.get(),
+            package.reveals.len(),
         )
     })?;
     Ok(0)
+}
+
+/// What the tower is to put on the ledger beside the pair.
+fn reveals(own: &ClientChannel, signer: &Signer, preimages: &[[u8; 32]]) -> Result<Vec<Reveal>, Error> {
+    let mut reveals: Vec<_> = own.ack_mandate(signer).map(Reveal::Ack).into_iter().collect();
+    for preimage in preimages {
+        let (slot, mandate) = own.preimage_mandate(signer, preimage).ok_or(Error::NoInLock(
+            "no lock of that hash waits in the leaf that would be shown",
+        ))?;
+        reveals.push(Reveal::Preimage {
+            slot,
+            preimage: *preimage,
+            mandate,
+        });
+    }
+    Ok(reveals)
 }
 
 fn close_of(ledger: &mut LedgerConnection, channel: ChannelId) -> Result<Option<CloseState>, Error> {

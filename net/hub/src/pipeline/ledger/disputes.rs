@@ -258,6 +258,8 @@ pub(super) fn package(shown: Shown, ledger: &LedgerId, hub: &SecretKey) -> Resul
         side: Side::Hub,
         pair,
         mandate: mandate.sign(ledger, hub),
+        // The hub itself reveals what is owed, by its coins.
+        reveals: Vec::new(),
     };
     package.check(ledger)?;
     Ok(package)
