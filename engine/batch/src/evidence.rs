@@ -11,10 +11,10 @@ use tidegate_channel::evidence::{LeafNaming, OpenedIn, OpenedOut, SignedState};
 use tidegate_channel::{ChannelTerms, InChange, InChangeKind, InLock, LeafPrivate, LeafPublic};
 use tidegate_types::{BatchNumber, ChannelId, Fixed as _, LockId, LockSlot, OutPoint, SignatureBytes};
 
-use crate::Engine;
 use crate::record::DISPUTED;
 use crate::slots::{Link, Slots};
 use crate::store::digest;
+use crate::{ChannelView, Engine, PaymentProof};
 
 /// The leaf that the hub shows.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,6 +48,8 @@ pub struct Shown {
     pub leaf: Option<ShownLeaf>,
     /// What the client has given up in leaves that it has not acknowledged: where an earlier leaf is shown, by this.
     pub releases: Vec<ShownRelease>,
+    /// For each open lock of the client that its payee has acknowledged the proof of that, as far as the leaves between are held.
+    pub proofs: Vec<(LockId, PaymentProof)>,
 }
 
 /// A release that the hub can show.
@@ -83,6 +85,7 @@ impl<S: Slots> Engine<S> {
             state: (!is_opening).then(|| (signed, view.locks.iter().map(opened).collect())),
             leaf: self.shown_leaf(slot),
             releases: self.shown_releases(slot),
+            proofs: self.shown_proofs(slot, &view),
         })
     }
 
@@ -105,6 +108,13 @@ impl<S: Slots> Engine<S> {
             named,
             locks: self.in_locks_as_of(slot, leaf.next),
         })
+    }
+
+    fn shown_proofs(&self, slot: u32, view: &ChannelView) -> Vec<(LockId, PaymentProof)> {
+        let locks = view.locks.iter();
+        locks
+            .filter_map(|open| Some((open.id, self.payment_proof(slot, &open.id)?)))
+            .collect()
     }
 
     /// The releases of all leaves whose changes are kept.

@@ -137,7 +137,7 @@ pub struct ProofLink {
 }
 
 /// Proof for a payer that its payee holds the credit (rule 12).
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PaymentProof {
     /// The payee's key.
     pub payee: KeyBytes,

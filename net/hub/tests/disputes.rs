@@ -388,3 +388,52 @@ fn what_a_payee_has_given_up_it_does_not_get_on_the_ledger() {
         "the hub has its share, less the fee of its evidence: {gained}"
     );
 }
+
+/// A payer that does not settle what its payee has acknowledged, and closes with the lock open: the hub has paid, and is paid by
+/// the proof that it kept.
+#[test]
+fn what_a_payer_owes_by_an_ack_is_claimed_on_the_ledger() {
+    let (alice, bob) = (random_seed().expect("random"), random_seed().expect("random"));
+    let hub = hub(20, &[&alice, &bob]);
+    let serving = hub.start();
+    let (mut a, mut b) = (hub.connect(&serving, &alice), hub.connect(&serving, &bob));
+    let (from, to) = (open(&mut a, OWN), open(&mut b, 500_000));
+    for _ in 0..2 {
+        a.pay(&from, &[payment(&b, to)]).expect("paid");
+    }
+    let owing = own(&a, &from);
+    b.sync(&to).expect("in date");
+    b.ack(&to).expect("acknowledged");
+    b.sync(&to).expect("and firm");
+    drop((a, b));
+    stop(serving);
+    let before = coins(&ledger(&hub), hub.public().bytes());
+    let serving = hub.start();
+    let mut b = hub.connect(&serving, &bob);
+    let start = start_of(&owing, &signer(&hub, &alice), b.height());
+    b.submit(&start).expect("the ledger takes it");
+    let kept = || std::fs::read_dir(hub.dir.path().join("proofs")).is_ok_and(|found| found.count() == 2);
+    wait("the proofs are kept", kept);
+    drop(b);
+    stop(serving);
+    // What was kept is all that is left once the payee's leaves are forgotten.
+    let serving = hub.start();
+    let mut b = hub.connect(&serving, &bob);
+    wait("the ledger pays both sides", || close_of(&mut b, from).is_none());
+    let key = hub.public().bytes();
+    let mut funds = || {
+        let sum = b.query(LedgerQuery::UtxosOf(key), |answer| match answer.result {
+            LedgerResult::Utxos { outputs, .. } => Ok(outputs.iter().map(|utxo| utxo.amount.to_sat()).sum::<u64>()),
+            _ => panic!("another answer"),
+        });
+        sum.expect("the hub answers")
+    };
+    let owed = 2_000_000 - OWN + 2 * PAID - 3_000;
+    wait("the hub has what it is owed", || funds() > before + owed);
+    stop(serving);
+    let node = ledger(&hub);
+    assert!(locks(&node).is_empty(), "the locks were claimed");
+    // Nothing of it is needed any more.
+    stop(hub.start());
+    assert!(!kept() && std::fs::read_dir(hub.dir.path().join("proofs")).is_ok_and(|mut found| found.next().is_none()));
+}

@@ -3,11 +3,12 @@
 //! The node makes the blocks itself (`start --dev`), or follows a ledger that is a process of its own ([`link`]). It is durable
 //! by itself, and only what is final there goes on to the sequencer.
 
-mod claims;
+pub(crate) mod claims;
 mod disputes;
 mod duties;
 pub(crate) mod link;
 mod open;
+pub(crate) mod proofs;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -34,6 +35,7 @@ use disputes::Disputes;
 use duties::Running;
 use link::{Brought, Next, Purpose, Verdict};
 use open::{Proposal, Reserved};
+use proofs::Proofs;
 
 /// What the ledger thread is handed.
 #[derive(Debug)]
@@ -106,6 +108,7 @@ pub(crate) struct LedgerThread {
     pub(crate) scans: Scans,
     pub(crate) disputes: Disputes,
     pub(crate) running: Running,
+    pub(crate) proofs: Proofs,
     /// Blocks by which the hub acts before a deadline.
     pub(crate) margin: Age,
     pub(crate) stats: Arc<Stats>,

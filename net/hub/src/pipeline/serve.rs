@@ -23,7 +23,8 @@ use tidegate_wire::messages::HelloAnswer;
 use super::checkpoints::checkpoints;
 use super::flow::Flow;
 use super::front::Front;
-use super::ledger::{LedgerFailure, LedgerThread, LedgerWork, block_input, link};
+use super::ledger::proofs::Proofs;
+use super::ledger::{LedgerFailure, LedgerThread, LedgerWork, block_input, claims, link};
 use super::links::{LINK_TICK_MILLIS, OpenLinks, open_links};
 use super::log::LogThread;
 use super::options::ServeOptions;
@@ -379,6 +380,8 @@ fn ledger_thread(
         link::start(&to, &queue.0, stats).map_err(ServeError::Thread)
     });
     let interval = Duration::from_millis(node.params().block_interval_ms.into());
+    let disk: Arc<dyn Disk> = Arc::new(RealDisk);
+    let proofs = Proofs::open(disk, &options.data, claims::needed(&node, options.keys.public()))?;
     Ok(LedgerThread {
         told: told.max(node.tip().final_height),
         bring: bring.transpose()?,
@@ -395,6 +398,7 @@ fn ledger_thread(
         scans: Default::default(),
         disputes: Default::default(),
         running: Default::default(),
+        proofs,
         margin: options.settings.policy.margin,
         stats: Arc::clone(stats),
     })

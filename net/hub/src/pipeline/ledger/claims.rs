@@ -1,13 +1,17 @@
 //! The locks that closes have turned into outputs (rule 26): the hub takes those that it claims and that are met, and takes back
 //! those that it owed and that nobody met.
 //!
-//! The record that says whether one is met stands on the ledger, so nothing else is asked. What an ack has met is not taken here:
-//! its claim needs the leaves between.
+//! The record that says whether one is met stands on the ledger, so nothing else is asked. What an ack has met is claimed by the
+//! proof that was kept when the close began.
+
+use std::collections::BTreeSet;
 
 use tidegate_ledger::{LockCondition, LockProof, LockTerms, Output, Transaction, TransactionBody, Witness};
-use tidegate_types::{Amount, ChannelId, Height, OutPoint, SignatureBytes};
+use tidegate_settle::Node;
+use tidegate_types::{Amount, ChannelId, Height, KeyBytes, LockId, OutPoint, SignatureBytes};
 
 use super::LedgerThread;
+use super::proofs::Proof;
 
 const CLAIM: &str = "the claim of a lock";
 const REFUND: &str = "the return of a lock";
@@ -31,8 +35,19 @@ impl LedgerThread {
 
     /// By what the hub may spend a lock now; the signature is still to be made.
     fn due(&self, terms: &LockTerms) -> Option<(&'static str, Witness)> {
-        let LockCondition::Hash(hash) = &terms.condition else {
-            return self.is_refunded(terms, None).then_some((REFUND, unsigned_refund()));
+        let hash = match &terms.condition {
+            LockCondition::Hash(hash) => hash,
+            LockCondition::Ack { lock, payee } if terms.claim == self.hub.public().bytes() => {
+                let Proof { leaf, way, .. } = self.proofs.get(lock)?;
+                self.node
+                    .acked(*payee, *leaf)
+                    .filter(|height| *height <= terms.expiry)?;
+                let (proof, signature) = (LockProof::Acked(*leaf, Box::new(way.clone())), SignatureBytes::ZERO);
+                return Some((CLAIM, Witness::LockClaim { proof, signature }));
+            }
+            LockCondition::Ack { .. } => {
+                return self.is_refunded(terms, None).then_some((REFUND, unsigned_refund()));
+            }
         };
         let met = self.node.revealed(hash).filter(|height| *height <= terms.expiry);
         if terms.claim == self.hub.public().bytes() && met.is_some() {
@@ -75,6 +90,17 @@ impl LedgerThread {
         let left = amount.sub(params.fee_min(pays(amount).cost())).ok()?;
         (left >= params.dust).then(|| pays(left))
     }
+}
+
+/// Whether a lock may still be claimed by its ack: it is an output, or a close stands of which it may become one.
+pub(crate) fn needed(node: &Node, hub: KeyBytes) -> impl Fn(&LockId) -> bool + use<> {
+    let closes = node.closes().any(|(_, terms, _)| terms.hub == hub);
+    let outputs = node.locks_of(&hub).filter_map(|(_, _, terms)| match terms.condition {
+        LockCondition::Ack { lock, .. } => Some(lock),
+        LockCondition::Hash(_) => None,
+    });
+    let outputs: BTreeSet<LockId> = outputs.collect();
+    move |lock| closes || outputs.contains(lock)
 }
 
 const fn unsigned_refund() -> Witness {

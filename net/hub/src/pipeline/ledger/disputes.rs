@@ -6,29 +6,34 @@
 //! Work::Shown ────────────────────▶ sequencer: what the engine can show, once that is durable
 //! shown older, height < deadline ─▶ ledger: Evidence, its fee charged to the hub's side
 //! a lock that was given up ───────▶ ledger: LockEvidence, up to the end of the grace
+//! a lock that an ack has met ─────▶ its proof is kept, and the ack goes to the ledger
 //! height > deadline + δ + 1 ──────▶ ledger: Settle, if whoever makes the blocks has not
 //! ```
 //!
-//! Nothing here is durable, and nothing needs to be: closes stand on the ledger, and what the hub can show of a frozen channel
-//! stands in its state and does not change. After a restart every close is found again. What has been shown already, by this
+//! Nothing here is durable but the proofs of what payers owe by acks ([`super::proofs`]), and nothing else needs to be: closes stand
+//! on the ledger, and what the hub can show of a frozen channel stands in its state and does not change. After a restart every close is found again. What has been shown already, by this
 //! run or the one before it, is seen on the ledger, so no evidence is brought twice.
 
 use std::collections::BTreeMap;
 
 use crossbeam::channel::{Receiver, TryRecvError, bounded};
-use tidegate_batch::{Shown, ShownRelease};
+use tidegate_batch::{PaymentProof, Shown, ShownRelease};
+use tidegate_channel::Ack;
 use tidegate_channel::evidence::{
     ClientEvidence, HubEvidence, LeafProof, LockEvidence, Mandate, MandateSubject, Pair, ProvenLeaf, Side, StateNaming,
     StateNote,
 };
 use tidegate_crypto::keys::SecretKey;
-use tidegate_ledger::{Action, CloseState, LockPlace, OpenLock, Payer, Transaction, TransactionBody, Witness};
+use tidegate_ledger::{
+    Action, CloseState, LockCondition, LockPlace, OpenLock, Payer, Transaction, TransactionBody, Witness,
+};
 use tidegate_tower::{Package, PackageError};
-use tidegate_types::{ChannelId, Digest, Height, LedgerId, OutPoint, SignatureBytes};
+use tidegate_types::{Age, ChannelId, Digest, Height, LedgerId, LockId, OutPoint, SignatureBytes};
 use tidegate_wire::messages::DisputeNotice;
 
 use super::LedgerThread;
 use super::link::{Purpose, Verdict};
+use super::proofs::Proof;
 use crate::pipeline::work::Work;
 
 const SHOW: &str = "newer evidence";
@@ -41,6 +46,10 @@ pub(crate) struct Disputes {
     watched: BTreeMap<ChannelId, Evidence>,
     /// The block after which the closes were last looked at.
     looked: Option<Digest>,
+    /// Channels of which proofs were asked for again: payees may acknowledge while a payer's channel closes.
+    again: BTreeMap<ChannelId, Receiver<Option<Shown>>>,
+    /// When that is done next.
+    again_at: Height,
 }
 
 /// What the hub can show of a channel.
@@ -77,8 +86,76 @@ impl LedgerThread {
             return false;
         }
         closes.iter().for_each(|close| self.act(close));
+        if !self.ask_for_proofs(&closes) {
+            return false;
+        }
+        self.reveal_proofs(&closes);
         self.take_locks();
         true
+    }
+
+    /// Asks for the proofs of locks that have none yet, every few blocks; false if the sequencer has ended.
+    fn ask_for_proofs(&mut self, closes: &[Close]) -> bool {
+        let tip = self.node.tip().height;
+        if tip < self.disputes.again_at {
+            return true;
+        }
+        let every = Age::new((self.margin.get() / 3).max(1));
+        self.disputes.again_at = tip.plus(every).unwrap_or(Height::MAX);
+        for close in closes {
+            let channel = close.state.channel;
+            let waits = self
+                .acknowledged(&close.funding)
+                .any(|(lock, ..)| self.proofs.get(&lock).is_none());
+            if waits && !self.disputes.again.contains_key(&channel) {
+                let (sender, shown) = bounded(1);
+                self.disputes.again.insert(channel, shown);
+                if self.groups.send(vec![Work::Shown(channel, sender)]).is_err() {
+                    return false;
+                }
+            }
+        }
+        true
+    }
+
+    /// The locks of a client in a close that their payees' acks meet: each with its payee and its expiry.
+    fn acknowledged(&self, funding: &OutPoint) -> impl Iterator<Item = (LockId, ChannelId, Height)> + use<> {
+        let locks = self.node.locks_in_close(funding).into_iter();
+        locks.filter_map(|open| match open.condition {
+            LockCondition::Ack { lock, payee } => Some((lock, payee, open.expiry)),
+            LockCondition::Hash(_) => None,
+        })
+    }
+
+    /// Puts the acks on the ledger by which locks are owed, in these closes and after them: without their records no proof claims
+    /// anything.
+    fn reveal_proofs(&mut self, closes: &[Close]) {
+        let hub = self.hub.public().bytes();
+        let in_closes = closes.iter().flat_map(|close| self.acknowledged(&close.funding));
+        let outputs = self.node.locks_of(&hub).filter(|(_, _, terms)| terms.claim == hub);
+        let outputs = outputs.filter_map(|(_, _, terms)| match terms.condition {
+            LockCondition::Ack { lock, payee } => Some((lock, payee, terms.expiry)),
+            LockCondition::Hash(_) => None,
+        });
+        let locks: Vec<_> = in_closes.chain(outputs).collect();
+        for (lock, payee, expiry) in locks {
+            if let Some(proof) = self.proofs.get(&lock) {
+                let (leaf, signature) = (proof.leaf, proof.signature);
+                self.reveal_word(Ack { channel: payee, leaf }, signature, expiry);
+            }
+        }
+    }
+
+    /// Keeps by what a payer owes.
+    fn keep_proofs(&mut self, proofs: &[(LockId, PaymentProof)]) {
+        for (lock, proof) in proofs {
+            if self.proofs.get(lock).is_some() {
+                continue;
+            }
+            if let Err(error) = self.proofs.keep(*lock, Proof::of(proof)) {
+                tracing::error!(%lock, %error, "the proof of what a payer owes cannot be kept; it is tried again");
+            }
+        }
     }
 
     fn closes(&self) -> Vec<Close> {
@@ -112,6 +189,15 @@ impl LedgerThread {
     /// Takes the evidence that was asked for; true if some came.
     fn take_evidence(&mut self) -> bool {
         let (ledger, mut came) = (self.node.ledger(), false);
+        let mut proofs = Vec::new();
+        self.disputes.again.retain(|_, shown| match shown.try_recv() {
+            Ok(found) => {
+                proofs.extend(found.into_iter().flat_map(|shown| shown.proofs));
+                false
+            }
+            Err(TryRecvError::Empty) => true,
+            Err(TryRecvError::Disconnected) => false,
+        });
         for (channel, evidence) in &mut self.disputes.watched {
             let Evidence::Asked(shown) = evidence else { continue };
             let found = match shown.try_recv() {
@@ -126,6 +212,7 @@ impl LedgerThread {
                 continue;
             };
             let releases = core::mem::take(&mut found.releases);
+            proofs.append(&mut found.proofs);
             *evidence = match package(found, &ledger, &self.hub) {
                 Ok(package) => Evidence::Held(Box::new(package), releases),
                 Err(error) => {
@@ -134,6 +221,8 @@ impl LedgerThread {
                 }
             };
         }
+        came |= !proofs.is_empty();
+        self.keep_proofs(&proofs);
         came
     }
 

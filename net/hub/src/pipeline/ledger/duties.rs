@@ -13,7 +13,8 @@ use std::collections::BTreeMap;
 
 use crossbeam::channel::{Receiver, TryRecvError, bounded};
 use tidegate_batch::{OwedAck, OwedPreimage, Shown};
-use tidegate_channel::evidence::{Opener, SignedStart, StartClose};
+use tidegate_channel::Ack;
+use tidegate_channel::evidence::{Acknowledged, Opener, SignedStart, StartClose};
 use tidegate_ledger::{Action, Output, Payer, Transaction, TransactionBody, Witness};
 use tidegate_types::{Age, Amount, ChannelId, Height, OutPoint, SignatureBytes};
 
@@ -110,6 +111,24 @@ impl LedgerThread {
             payer: Payer::Coins,
         };
         self.bring_by_coins(REVEAL_ACK, channel, &action);
+    }
+
+    /// Reveals an ack by which a lock in a close is owed, unless it stands there, or would come too late.
+    pub(super) fn reveal_word(&mut self, ack: Ack, signature: SignatureBytes, expiry: Height) {
+        let leaf = ack.leaf;
+        let Some((funding, _)) = self.node.channel_output(&ack.channel) else {
+            return;
+        };
+        let stands = self.node.acked(ack.channel, leaf).is_some();
+        if stands || self.node.tip().height >= expiry || self.was_revealed(*leaf.digest.as_bytes()) {
+            return;
+        }
+        let action = Action::RevealAck {
+            funding,
+            word: Box::new(Acknowledged::ByAck(ack, signature)),
+            payer: Payer::Coins,
+        };
+        self.bring_by_coins(REVEAL_ACK, ack.channel, &action);
     }
 
     /// True if it was brought a moment ago; else it is noted as brought now.
