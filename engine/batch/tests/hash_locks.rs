@@ -380,6 +380,31 @@ fn a_reveal_on_the_ledger_meets_every_lock_on_its_hash_up_to_the_expiry() {
     }
 }
 
+/// The hub puts a block in front of what clients send. A caller who does not is told what holds of a shown preimage: the lock
+/// was not there yet.
+#[test]
+fn a_reveal_behind_the_state_meets_no_lock_of_its_own_batch() {
+    let mut rig = Rig::new(2);
+    let lock = rig.hash_lock(1, 500, &PREIMAGE);
+    let pay = rig.pay(0, &[lock]);
+    let Input::Block(mut block) = rig.mine(1) else {
+        unreachable!()
+    };
+    block.revealed = vec![Reveal {
+        height: block.height,
+        preimage: PREIMAGE,
+    }];
+    rig.batch(vec![pay, Input::Block(block.clone())]);
+    assert_eq!(rig.view(1).sums.in_locks, sat(500));
+    let id = rig.view(0).locks[0].id;
+    assert_eq!(status(&rig, 0, id), LockStatus::Pending);
+    // The same block once more, in a later batch.
+    rig.batch(vec![Input::Block(block)]);
+    assert_eq!(status(&rig, 0, id), LockStatus::Fulfilled(PREIMAGE));
+    assert_eq!(rig.view(1).sums.firm_credit, sat(500));
+    rig.replay();
+}
+
 #[test]
 fn limits_of_slots_and_shares_hold() {
     let mut rig = Rig::new(6);

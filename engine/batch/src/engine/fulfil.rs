@@ -106,8 +106,9 @@ impl<S: Slots> Engine<S> {
         }
     }
 
-    /// The in-locks that a block's reveals meet, by their links, each with the reveal's place. Looks at all in-locks: reveals
-    /// on the ledger are for those who were cheated, and cost who makes them a fee.
+    /// The in-locks that a block's reveals meet, by their links, each with the reveal's place: those of earlier batches, as with
+    /// a preimage that its payee shows. Looks at all in-locks: reveals on the ledger are for those who were cheated, and cost
+    /// who makes them a fee.
     pub(super) fn revealed_locks(&self, block: &BlockInput) -> Vec<(Link, usize)> {
         if block.revealed.is_empty() {
             return Vec::new();
@@ -117,11 +118,12 @@ impl<S: Slots> Engine<S> {
             .iter()
             .map(|reveal| (payment_hash(&reveal.preimage), reveal.height))
             .collect();
-        let links = 1..=self.store.meta().in_locks.used;
+        let meta = self.store.meta();
+        let links = 1..=meta.in_locks.used;
         links
             .filter_map(|link| {
                 let record = self.store.in_locks.at(link);
-                let open = record.held != 0 && record.fate == WAITS;
+                let open = record.held != 0 && record.fate == WAITS && record.batch <= meta.batch;
                 let meets =
                     |&(hash, height): &([u8; 32], Height)| hash == record.hash && height <= Height::new(record.expiry);
                 let found = hashes.iter().position(meets).filter(|_| open)?;
