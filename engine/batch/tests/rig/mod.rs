@@ -181,10 +181,15 @@ impl Rig {
         }
     }
 
-    /// Every client believes those in-locks that the hub holds for it, and a come-back would be told of every change.
+    /// Every client believes those in-locks that the hub holds for it, and a come-back would be told of every change. What
+    /// becomes of them once the channel has ended is the ledger's.
     fn check_in_locks(&self) {
         for (n, client) in self.clients.iter().enumerate() {
-            let held: Vec<_> = self.view(n).in_locks.iter().map(|l| (l.slot, l.lock)).collect();
+            let view = self.view(n);
+            if view.is_settled() {
+                continue;
+            }
+            let held: Vec<_> = view.in_locks.iter().map(|l| (l.slot, l.lock)).collect();
             let believed: Vec<_> = client
                 .wallet
                 .hub()
