@@ -10,7 +10,7 @@ use crate::executed::Changes;
 use crate::versions::{Reader, ReadersFull, Snapshot, Writer};
 
 /// The words of an entry that are not always zero.
-const WORDS: usize = 28;
+pub(crate) const WORDS: usize = 28;
 
 /// Shows batches to the readers, once they are durable. Made by [`crate::Engine::publish_entries`].
 #[derive(Debug)]
@@ -29,12 +29,12 @@ const _: () = assert!(
     "the last 32 bytes of an entry are reserved"
 );
 
-fn words(entry: &ChannelEntry) -> [u64; WORDS] {
+pub(crate) fn words(entry: &ChannelEntry) -> [u64; WORDS] {
     let all: &[u64; ChannelEntry::LEN / 8] = bytemuck::cast_ref(entry);
     *all.first_chunk().expect("an entry has more words")
 }
 
-fn entry(words: &[u64; WORDS]) -> ChannelEntry {
+pub(crate) fn entry(words: &[u64; WORDS]) -> ChannelEntry {
     let mut all = [0_u64; ChannelEntry::LEN / 8];
     all[..WORDS].copy_from_slice(words);
     bytemuck::cast(all)

@@ -45,8 +45,8 @@
 //! A reader looks again only when the writer has overwritten this very slot meanwhile, at most once per batch: readers are lock
 //! free, and the writer never waits for them: it looks at the pins and goes on.
 //!
-//! The model checker goes through all interleavings of this with three threads (`model`), and `tests/history.rs` has readers
-//! compare what they see with what each batch left.
+//! The model checker goes through all interleavings of this with three threads (`model`), schedules are drawn for the engine with
+//! its log and its readers (`schedules`), and `tests/history.rs` has readers compare what they see with what each batch left.
 //!
 //! All memory is atomics, so nothing here is `unsafe`. What is here is derived from the tables and in no checkpoint.
 
@@ -58,6 +58,8 @@ mod snapshot;
 
 #[cfg(test)]
 mod model;
+#[cfg(test)]
+mod schedules;
 
 pub use pins::ReadersFull;
 pub use slab::Writer;
