@@ -203,6 +203,7 @@ pub(crate) fn inputs(rig: &mut Rig, acts: Vec<Act>) -> Vec<Input> {
         Act::Freeze(_) | Act::Again(_) | Act::Bent(_) | Act::Fee(_) => true,
     });
     let mut acts: Vec<_> = acts.collect();
-    acts.sort_by_key(|act| !matches!(act, Act::Settle(_) | Act::Mine(_) | Act::Reveal(_)));
+    let is_block = |act: &Act| matches!(act, Act::StartClose(_) | Act::Settle(_) | Act::Mine(_) | Act::Reveal(_));
+    acts.sort_by_key(|act| !is_block(act));
     acts.into_iter().filter_map(|act| client_input(rig, act)).collect()
 }
