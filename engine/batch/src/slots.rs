@@ -16,7 +16,7 @@ pub struct SlotsFull {
 /// A table of slots of one size, aligned to at least 8 bytes, zeroed when new.
 ///
 /// The hub implements this over mapped tables whose dirty pages a checkpoint collects; tests use [`VecSlots`].
-pub trait Slots {
+pub trait Slots: Sync {
     /// How many slots there are.
     fn len(&self) -> usize;
 

@@ -1,6 +1,6 @@
 //! The same log, the same bits: read from the genesis and from a snapshot half way, on 1, 2 and 8 threads (R7).
 //!
-//! A log holds inputs of every kind, refused and repeated ones among them. What is compared is the header of every batch, the
+//! Each pool executes in as many parts as it has threads. A log holds inputs of every kind, refused and repeated ones among them. What is compared is the header of every batch, the
 //! state root, and every byte of every table. At the end the test prints one digest over all of it: a build with other
 //! settings has to print the same.
 //!
@@ -9,6 +9,7 @@
 mod rig;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
@@ -135,7 +136,7 @@ fn a_log_leads_to_the_same_bits_on_any_number_of_threads() {
     let batches = prop::collection::vec(prop::collection::vec(any_act(), 1..16), 4..24);
     let pools = THREADS.map(|threads| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
-        pool.expect("threads can be started")
+        Arc::new(pool.expect("threads can be started"))
     });
     let (mut digests, mut told) = (Vec::new(), Told::default());
     for log in 0..logs_wanted() {
@@ -157,6 +158,7 @@ fn a_log_leads_to_the_same_bits_on_any_number_of_threads() {
         for (pool, threads) in pools.iter().zip(THREADS) {
             pool.install(|| {
                 let mut engine = genesis(&rig);
+                engine.split(Arc::clone(pool), threads, 0);
                 replay(&rig, &mut engine, (0, &headers));
                 assert_same(
                     &engine,
@@ -164,6 +166,7 @@ fn a_log_leads_to_the_same_bits_on_any_number_of_threads() {
                     &format!("log {log} from its genesis, {threads} threads"),
                 );
                 let mut engine = Engine::open(store.clone()).expect("a state");
+                engine.split(Arc::clone(pool), threads, 0);
                 replay(&rig, &mut engine, (first, &headers));
                 assert_same(
                     &engine,

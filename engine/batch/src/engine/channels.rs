@@ -12,6 +12,7 @@ use tidegate_types::{ChannelId, ClientCounter, Digest, HubCounter, OutPoint};
 
 use super::Engine;
 use super::plan::Plan;
+use crate::input::Input;
 use crate::record::{ACTIVE, ChannelRecord, LiveRecord, SignedRecord, TermsRecord};
 use crate::slots::{Link, Slab, Slots};
 use crate::store::Store;
@@ -184,11 +185,11 @@ impl<S: Slots> Engine<S> {
     }
 
     /// Brings every channel to life that the planned inputs name.
-    pub(super) fn wake_planned(&mut self, plan: &Plan) {
+    pub(super) fn wake_planned(&mut self, plan: &Plan, inputs: &[Input]) {
         let mut waking = core::mem::take(&mut self.waking);
         waking.slots.clear();
         waking.ids.clear();
-        for slot in plan.named_channels() {
+        for slot in plan.named_channels(inputs) {
             if self.store.channels.get(slot).live == 0 {
                 self.next_live(slot);
                 waking.slots.push(slot);

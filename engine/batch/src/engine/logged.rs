@@ -236,7 +236,7 @@ impl<S: Slots> Engine<S> {
         if !reading.short.contains(&true) {
             return;
         }
-        plan.foresee(self, inputs, &|_| None, |at| reading.taken[at]);
+        plan.foresee(self, inputs, |at| reading.taken[at]);
         for (at, input) in inputs.iter_mut().enumerate().filter(|(at, _)| reading.short[*at]) {
             if let Input::Pay(pay) = input {
                 (pay.state.operations, pay.state.locks_root) = plan.foreseen(at);

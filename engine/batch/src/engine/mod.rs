@@ -10,6 +10,7 @@ mod fulfil;
 mod in_locks;
 mod logged;
 mod pay;
+mod phases;
 mod plan;
 mod release;
 mod seal;
@@ -59,6 +60,7 @@ pub struct Engine<S> {
     channels_before: u32,
     leaf_digests: seal::LeafDigests,
     in_scratch: seal::InScratch,
+    phases: Option<phases::Phases>,
 }
 
 /// Why an engine cannot be created, opened, or executed a batch on.
@@ -163,6 +165,7 @@ impl<S: Slots> Engine<S> {
             channels_before: meta.channels,
             leaf_digests: seal::LeafDigests::default(),
             in_scratch: seal::InScratch::default(),
+            phases: None,
             store,
         })
     }
@@ -226,7 +229,8 @@ impl<S: Slots> Engine<S> {
     /// Executes one batch: `inputs` in their order, sealed at `time`. The result replaces what `out` held.
     ///
     /// Signatures of states and acks have been checked. The state has changed when this returns; the caller makes the
-    /// inputs and the header durable before it shows anything of it.
+    /// inputs and the header durable before it shows anything of it. A block stands before what clients send: a leaf is of the
+    /// height that the batch ends with.
     ///
     /// # Errors
     /// [`EngineError::Full`]; nothing has changed then.
@@ -261,15 +265,19 @@ impl<S: Slots> Engine<S> {
         self.channels_before = self.store.meta().channels;
         let mut plan = core::mem::take(&mut self.plan);
         plan.make(self, inputs, known);
-        self.wake_planned(&plan);
-        for (index, input) in inputs.iter().enumerate() {
-            let index = u32::try_from(index).expect("a batch has fewer than 2³² inputs");
+        self.wake_planned(&plan, inputs);
+        let run = plan::run_of(inputs);
+        let parts = self.parts_for(inputs.len());
+        for (index, input) in (0_u32..).zip(inputs) {
+            if parts > 1 && index == run.start {
+                plan.judge(self, inputs, &run);
+            }
             self.prefetch_input(index, &plan);
             self.execute_one(index, input, &mut plan, out);
         }
         self.keep_trees(&plan);
         self.plan = plan;
-        self.seal(time, out);
+        self.seal((time, parts), out);
         self.list_changes(&mut out.changes);
         self.opened_or_settled.clear();
         Ok(())

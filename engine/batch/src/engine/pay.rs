@@ -11,7 +11,7 @@ use tidegate_channel::{ClientState, Condition, LeafRef, Lock, OpKind, OpOutcome,
 use tidegate_crypto::merkle::LockTree;
 use tidegate_types::{Amount, Digest, Fixed, Height, LockId, LockSlot};
 
-use super::plan::{Plan, Planned, PlannedRoot};
+use super::plan::{Part, Plan, Planned, PlannedRoot};
 use super::{Engine, UNACKED_MAX};
 use crate::executed::Answer;
 use crate::input::PayInput;
@@ -91,7 +91,13 @@ impl<S: Slots> Engine<S> {
         let slot = slot.ok_or(RefuseReason::NotOffered)?;
         self.wake(slot);
         let mut judged = core::mem::take(&mut self.judged);
-        let verdict = self.judge(slot, pay, (plan, &planned), &mut judged);
+        let verdict = match plan.verdict(input) {
+            Some(verdict) => {
+                self.list_locks(slot, pay, (plan.part(&planned), &planned), &mut judged);
+                verdict
+            }
+            None => self.judge(slot, pay, (plan.part(&planned), &planned), &mut judged),
+        };
         if let Ok(Some(named)) = verdict {
             self.accept(input, slot, pay, named, &planned, &judged);
             if !plan.accepted(&planned) {
@@ -298,9 +304,12 @@ impl<S: Slots> Engine<S> {
     }
 }
 
+/// What judging a state came to: the leaf that it names, none if the state is known already; or why it is refused.
+pub(crate) type Verdict = Result<Option<NamedLeaf>, RefuseReason>;
+
 /// What a state's acknowledgement leads to.
 #[derive(Clone, Copy, Debug)]
-struct NamedLeaf {
+pub(crate) struct NamedLeaf {
     firm: Amount,
     /// Its header height: drops are judged by it.
     height: Height,

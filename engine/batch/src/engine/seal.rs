@@ -19,12 +19,13 @@ pub(crate) use in_locks::InScratch;
 const LEAVES_AHEAD: usize = 8;
 
 impl<S: Slots> Engine<S> {
-    pub(super) fn seal(&mut self, time: UnixMillis, out: &mut Executed) {
+    /// Ends the batch. Its leaves are hashed in so many `parts`.
+    pub(super) fn seal(&mut self, (time, parts): (UnixMillis, usize), out: &mut Executed) {
         let mut digests = core::mem::take(&mut self.leaf_digests);
         let leaves = self.collect_leaves(out);
         self.update_in_trees(&out.leaves[..leaves]);
         out.digests.clear();
-        digests.hash(self, &mut out.leaves[..leaves], &mut out.digests);
+        digests.hash(self, (&mut out.leaves[..leaves], parts), &mut out.digests);
         for (place, leaf) in out.leaves[..leaves].iter().enumerate() {
             out.leaves[..leaves]
                 .get(place + LEAVES_AHEAD)

@@ -2,11 +2,11 @@
 
 use tidegate_channel::{HalfSums, Lock, OpOutcome, Operation, RefuseReason, client_balance_from};
 use tidegate_crypto::merkle::LockTree;
-use tidegate_types::{Amount, Digest, Height, LockSlot};
+use tidegate_types::{Amount, Digest, Height, LockId, LockSlot};
 
 use super::{
-    Engine, Judged, JudgedAdd, JudgedLock, NamedLeaf, Plan, Planned, PlannedRoot, UNACKED_MAX, bit, content_of,
-    known_counter, print_of,
+    Engine, Judged, JudgedAdd, JudgedLock, NamedLeaf, Part, Planned, PlannedRoot, UNACKED_MAX, Verdict, bit,
+    content_of, known_counter, print_of,
 };
 use crate::input::PayInput;
 use crate::record::{ACTIVE, AnswerRecord, FIRM, LiveRecord, LockRecord, PageRecord};
@@ -26,13 +26,13 @@ struct Half {
 
 impl<S: Slots> Engine<S> {
     /// Checks everything that can refuse the state. `Ok(None)` if it is known already.
-    pub(super) fn judge(
+    pub(in crate::engine) fn judge(
         &self,
         slot: u32,
         pay: &PayInput,
-        (plan, planned): (&Plan, &Planned),
+        (plan, planned): (&Part, &Planned),
         judged: &mut Judged,
-    ) -> Result<Option<NamedLeaf>, RefuseReason> {
+    ) -> Verdict {
         let (state, record) = (&pay.state, self.record(slot));
         if state.counter <= record.c() {
             return known_counter(state, &planned.digest, record);
@@ -93,6 +93,28 @@ impl<S: Slots> Engine<S> {
             self.judge_balance(slot, record, named, half)?;
         }
         Ok(Some(named))
+    }
+
+    /// What [`Engine::judge`] lists, for a state that it has judged ahead; nothing of one that was refused.
+    pub(super) fn list_locks(
+        &self,
+        slot: u32,
+        pay: &PayInput,
+        (plan, planned): (&Part, &Planned),
+        judged: &mut Judged,
+    ) {
+        judged.locks.clear();
+        let (open, mut adds) = (self.open_locks(slot), 0..);
+        judged
+            .locks
+            .extend(pay.operations.iter().map(|operation| match operation {
+                Operation::Add { .. } => plan.lock(planned, adds.next().expect("an endless range")),
+                Operation::Settle { slot: at } | Operation::Drop { slot: at } => match open[at.index()] {
+                    0 => JudgedLock::held(LockId::ZERO),
+                    link => JudgedLock::held(self.store.locks.at(link).id()),
+                },
+                Operation::Release { .. } => unreachable!("a state with a release is never judged ahead"),
+            }));
     }
 
     fn judge_balance(&self, slot: u32, record: &LiveRecord, named: NamedLeaf, half: Half) -> Result<(), RefuseReason> {

@@ -9,12 +9,19 @@ use crate::executed::LeafOut;
 use crate::slots::Slots;
 use crate::store::digest;
 
-/// Memory for the digests of one batch, used again by the next.
+/// Memory for the digests of one batch, used again by the next: in parts of neighbouring leaves.
 #[derive(Debug, Default)]
 pub(crate) struct LeafDigests {
+    parts: Vec<Part>,
     /// Of each leaf's private part.
     pub(crate) private: Vec<Digest>,
+}
+
+#[derive(Debug, Default)]
+struct Part {
+    private: Vec<Digest>,
     public: Vec<Digest>,
+    digests: Vec<Digest>,
     credited: ListRoots,
     failed: ListRoots,
     outcomes: ListRoots,
@@ -55,8 +62,31 @@ impl ListRoots {
 }
 
 impl LeafDigests {
-    /// Fills in both parts of each leaf, and appends its digest to `out`.
-    pub(super) fn hash<S: Slots>(&mut self, engine: &Engine<S>, leaves: &mut [LeafOut], out: &mut Vec<Digest>) {
+    /// Fills in both parts of each leaf, and appends its digest to `out`. `parts` of the leaves are hashed side by side.
+    pub(super) fn hash<S: Slots>(
+        &mut self,
+        engine: &Engine<S>,
+        (leaves, parts): (&mut [LeafOut], usize),
+        out: &mut Vec<Digest>,
+    ) {
+        self.parts.resize_with(parts, Part::default);
+        self.private.clear();
+        let each = leaves.len().div_ceil(parts).max(1);
+        if parts == 1 {
+            self.parts[0].hash(engine, leaves);
+        } else {
+            let mut work: Vec<_> = leaves.chunks_mut(each).zip(&mut self.parts).collect();
+            engine.side_by_side(&mut work, |_, (leaves, part)| part.hash(engine, leaves));
+        }
+        for part in self.parts.iter().take(leaves.len().div_ceil(each)) {
+            self.private.extend_from_slice(&part.private);
+            out.extend_from_slice(&part.digests);
+        }
+    }
+}
+
+impl Part {
+    fn hash<S: Slots>(&mut self, engine: &Engine<S>, leaves: &mut [LeafOut]) {
         self.list_roots(leaves);
         for leaf in leaves.iter_mut() {
             leaf.public = LeafPublic {
@@ -79,7 +109,8 @@ impl LeafDigests {
         many::private_digests(leaves.iter().map(|leaf| &leaf.private), &mut self.private);
         self.public.clear();
         many::public_digests(leaves.iter().map(|leaf| &leaf.public), &mut self.public);
-        many::leaf_digests(&self.private, &self.public, out);
+        self.digests.clear();
+        many::leaf_digests(&self.private, &self.public, &mut self.digests);
     }
 
     fn list_roots(&mut self, leaves: &[LeafOut]) {
