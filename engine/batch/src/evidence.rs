@@ -14,7 +14,7 @@ use tidegate_types::{BatchNumber, ChannelId, Fixed as _, LockId, LockSlot, OutPo
 use crate::record::DISPUTED;
 use crate::slots::{Link, Slots};
 use crate::store::digest;
-use crate::{ChannelView, Engine, PaymentProof};
+use crate::{Engine, PaymentProof};
 
 /// The leaf that the hub shows.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,8 +48,6 @@ pub struct Shown {
     pub leaf: Option<ShownLeaf>,
     /// What the client has given up in leaves that it has not acknowledged: where an earlier leaf is shown, by this.
     pub releases: Vec<ShownRelease>,
-    /// For each open lock of the client that its payee has acknowledged the proof of that, as far as the leaves between are held.
-    pub proofs: Vec<(LockId, PaymentProof)>,
 }
 
 /// A release that the hub can show.
@@ -85,7 +83,6 @@ impl<S: Slots> Engine<S> {
             state: (!is_opening).then(|| (signed, view.locks.iter().map(opened).collect())),
             leaf: self.shown_leaf(slot),
             releases: self.shown_releases(slot),
-            proofs: self.shown_proofs(slot, &view),
         })
     }
 
@@ -110,11 +107,14 @@ impl<S: Slots> Engine<S> {
         })
     }
 
-    fn shown_proofs(&self, slot: u32, view: &ChannelView) -> Vec<(LockId, PaymentProof)> {
-        let locks = view.locks.iter();
-        locks
-            .filter_map(|open| Some((open.id, self.payment_proof(slot, &open.id)?)))
-            .collect()
+    /// For each open lock of the client that its payee has acknowledged the proof of that, as far as the leaves between are held.
+    #[must_use]
+    pub fn payment_proofs(&self, slot: u32) -> Vec<(LockId, PaymentProof)> {
+        let locks = self.view(slot).map(|view| view.locks).unwrap_or_default();
+        let proofs = locks
+            .iter()
+            .map(|open| Some((open.id, self.payment_proof(slot, &open.id)?)));
+        proofs.flatten().collect()
     }
 
     /// The releases of all leaves whose changes are kept.

@@ -6,7 +6,7 @@ use crossbeam::channel::Sender;
 use hashbrown::HashSet;
 use tidegate_batch::{
     AckInput, BlockInput, ChannelView, CloseInput, Executed, FulfilInput, OwedAck, OwedPreimage, PayInput,
-    ReleaseInput, Shown,
+    PaymentProof, ReleaseInput, Shown,
 };
 use tidegate_channel::ChannelEntry;
 use tidegate_reactor::ConnId;
@@ -98,6 +98,8 @@ pub(crate) enum Work {
     Prove(ChannelId, Sender<Option<ProofAnswer>>),
     /// The ledger thread asks what the hub can show of a channel in a dispute.
     Shown(ChannelId, Sender<Option<Shown>>),
+    /// The ledger thread asks for the proofs of what the channel's client owes by acks.
+    Proofs(ChannelId, Sender<Proofs>),
     /// The ledger thread asks what the hub has to do on the ledger.
     Duties(Ask, Sender<Duties>),
     /// The hub is about to start the close of a channel.
@@ -170,11 +172,15 @@ impl Job {
     }
 }
 
+/// By what a channel's client owes: proofs of the locks that payees have acknowledged.
+pub(crate) type Proofs = Vec<(LockId, PaymentProof)>;
+
 /// A read of the state, and who asked.
 #[derive(Debug)]
 pub(crate) enum Read {
     View(Sender<Option<ChannelView>>, Box<Option<ChannelView>>),
     Shown(Sender<Option<Shown>>, Box<Option<Shown>>),
+    Proofs(Sender<Proofs>, Proofs),
     Duties(Sender<Duties>, Box<Duties>),
     /// The channel's number and entry, if there is one; the proof is made from the tree.
     Entry(Sender<Option<ProofAnswer>>, Option<(u32, Box<ChannelEntry>)>),
@@ -186,6 +192,7 @@ impl Read {
         let _gone = match self {
             Self::View(sender, view) => sender.send(*view).is_ok(),
             Self::Shown(sender, shown) => sender.send(*shown).is_ok(),
+            Self::Proofs(sender, proofs) => sender.send(proofs).is_ok(),
             Self::Duties(sender, duties) => sender.send(*duties).is_ok(),
             Self::Entry(sender, None) => sender.send(None).is_ok(),
             Self::Entry(sender, Some((slot, entry))) => commitment.send(CommitWork::Prove(slot, entry, sender)).is_ok(),

@@ -34,10 +34,12 @@ use tidegate_wire::messages::DisputeNotice;
 use super::LedgerThread;
 use super::link::{Purpose, Verdict};
 use super::proofs::Proof;
-use crate::pipeline::work::Work;
+use crate::pipeline::work::{Proofs, Work};
 
 const SHOW: &str = "newer evidence";
 const SETTLE: &str = "the settling";
+/// Closes whose proofs are asked for at once: 256 locks at most.
+const ASKED_AT_ONCE: usize = 4;
 const RELEASE: &str = "the release of a lock";
 
 /// The closes of this hub's channels.
@@ -46,9 +48,11 @@ pub(crate) struct Disputes {
     watched: BTreeMap<ChannelId, Evidence>,
     /// The block after which the closes were last looked at.
     looked: Option<Digest>,
-    /// Channels of which proofs were asked for again: payees may acknowledge while a payer's channel closes.
-    again: BTreeMap<ChannelId, Receiver<Option<Shown>>>,
-    /// When that is done next.
+    /// Channels of which proofs were asked for.
+    asked_proofs: BTreeMap<ChannelId, Receiver<Proofs>>,
+    /// Whose were asked for last.
+    last_asked: Option<ChannelId>,
+    /// When that is done next: payees may acknowledge while a payer's channel closes.
     again_at: Height,
 }
 
@@ -94,7 +98,8 @@ impl LedgerThread {
         true
     }
 
-    /// Asks for the proofs of locks that have none yet, every few blocks; false if the sequencer has ended.
+    /// Asks for the proofs of locks that have none yet, of a few closes every few blocks, in turns: to find and to keep those of
+    /// very many at once would hold up payments, and this thread. False if the sequencer has ended.
     fn ask_for_proofs(&mut self, closes: &[Close]) -> bool {
         let tip = self.node.tip().height;
         if tip < self.disputes.again_at {
@@ -102,17 +107,22 @@ impl LedgerThread {
         }
         let every = Age::new((self.margin.get() / 3).max(1));
         self.disputes.again_at = tip.plus(every).unwrap_or(Height::MAX);
-        for close in closes {
-            let channel = close.state.channel;
-            let waits = self
-                .acknowledged(&close.funding)
-                .any(|(lock, ..)| self.proofs.get(&lock).is_none());
-            if waits && !self.disputes.again.contains_key(&channel) {
-                let (sender, shown) = bounded(1);
-                self.disputes.again.insert(channel, shown);
-                if self.groups.send(vec![Work::Shown(channel, sender)]).is_err() {
-                    return false;
-                }
+        let lacks = |close: &&Close| {
+            let mut locks = self.acknowledged(&close.funding);
+            locks.any(|(lock, ..)| self.proofs.get(&lock).is_none())
+        };
+        let mut waiting: Vec<ChannelId> = closes.iter().filter(lacks).map(|close| close.state.channel).collect();
+        waiting.sort_unstable();
+        let first = waiting.partition_point(|channel| Some(*channel) <= self.disputes.last_asked);
+        waiting.rotate_left(first);
+        let asked = &self.disputes.asked_proofs;
+        waiting.retain(|channel| !asked.contains_key(channel));
+        for channel in waiting.into_iter().take(ASKED_AT_ONCE) {
+            let (sender, proofs) = bounded(1);
+            self.disputes.asked_proofs.insert(channel, proofs);
+            self.disputes.last_asked = Some(channel);
+            if self.groups.send(vec![Work::Proofs(channel, sender)]).is_err() {
+                return false;
             }
         }
         true
@@ -190,9 +200,9 @@ impl LedgerThread {
     fn take_evidence(&mut self) -> bool {
         let (ledger, mut came) = (self.node.ledger(), false);
         let mut proofs = Vec::new();
-        self.disputes.again.retain(|_, shown| match shown.try_recv() {
+        self.disputes.asked_proofs.retain(|_, found| match found.try_recv() {
             Ok(found) => {
-                proofs.extend(found.into_iter().flat_map(|shown| shown.proofs));
+                proofs.extend(found);
                 false
             }
             Err(TryRecvError::Empty) => true,
@@ -212,7 +222,6 @@ impl LedgerThread {
                 continue;
             };
             let releases = core::mem::take(&mut found.releases);
-            proofs.append(&mut found.proofs);
             *evidence = match package(found, &ledger, &self.hub) {
                 Ok(package) => Evidence::Held(Box::new(package), releases),
                 Err(error) => {

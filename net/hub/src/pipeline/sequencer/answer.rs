@@ -57,6 +57,11 @@ impl Sequencer {
                     let shown = self.engine.channel(&channel).and_then(|slot| self.engine.shown(slot));
                     job.reads.push(Read::Shown(asker, Box::new(shown)));
                 }
+                Question::Proofs(channel, asker) => {
+                    let slot = self.engine.channel(&channel);
+                    let proofs = slot.map(|slot| self.engine.payment_proofs(slot));
+                    job.reads.push(Read::Proofs(asker, proofs.unwrap_or_default()));
+                }
                 Question::Proof {
                     origin,
                     slot,

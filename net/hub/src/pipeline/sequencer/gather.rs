@@ -16,7 +16,7 @@ use crate::commitment::ProofAnswer;
 use crate::inside::TableRows;
 use crate::pipeline::front::error_message;
 use crate::pipeline::stats::add;
-use crate::pipeline::work::{Job, Origin, Request, Work};
+use crate::pipeline::work::{Job, Origin, Proofs, Request, Work};
 
 /// Requests about one channel that one batch takes; the rest are told to come again. Keeps a channel's answers within
 /// what a receipt can hold.
@@ -71,6 +71,7 @@ pub(super) enum Question {
     },
     View(ChannelId, Sender<Option<ChannelView>>),
     Shown(ChannelId, Sender<Option<Shown>>),
+    Proofs(ChannelId, Sender<Proofs>),
     Prove(ChannelId, Sender<Option<ProofAnswer>>),
 }
 
@@ -161,6 +162,7 @@ impl Sequencer {
                 Work::Prove(channel, asker) => gathered.questions.push(Question::Prove(channel, asker)),
                 Work::View(channel, asker) => gathered.questions.push(Question::View(channel, asker)),
                 Work::Shown(channel, asker) => gathered.questions.push(Question::Shown(channel, asker)),
+                Work::Proofs(channel, asker) => gathered.questions.push(Question::Proofs(channel, asker)),
                 Work::Duties(ask, asker) => self.search = Some(Search::new(ask, asker)),
                 Work::Freeze(channel) => {
                     self.ending.extend(self.engine.channel(&channel));
