@@ -134,7 +134,7 @@ pub enum SequencerError {
 impl Sequencer {
     pub(crate) fn new(parts: Parts) -> Self {
         let Parts {
-            engine,
+            mut engine,
             checkpoints,
             lsn,
             verifier,
@@ -150,6 +150,9 @@ impl Sequencer {
             no_room,
             stats,
         } = parts;
+        // Verified first, then executed: the pool has nothing else to do meanwhile, but for tables of keys.
+        let pool = Arc::new(pool);
+        engine.use_threads(&pool);
         let ending = (0..engine.opened().channels)
             .filter(|&slot| engine.ending(slot).is_some())
             .collect();
@@ -180,7 +183,7 @@ impl Sequencer {
             block: None,
             pending_since: None,
             stopping: false,
-            pool: Arc::new(pool),
+            pool,
             last_inputs: 0,
             since_maintenance: 0,
             maintaining: Arc::default(),
