@@ -1,5 +1,7 @@
 //! A batch without signatures, encryption and sockets, durable: the engine, the log's form and the log in one process (T3), from
-//! channels that a cache holds to those that none does.
+//! channels that a cache holds to those that none does; and the two forms of execution side by side.
+
+mod phases;
 
 use std::path::Path;
 
@@ -38,7 +40,7 @@ impl Suite for Execute {
             let driven = alone(bench, channels, folder)?;
             rows(bench, channels, &driven);
         }
-        Ok(())
+        phases::rows(bench)
     }
 }
 
