@@ -127,7 +127,7 @@ impl<S: Slots> Engine<S> {
     }
 
     fn append_pay(&self, at: u32, pay: &PayInput, out: &mut Vec<u8>) -> Option<()> {
-        let (state, planned) = (&pay.state, self.plan.of(at));
+        let (state, (part, planned)) = (&pay.state, self.plan.entry(at));
         out.push(PAY);
         out.push(u8::try_from(pay.operations.len()).expect("a state has at most 32 operations"));
         out.extend(planned.slot?.to_le_bytes());
@@ -136,7 +136,7 @@ impl<S: Slots> Engine<S> {
         out.extend_from_slice(pay.signature.as_bytes());
         let mut adds = 0..;
         for operation in &pay.operations {
-            let payee = || self.plan.payee(&planned, adds.next()?);
+            let payee = || part.payee(planned, adds.next()?);
             self.append_operation(operation, payee, out)?;
         }
         Some(())
@@ -185,7 +185,7 @@ impl<S: Slots> Engine<S> {
 
     fn append_ack(&self, at: u32, ack: &AckInput, out: &mut Vec<u8>) -> Option<()> {
         out.push(ACK);
-        out.extend(self.plan.of(at).slot?.to_le_bytes());
+        out.extend(self.plan.entry(at).1.slot?.to_le_bytes());
         put_varint(ack.ack.leaf.counter.get(), out);
         out.extend_from_slice(ack.signature.as_bytes());
         Some(())

@@ -141,7 +141,19 @@ impl Plan {
 
     /// What is known of an input.
     pub(crate) fn of(&self, input: u32) -> Planned {
-        *self.planned(input as usize)
+        *self.entry(input).1
+    }
+
+    /// As [`Plan::of`], where it lies, with its part.
+    #[inline]
+    pub(crate) fn entry(&self, input: u32) -> (&Part, &Planned) {
+        // The serial form: every input is in its own place.
+        if let [part] = &self.parts[..] {
+            return (part, &part.inputs[input as usize]);
+        }
+        let (part, at) = self.places[input as usize];
+        let part = &self.parts[part as usize];
+        (part, &part.inputs[at as usize])
     }
 
     /// The part of an input.
@@ -151,6 +163,9 @@ impl Plan {
 
     /// What judging an input ahead came to, if it was.
     pub(crate) fn verdict(&self, input: u32) -> Option<Verdict> {
+        if self.parts.len() == 1 {
+            return None;
+        }
         let (part, at) = self.places[input as usize];
         self.parts[part as usize].verdicts[at as usize]
     }

@@ -356,7 +356,7 @@ impl Part {
     }
 
     /// The payee's channel of the `nth` lock that a state adds, if that was there when the batch began.
-    pub(super) fn payee(&self, planned: &Planned, nth: usize) -> Option<u32> {
+    pub(crate) fn payee(&self, planned: &Planned, nth: usize) -> Option<u32> {
         self.payees[planned.first_add + nth]
     }
 
