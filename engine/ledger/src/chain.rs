@@ -10,6 +10,7 @@ mod resume;
 
 use std::collections::VecDeque;
 
+use tidegate_crypto::hash::payment_hash;
 use tidegate_crypto::keys::{KeyError, PublicKey};
 use tidegate_types::{Digest, Height, KeyBytes, LedgerId, OutPoint, UnixMillis};
 
@@ -287,6 +288,15 @@ impl<S: UtxoStore> Chain<S> {
             Condition::Record(Record::Preimage(record)) => Some((record.preimage, utxo.height)),
             _ => None,
         }
+    }
+
+    /// The hashes of all preimages that stand here.
+    pub fn revealed(&self) -> impl Iterator<Item = [u8; 32]> + '_ {
+        let records = self.lookup.reveals().filter_map(|outpoint| self.store.get(outpoint));
+        records.filter_map(|utxo| match utxo.output.condition {
+            Condition::Record(Record::Preimage(record)) => Some(payment_hash(&record.preimage)),
+            _ => None,
+        })
     }
 
     /// Since when this very ack stands.

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use rig::{Hub, Shape, open, sat, stop};
 use tidegate_channel::evidence::{Mandate, MandateSubject, Opener, Pair, Side};
+use tidegate_channel::wallet::LockStatus;
 use tidegate_client::channel::Signer;
 use tidegate_client::key_file::{Seed, random_seed};
 use tidegate_client::{
@@ -16,7 +17,7 @@ use tidegate_client::{
 use tidegate_crypto::hash::payment_hash;
 use tidegate_crypto::keys::SecretKey;
 use tidegate_disk::{Disk, RealDisk};
-use tidegate_ledger::{Action, CloseState, Condition, LockPlace, Payer, Transaction, TransactionBody, Witness};
+use tidegate_ledger::{Action, CloseState, Condition, LockPlace, Output, Payer, Transaction, TransactionBody, Witness};
 use tidegate_settle::Node;
 use tidegate_types::{Age, ChannelId, Fixed as _, Height, KeyBytes};
 use tidegate_wire::ToClient;
@@ -436,4 +437,71 @@ fn what_a_payer_owes_by_an_ack_is_claimed_on_the_ledger() {
     // Nothing of it is needed any more.
     stop(hub.start());
     assert!(!kept() && std::fs::read_dir(hub.dir.path().join("proofs")).is_ok_and(|mut found| found.next().is_none()));
+}
+
+/// Shows a preimage on the ledger, paid by the client's coins; final on return.
+fn reveal(client: &mut Client<FileStore>, signer: &Signer, preimage: [u8; 32]) {
+    let coin = client.funds().expect("the ledger answers")[0];
+    let action = Action::RevealPreimage {
+        preimage,
+        place: None,
+        payer: Payer::Coins,
+    };
+    let change = Output::to_key(coin.amount.sub(sat(2_000)).expect("a large coin"), client.key());
+    let body = TransactionBody::of_action(vec![coin.outpoint], vec![change], action);
+    let witnesses = vec![Witness::Key(body.sign(&signer.ledger, &signer.key))];
+    let transaction = Transaction { body, witnesses };
+    client.submit(&transaction).expect("the ledger takes it");
+    client.wait_final(transaction.txid(), PATIENCE).expect("it is final");
+}
+
+/// A preimage on the ledger meets every lock on its hash, also one that is made afterwards: the payee would take it by the record, and
+/// the payer have it back in the hub.
+#[test]
+fn no_lock_is_taken_whose_preimage_stands_on_the_ledger() {
+    let (alice, bob) = (random_seed().expect("random"), random_seed().expect("random"));
+    let hub = hub(20, &[&alice, &bob]);
+    let serving = hub.start();
+    let (mut a, mut b) = (hub.connect(&serving, &alice), hub.connect(&serving, &bob));
+    let (from, to) = (open(&mut a, OWN), open(&mut b, 500_000));
+    let locked_by = |preimage: [u8; 32], b: &Client<FileStore>| Payment {
+        hash: Some(HashLock {
+            hash: payment_hash(&preimage),
+            blocks: Some(Age::new(200)),
+        }),
+        ..payment(b, to)
+    };
+    let signer = signer(&hub, &bob);
+    reveal(&mut b, &signer, [7; 32]);
+    // The block is on its way to the sequencer. What comes before it there is met by it.
+    wait("a lock on its hash is refused", || {
+        let by_hash = Payment {
+            amount: sat(1_000),
+            ..locked_by([7; 32], &b)
+        };
+        match a.pay(&from, &[by_hash]) {
+            Ok(_) => false,
+            Err(error) => {
+                assert!(error.to_string().contains("does not fit"), "{error}");
+                true
+            }
+        }
+    });
+    drop((a, b));
+    stop(serving);
+
+    let serving = hub.start();
+    let (mut a, b) = (hub.connect(&serving, &alice), hub.connect(&serving, &bob));
+    a.supersede(&from).expect("what was refused is given up");
+    let error = a
+        .pay(&from, &[locked_by([7; 32], &b)])
+        .expect_err("known from before the start");
+    assert!(error.to_string().contains("does not fit"), "{error}");
+    a.supersede(&from).expect("what was refused is given up");
+    let pending = a
+        .pay(&from, &[locked_by([8; 32], &b)])
+        .expect("nobody has shown this one");
+    assert_eq!(pending[0].status, LockStatus::Pending);
+    drop((a, b));
+    stop(serving);
 }

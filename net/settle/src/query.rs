@@ -159,6 +159,11 @@ impl Node {
         self.chain.preimage(hash)
     }
 
+    /// The hashes of all preimages that stand on the ledger.
+    pub fn revealed_hashes(&self) -> impl Iterator<Item = [u8; 32]> + '_ {
+        self.chain.revealed()
+    }
+
     /// Since when the preimage of a hash stands on the ledger, if it does.
     #[must_use]
     pub fn revealed(&self, hash: &[u8; 32]) -> Option<Height> {

@@ -94,6 +94,11 @@ impl Lookup {
         self.acks.range(from..=to).any(|(_, _, height, _)| *height <= by)
     }
 
+    /// What was revealed and is not forgotten, the oldest first.
+    pub(crate) fn reveals(&self) -> impl Iterator<Item = &OutPoint> {
+        self.reveals.iter().map(|(_, outpoint)| outpoint)
+    }
+
     /// The records that the block at `height` forgets: reveals that are older than every channel and lock there is, so that
     /// no lock can depend on them (rule 26), and what has a last height of its own.
     pub(crate) fn prunable(&self, height: Height) -> Vec<OutPoint> {

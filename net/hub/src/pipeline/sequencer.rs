@@ -3,7 +3,7 @@
 //! It gathers what arrived into a batch, refuses what is cheap to refuse, has the signatures checked, executes, and hands
 //! the batch to the log. While batch n syncs, n+1 is checked and executed; at most `batches_in_flight_max` wait.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -32,6 +32,7 @@ mod attach;
 mod duties;
 mod gather;
 mod pending;
+mod revealed;
 mod sessions;
 mod suspects;
 mod verify;
@@ -39,6 +40,7 @@ mod verify;
 use duties::Search;
 use gather::Gathered;
 use pending::Pending;
+use revealed::Revealed;
 use sessions::Sessions;
 use suspects::Suspects;
 use verify::Checks;
@@ -77,6 +79,7 @@ pub(crate) struct Sequencer {
     no_room: Arc<AtomicBool>,
     stats: Arc<Stats>,
     pending: Pending,
+    revealed: Revealed,
     /// Channels whose end was begun and has not come to the ledger, or once had not.
     ending: BTreeSet<u32>,
     /// The ledger thread's question that is being answered.
@@ -107,6 +110,8 @@ pub(crate) struct Parts {
     pub(crate) pool: ThreadPool,
     pub(crate) settings: Settings,
     pub(crate) hello: HelloAnswer,
+    /// Hashes whose preimages stand on the ledger at the start.
+    pub(crate) revealed: HashSet<[u8; 32]>,
     pub(crate) groups: Receiver<Group>,
     pub(crate) jobs: Sender<Job>,
     pub(crate) done: Receiver<Job>,
@@ -141,6 +146,7 @@ impl Sequencer {
             pool,
             settings,
             hello,
+            revealed,
             groups,
             jobs,
             done,
@@ -182,6 +188,7 @@ impl Sequencer {
             search: None,
             block: None,
             pending_since: None,
+            revealed: Revealed::new(revealed),
             stopping: false,
             pool,
             last_inputs: 0,
@@ -319,6 +326,7 @@ impl Sequencer {
         self.stats.height.store(block.height.get().into(), Ordering::Relaxed);
         self.hello.height = block.height;
         self.sessions.expire(block.height, &self.engine);
+        self.revealed.note(&block);
         self.block = Some(block);
     }
 

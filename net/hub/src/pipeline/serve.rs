@@ -321,6 +321,7 @@ fn start(
         pool,
         settings: options.settings.clone(),
         hello,
+        revealed: node.revealed_hashes().collect(),
         groups: groups.1,
         jobs: jobs.0,
         done: done.1,

@@ -214,6 +214,7 @@ impl Sequencer {
         match request {
             Request::Pay(pay) => {
                 let refusal = match self.engine.screen(slot, &pay) {
+                    Screen::Verify if self.revealed.meets(&pay) => Some(RefuseReason::BadOperation),
                     Screen::Verify => None,
                     Screen::Refuse(reason) => Some(reason),
                     Screen::Known => Some(RefuseReason::Duplicate),
