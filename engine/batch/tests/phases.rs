@@ -155,14 +155,6 @@ fn a_state_is_judged_by_what_is_before_it_in_the_batch() {
     step(&mut rig, &mut engines, inputs);
     assert_eq!(rig.refusal(), None, "a release, then the drop");
 
-    let (mut rig, mut engines, lock) = offered();
-    let inputs = vec![
-        forced(&mut rig, 1, vec![Operation::Release { lock }]),
-        forced(&mut rig, 0, vec![Operation::Drop { slot }]),
-    ];
-    step(&mut rig, &mut engines, inputs);
-    assert_eq!(rig.refusal(), None, "a release in a state, then the drop");
-
     let (mut rig, mut engines, _) = offered();
     let Input::Block(mut block) = rig.mine(1) else {
         unreachable!()
