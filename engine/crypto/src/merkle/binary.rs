@@ -21,6 +21,9 @@ use tidegate_types::Digest;
 use super::{LANES, count_of, root_over};
 use crate::hash::{Domain, hash, hash_many};
 
+/// Levels below the top of the highest tree.
+const LEVELS: usize = 32;
+
 /// Which list a tree is over: its three domains.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TreeKind {
@@ -212,13 +215,20 @@ impl Tree {
     /// # Panics
     /// If there is no such leaf.
     pub fn path(&self, index: u32) -> impl Iterator<Item = Digest> + '_ {
+        self.path_below(index, LEVELS)
+    }
+
+    /// The elements of that path below a level.
+    fn path_below(&self, index: u32, level: usize) -> impl Iterator<Item = Digest> + '_ {
         assert!(index < self.count, "leaf {index} of {}", self.count);
         let mut start = 0;
-        siblings(index as usize, self.count as usize).filter_map(move |(sibling, len)| {
-            let level = &self.nodes[start..start + len];
-            start += len;
-            level.get(sibling).copied()
-        })
+        siblings(index as usize, self.count as usize)
+            .take(level)
+            .filter_map(move |(sibling, len)| {
+                let level = &self.nodes[start..start + len];
+                start += len;
+                level.get(sibling).copied()
+            })
     }
 
     /// Appends the path of leaf `index` to `out`, 32 bytes an element.
@@ -226,8 +236,7 @@ impl Tree {
     /// # Panics
     /// If there is no such leaf.
     pub fn write_path(&self, index: u32, out: &mut Vec<u8>) {
-        self.path(index)
-            .for_each(|element| out.extend_from_slice(element.as_bytes()));
+        self.write_shared_path(None, index, out);
     }
 }
 
@@ -246,12 +255,7 @@ fn siblings(mut index: usize, mut len: usize) -> impl Iterator<Item = (usize, us
 /// How many elements the path of leaf `index` has in a tree of `count` leaves; 0 if there is no such leaf.
 #[must_use]
 pub fn path_len(index: u32, count: u32) -> usize {
-    if index >= count {
-        return 0;
-    }
-    siblings(index as usize, count as usize)
-        .filter(|&(sibling, len)| sibling < len)
-        .count()
+    shared_path_len(None, index, count)
 }
 
 /// True iff `leaf` stands at `index` in the list of `count` leaves that `root` is over. Safe on any input: an index out

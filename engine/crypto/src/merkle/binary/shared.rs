@@ -17,22 +17,24 @@
 
 use tidegate_types::Digest;
 
-use super::{Tree, TreeKind, path_len, siblings};
+use super::{LEVELS, Tree, TreeKind, path_len, siblings};
 use crate::merkle::root_over;
-
-/// Levels below the top of the highest tree.
-const LEVELS: usize = 32;
 
 /// How many elements the path of leaf `index` has for whoever has checked that of `before`; all of them if nobody has, or if
 /// the indices do not ascend.
 #[must_use]
 pub fn shared_path_len(before: Option<u32>, index: u32, count: u32) -> usize {
-    let below = before.map_or(LEVELS, |before| meeting_level(before, index).unwrap_or(LEVELS));
     if index >= count {
         return 0;
     }
-    let on_the_way = siblings(index as usize, count as usize).take(below);
+    let on_the_way = siblings(index as usize, count as usize).take(own_levels(before, index));
     on_the_way.filter(|&(sibling, len)| sibling < len).count()
+}
+
+/// How many levels of its way a leaf shows for itself.
+fn own_levels(before: Option<u32>, index: u32) -> usize {
+    let meets = before.and_then(|before| meeting_level(before, index));
+    meets.unwrap_or(LEVELS)
 }
 
 /// The level on which the ancestors of two leaves are siblings; none unless the first is further left.
@@ -50,7 +52,7 @@ impl Tree {
     /// # Panics
     /// If there is no such leaf.
     pub fn write_shared_path(&self, before: Option<u32>, index: u32, out: &mut Vec<u8>) {
-        let elements = self.path(index).take(shared_path_len(before, index, self.count()));
+        let elements = self.path_below(index, own_levels(before, index));
         elements.for_each(|element| out.extend_from_slice(element.as_bytes()));
     }
 }
