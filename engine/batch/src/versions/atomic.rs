@@ -1,6 +1,6 @@
-//! Atomic words: those of the standard library, or the model checker's.
+//! Atomic words: those of the standard library, the model checker's, or those of drawn schedules.
 
-use std::sync::atomic::{AtomicU64, Ordering, fence};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// What is asked of an atomic word.
 pub(super) trait Atomic: Send + Sync + 'static {
@@ -12,25 +12,34 @@ pub(super) trait Atomic: Send + Sync + 'static {
     fn fence(order: Ordering);
 }
 
-impl Atomic for AtomicU64 {
-    fn new(value: u64) -> Self {
-        Self::new(value)
-    }
+/// Makes `$word` an atomic word, with the fence of the same world.
+macro_rules! atomic_word {
+    ($word:ty, $fence:path) => {
+        impl $crate::versions::atomic::Atomic for $word {
+            fn new(value: u64) -> Self {
+                Self::new(value)
+            }
 
-    fn load(&self, order: Ordering) -> u64 {
-        self.load(order)
-    }
+            fn load(&self, order: Ordering) -> u64 {
+                self.load(order)
+            }
 
-    fn store(&self, value: u64, order: Ordering) {
-        self.store(value, order);
-    }
+            fn store(&self, value: u64, order: Ordering) {
+                self.store(value, order);
+            }
 
-    fn exchange(&self, current: u64, new: u64) -> bool {
-        self.compare_exchange(current, new, Ordering::AcqRel, Ordering::Relaxed)
-            .is_ok()
-    }
+            fn exchange(&self, current: u64, new: u64) -> bool {
+                self.compare_exchange(current, new, Ordering::AcqRel, Ordering::Relaxed)
+                    .is_ok()
+            }
 
-    fn fence(order: Ordering) {
-        fence(order);
-    }
+            fn fence(order: Ordering) {
+                $fence(order);
+            }
+        }
+    };
 }
+#[cfg(test)]
+pub(super) use atomic_word;
+
+atomic_word!(AtomicU64, std::sync::atomic::fence);

@@ -6,32 +6,11 @@ use std::sync::atomic::Ordering;
 use loom::sync::atomic::AtomicU64;
 use loom::thread;
 
-use super::atomic::Atomic;
+use super::atomic::atomic_word;
 use super::slab::Writing;
 use super::snapshot::Reading;
 
-impl Atomic for AtomicU64 {
-    fn new(value: u64) -> Self {
-        Self::new(value)
-    }
-
-    fn load(&self, order: Ordering) -> u64 {
-        self.load(order)
-    }
-
-    fn store(&self, value: u64, order: Ordering) {
-        self.store(value, order);
-    }
-
-    fn exchange(&self, current: u64, new: u64) -> bool {
-        self.compare_exchange(current, new, Ordering::AcqRel, Ordering::Relaxed)
-            .is_ok()
-    }
-
-    fn fence(order: Ordering) {
-        loom::sync::atomic::fence(order);
-    }
-}
+atomic_word!(AtomicU64, loom::sync::atomic::fence);
 
 type Words<const W: usize> = Writing<AtomicU64, W>;
 

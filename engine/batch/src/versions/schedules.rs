@@ -17,35 +17,14 @@ use tidegate_channel::{ChannelEntry, ChannelTerms};
 use tidegate_crypto::merkle::state_root;
 use tidegate_types::{Age, Amount, Digest, Height, KeyBytes, LedgerId, OutPoint, Reader, Txid, UnixMillis};
 
-use super::atomic::Atomic;
+use super::atomic::atomic_word;
 use super::slab::{Shared, Writing};
 use super::snapshot::Reading;
 use crate::entries::{WORDS, entry, words};
 use crate::executed::Changes;
 use crate::{BlockInput, Engine, Executed, Input, Policy, Store, TABLES, VecSlots};
 
-impl Atomic for AtomicU64 {
-    fn new(value: u64) -> Self {
-        Self::new(value)
-    }
-
-    fn load(&self, order: Ordering) -> u64 {
-        self.load(order)
-    }
-
-    fn store(&self, value: u64, order: Ordering) {
-        self.store(value, order);
-    }
-
-    fn exchange(&self, current: u64, new: u64) -> bool {
-        self.compare_exchange(current, new, Ordering::AcqRel, Ordering::Relaxed)
-            .is_ok()
-    }
-
-    fn fence(order: Ordering) {
-        shuttle::sync::atomic::fence(order);
-    }
-}
+atomic_word!(AtomicU64, shuttle::sync::atomic::fence);
 
 const CHANNELS: u8 = 5;
 const BATCHES: usize = 6;
