@@ -77,6 +77,15 @@ fn close_of(client: &mut Client<FileStore>, channel: ChannelId) -> Option<CloseS
     found.expect("the hub answers")
 }
 
+/// What a key has on the ledger, in satoshi.
+fn funds_of(client: &mut Client<FileStore>, key: KeyBytes) -> u64 {
+    let sum = client.query(LedgerQuery::UtxosOf(key), |answer| match answer.result {
+        LedgerResult::Utxos { outputs, .. } => Ok(outputs.iter().map(|utxo| utxo.amount.to_sat()).sum::<u64>()),
+        _ => panic!("another answer"),
+    });
+    sum.expect("the hub answers")
+}
+
 fn wait(what: &str, mut holds: impl FnMut() -> bool) {
     let deadline = Instant::now() + PATIENCE;
     while !holds() {
@@ -295,16 +304,10 @@ fn what_a_payer_owes_by_a_preimage_is_had_on_the_ledger() {
     let mut b = hub.connect(&serving, &bob);
     wait("the ledger pays both sides", || close_of(&mut b, from).is_none());
     // The lock is an output now; what became of it is seen when it is the hub's.
-    let key = hub.public().bytes();
-    let mut funds = || {
-        let sum = b.query(LedgerQuery::UtxosOf(key), |answer| match answer.result {
-            LedgerResult::Utxos { outputs, .. } => Ok(outputs.iter().map(|utxo| utxo.amount.to_sat()).sum::<u64>()),
-            _ => panic!("another answer"),
-        });
-        sum.expect("the hub answers")
-    };
     let owed = 2_000_000 - OWN + PAID - 2_000;
-    wait("the hub has what it is owed", || funds() > before + owed);
+    wait("the hub has what it is owed", || {
+        funds_of(&mut b, hub.public().bytes()) > before + owed
+    });
     stop(serving);
     let node = ledger(&hub);
     assert!(locks(&node).is_empty(), "the lock was claimed");
@@ -421,16 +424,10 @@ fn what_a_payer_owes_by_an_ack_is_claimed_on_the_ledger() {
     let serving = hub.start();
     let mut b = hub.connect(&serving, &bob);
     wait("the ledger pays both sides", || close_of(&mut b, from).is_none());
-    let key = hub.public().bytes();
-    let mut funds = || {
-        let sum = b.query(LedgerQuery::UtxosOf(key), |answer| match answer.result {
-            LedgerResult::Utxos { outputs, .. } => Ok(outputs.iter().map(|utxo| utxo.amount.to_sat()).sum::<u64>()),
-            _ => panic!("another answer"),
-        });
-        sum.expect("the hub answers")
-    };
     let owed = 2_000_000 - OWN + 2 * PAID - 3_000;
-    wait("the hub has what it is owed", || funds() > before + owed);
+    wait("the hub has what it is owed", || {
+        funds_of(&mut b, hub.public().bytes()) > before + owed
+    });
     stop(serving);
     let node = ledger(&hub);
     assert!(locks(&node).is_empty(), "the locks were claimed");

@@ -33,6 +33,13 @@ fn settled(world: &World, key: &str) {
     });
 }
 
+/// Waits until the payer has seen its payment's proof, and owes it.
+fn wait_until_proved(world: &World) {
+    wait("the payer has its proof", || {
+        number(&world.wallet("alice.key", &["show"]), "debit_sat") == AMOUNT
+    });
+}
+
 fn claim(world: &World, key: &str, more: &[&str]) -> Value {
     world.on_ledger_as(key, "wallet", &[&["claim"], more].concat())
 }
@@ -90,9 +97,7 @@ fn a_payee_that_closes_is_paid_by_the_preimage_on_the_ledger() {
         serde_json::json!([]),
         "it is gone"
     );
-    wait("the payer has its proof", || {
-        number(&world.wallet("alice.key", &["show"]), "debit_sat") == AMOUNT
-    });
+    wait_until_proved(&world);
     ends_well(world, 0);
 }
 
@@ -115,9 +120,7 @@ fn a_payee_takes_an_output_by_the_preimage_itself() {
     let taken = claim(&world, "bob.key", &["--preimage", PREIMAGE]);
     assert_eq!(text(&taken["locks"][0], "status"), "claimed by the preimage", "{taken}");
     assert_paid(world.funds("bob.key") - before, 50_000 + AMOUNT);
-    wait("the payer has its proof", || {
-        number(&world.wallet("alice.key", &["show"]), "debit_sat") == AMOUNT
-    });
+    wait_until_proved(&world);
     ends_well(world, 0);
 }
 
