@@ -14,6 +14,8 @@ pub struct Config {
     /// Plaintext bytes that may wait to be sent to one peer; one more closes it. What is handed over in one piece is taken
     /// whole if nothing else waits.
     pub send_bytes_max: usize,
+    /// Beyond that there may wait as much as the peer has taken of late, up to so many bytes: see the module `pace`.
+    pub send_recent_max: usize,
     /// Plaintext bytes that may wait to be sent to all peers together; from there on a peer with more than its share of them
     /// (the pool divided by [`Config::connections_max`]) is closed when more is to be sent to it. So there are never more than
     /// twice as many.
@@ -50,6 +52,7 @@ impl Default for Config {
             admission: Admission::default(),
             // With what is being sealed and what was read and not delivered, 64 KiB each, and the ends of chunks: 512 KiB.
             send_bytes_max: 320 << 10,
+            send_recent_max: 2 << 20,
             send_pool_bytes: 512 << 20,
             body_bytes_max: 256 * 1024,
             turn_bytes: 64 * 1024,

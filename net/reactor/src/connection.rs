@@ -438,7 +438,7 @@ impl Connection {
             .send(plain, &mut self.sealed_out)
             .map_err(CloseReason::Seal)?;
         cx.stats.frames_out.add(self.session.frames().sent - before);
-        cx.directory.sealed(self.id, count);
+        cx.directory.sealed(self.id, cx.now, count);
         Ok(true)
     }
 

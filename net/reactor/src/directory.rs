@@ -4,7 +4,11 @@
 
 use crate::dial::Dial;
 use crate::id::ConnId;
+use tidegate_session::Millis;
+
+use crate::config::Config;
 use crate::outbox::OutboxError;
+use crate::pace::Pace;
 use crate::queue::{CHUNK_BYTES, Pool, SendQueue};
 
 /// Emptied vectors that are kept for other connections.
@@ -17,6 +21,7 @@ pub(crate) struct Entry {
     live: bool,
     /// Plaintext to be sealed.
     queue: SendQueue,
+    pace: Pace,
     touched: bool,
     closing: bool,
     paused: bool,
@@ -39,6 +44,7 @@ pub(crate) struct Directory {
     free: Vec<u32>,
     connections_max: usize,
     send_bytes_max: usize,
+    send_recent_max: usize,
     send_pool_bytes: usize,
     /// Plaintext that waits, of all connections.
     waiting_bytes: usize,
@@ -52,13 +58,14 @@ pub(crate) struct Directory {
 }
 
 impl Directory {
-    pub(crate) const fn new(connections_max: usize, send_bytes_max: usize, send_pool_bytes: usize) -> Self {
+    pub(crate) const fn new(config: &Config) -> Self {
         Self {
             entries: Vec::new(),
             free: Vec::new(),
-            connections_max,
-            send_bytes_max,
-            send_pool_bytes,
+            connections_max: config.connections_max,
+            send_bytes_max: config.send_bytes_max,
+            send_recent_max: config.send_recent_max,
+            send_pool_bytes: config.send_pool_bytes,
             waiting_bytes: 0,
             pool: Pool::new(),
             touched: Vec::new(),
@@ -204,13 +211,14 @@ impl Directory {
     pub(crate) fn append(
         &mut self,
         conn: ConnId,
+        now: Millis,
         write: impl FnOnce(&mut Vec<u8>) -> Result<(), OutboxError>,
     ) -> Result<(), OutboxError> {
         let Some(entry) = live(&mut self.entries, conn).filter(|entry| !entry.closing) else {
             return Err(OutboxError::Gone);
         };
         let max = if self.waiting_bytes < self.send_pool_bytes {
-            self.send_bytes_max
+            self.send_bytes_max + entry.pace.allowance(now)
         } else {
             self.send_bytes_max
                 .min(self.send_pool_bytes / self.connections_max.max(1))
@@ -225,7 +233,7 @@ impl Directory {
     }
 
     /// As [`Directory::append`] of a whole vector, which is taken as it is if nothing waits.
-    pub(crate) fn append_vec(&mut self, conn: ConnId, plaintext: Vec<u8>) -> Result<(), OutboxError> {
+    pub(crate) fn append_vec(&mut self, conn: ConnId, now: Millis, plaintext: Vec<u8>) -> Result<(), OutboxError> {
         let count = plaintext.len();
         let whole = match self.entry(conn).filter(|entry| !entry.closing) {
             Some(entry) => entry.queue.put(plaintext),
@@ -236,7 +244,7 @@ impl Directory {
             self.touch(conn);
             return Ok(());
         };
-        let result = self.append(conn, |out| {
+        let result = self.append(conn, now, |out| {
             out.extend_from_slice(&plaintext);
             Ok(())
         });
@@ -249,9 +257,12 @@ impl Directory {
         self.peek(conn).map_or(&[], |entry| entry.queue.waiting(count))
     }
 
-    /// Forgets the first `count` bytes that wait for `conn`.
-    pub(crate) fn sealed(&mut self, conn: ConnId, count: usize) {
+    /// Forgets the first `count` bytes that wait for `conn`: they are sealed, which they are only once its socket has taken what was sealed
+    /// before.
+    pub(crate) fn sealed(&mut self, conn: ConnId, now: Millis, count: usize) {
+        let most = self.send_recent_max;
         let Some(entry) = self.entry(conn) else { return };
+        entry.pace.took(count, now, most);
         let emptied = entry.queue.sealed(count);
         self.waiting_bytes -= count;
         if let Some(vector) = emptied {
@@ -286,24 +297,32 @@ impl Entry {
 
 #[cfg(test)]
 mod tests {
-    use tidegate_session::Millis;
-
     use super::*;
     use crate::outbox::Outbox;
 
+    const NOW: Millis = Millis::new(0);
+
+    fn directory(connections_max: usize, send_bytes_max: usize, send_pool_bytes: usize) -> Directory {
+        Directory::new(&Config {
+            connections_max,
+            send_bytes_max,
+            send_pool_bytes,
+            ..Config::default()
+        })
+    }
+
     #[test]
     fn a_stale_id_reaches_nobody() {
-        let mut directory = Directory::new(1, 100, 1_000);
+        let mut directory = directory(1, 100, 1_000);
         let old = directory.allocate().unwrap();
         assert_eq!(directory.allocate(), None);
         directory.release(old);
         let new = directory.allocate().unwrap();
         assert_eq!((old.slot(), new.slot()), (0, 0));
         assert_ne!(old, new);
-        let now = Millis::new(0);
         let mut out = Outbox {
             directory: &mut directory,
-            now,
+            now: NOW,
         };
         assert_eq!(out.send(old, b"late"), Err(OutboxError::Gone));
         out.close(old);
@@ -316,14 +335,14 @@ mod tests {
 
     #[test]
     fn the_bound_holds_to_the_byte_and_stays_reached() {
-        let mut directory = Directory::new(4, 100, 1_000);
+        let mut directory = directory(4, 100, 1_000);
         let conn = directory.allocate().unwrap();
-        assert_eq!(directory.append_vec(conn, vec![1; 60]), Ok(()));
-        assert_eq!(directory.append_vec(conn, vec![2; 40]), Ok(()));
-        assert_eq!(directory.append_vec(conn, vec![3; 1]), Err(OutboxError::Full));
-        directory.sealed(conn, 60);
+        assert_eq!(directory.append_vec(conn, NOW, vec![1; 60]), Ok(()));
+        assert_eq!(directory.append_vec(conn, NOW, vec![2; 40]), Ok(()));
+        assert_eq!(directory.append_vec(conn, NOW, vec![3; 1]), Err(OutboxError::Full));
+        directory.sealed(conn, NOW, 60);
         assert_eq!(
-            directory.append_vec(conn, vec![3; 1]),
+            directory.append_vec(conn, NOW, vec![3; 1]),
             Err(OutboxError::Full),
             "it is to be closed"
         );
@@ -331,14 +350,29 @@ mod tests {
     }
 
     #[test]
+    fn a_peer_that_has_taken_much_may_have_as_much_waiting_for_a_while() {
+        let mut directory = directory(4, 100, 10 << 20);
+        let conn = directory.allocate().unwrap();
+        for taken in [1 << 20, 5_000] {
+            assert_eq!(directory.append_vec(conn, NOW, vec![1; taken]), Ok(()));
+            directory.sealed(conn, NOW, taken);
+        }
+        for piece in [90, 5_000] {
+            assert_eq!(directory.append_vec(conn, NOW, vec![2; piece]), Ok(()));
+        }
+        let later = Millis::new(10_000);
+        assert_eq!(directory.append_vec(conn, later, vec![3; 1]), Err(OutboxError::Full));
+    }
+
+    #[test]
     fn bytes_leave_in_the_order_in_which_they_came() {
-        let mut directory = Directory::new(4, 1000, 10_000);
+        let mut directory = directory(4, 1000, 10_000);
         let conn = directory.allocate().unwrap();
         let (mut written, mut read) = (0u8, 0u8);
         for round in 0..200usize {
             for _ in 0..round % 9 {
                 directory
-                    .append(conn, |out| {
+                    .append(conn, NOW, |out| {
                         out.push(written);
                         Ok(())
                     })
@@ -350,41 +384,45 @@ mod tests {
                 assert_eq!(byte, read);
                 read = read.wrapping_add(1);
             }
-            directory.sealed(conn, part.len());
+            directory.sealed(conn, NOW, part.len());
             assert_eq!(directory.queued(conn), usize::from(written.wrapping_sub(read)));
         }
     }
 
     #[test]
     fn one_piece_is_taken_whole_if_nothing_waits() {
-        let mut directory = Directory::new(4, 100, 1_000);
+        let mut directory = directory(4, 100, 1_000);
         let (a, b) = (directory.allocate().unwrap(), directory.allocate().unwrap());
-        assert_eq!(directory.append_vec(a, vec![1; 300]), Ok(()));
+        assert_eq!(directory.append_vec(a, NOW, vec![1; 300]), Ok(()));
         let piece = |out: &mut Vec<u8>| {
             out.extend_from_slice(&[2; 300]);
             Ok(())
         };
-        assert_eq!(directory.append(b, piece), Ok(()));
-        assert_eq!(directory.append_vec(a, vec![1; 1]), Err(OutboxError::Full));
-        assert_eq!(directory.append(b, piece), Err(OutboxError::Full));
+        assert_eq!(directory.append(b, NOW, piece), Ok(()));
+        assert_eq!(directory.append_vec(a, NOW, vec![1; 1]), Err(OutboxError::Full));
+        assert_eq!(directory.append(b, NOW, piece), Err(OutboxError::Full));
     }
 
     /// Four peers share 400 bytes: what is over that is asked of those with more than 100.
     #[test]
     fn when_the_pool_is_used_up_only_who_has_more_than_its_share_is_closed() {
-        let mut directory = Directory::new(4, 300, 400);
+        let mut directory = directory(4, 300, 400);
         let peers: Vec<ConnId> = (0..4).map(|_| directory.allocate().unwrap()).collect();
         for (&peer, count) in peers.iter().zip([250, 150, 60, 0]) {
-            assert_eq!(directory.append_vec(peer, vec![7; count]), Ok(()));
+            assert_eq!(directory.append_vec(peer, NOW, vec![7; count]), Ok(()));
         }
-        assert_eq!(directory.append_vec(peers[2], vec![7; 30]), Ok(()), "within its share");
-        assert_eq!(directory.append_vec(peers[1], vec![7; 30]), Err(OutboxError::Full));
+        assert_eq!(
+            directory.append_vec(peers[2], NOW, vec![7; 30]),
+            Ok(()),
+            "within its share"
+        );
+        assert_eq!(directory.append_vec(peers[1], NOW, vec![7; 30]), Err(OutboxError::Full));
         assert_eq!(directory.waiting_bytes, 250 + 150 + 60 + 30);
         directory.release(peers[0]);
-        directory.sealed(peers[1], 150);
+        directory.sealed(peers[1], NOW, 150);
         assert_eq!(directory.waiting_bytes, 90);
         assert_eq!(
-            directory.append_vec(peers[2], vec![7; 200]),
+            directory.append_vec(peers[2], NOW, vec![7; 200]),
             Ok(()),
             "there is room again"
         );

@@ -32,6 +32,7 @@ mod handler;
 mod id;
 mod listener;
 mod outbox;
+mod pace;
 mod queue;
 mod reactor;
 mod sender;

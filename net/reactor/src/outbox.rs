@@ -40,7 +40,7 @@ impl Outbox<'_> {
     /// # Errors
     /// [`OutboxError::Gone`] or [`OutboxError::Full`]; nothing was queued.
     pub fn send(&mut self, conn: ConnId, plaintext: &[u8]) -> Result<(), OutboxError> {
-        self.directory.append(conn, |out| {
+        self.directory.append(conn, self.now, |out| {
             out.extend_from_slice(plaintext);
             Ok(())
         })
@@ -58,7 +58,7 @@ impl Outbox<'_> {
         body: impl FnOnce(&mut Vec<u8>),
     ) -> Result<(), OutboxError> {
         self.directory
-            .append(conn, |out| Ok(write_message(out, kind, request, body)?))
+            .append(conn, self.now, |out| Ok(write_message(out, kind, request, body)?))
     }
 
     /// Plaintext bytes that wait to be sent to `conn`.

@@ -100,7 +100,7 @@ impl Reactor {
         let (sender, commands) = command_queue(config.commands_max, waker);
         let now = Millis::new(0);
         Ok(Self {
-            directory: Directory::new(config.connections_max, config.send_bytes_max, config.send_pool_bytes),
+            directory: Directory::new(&config),
             gate: Gate::new(config.admission, now),
             next_tick: config.tick_millis.map(|millis| now.after(millis)),
             config,
@@ -260,7 +260,7 @@ impl Reactor {
             match self.commands.next() {
                 // A peer that is gone, or that does not read, gets nothing; the loop closes the latter.
                 Some(Command::Send(id, plaintext)) => {
-                    let _ = self.directory.append_vec(id, plaintext);
+                    let _ = self.directory.append_vec(id, self.now, plaintext);
                 }
                 Some(Command::Close(id)) => self.directory.close(id),
                 Some(Command::Rest(id, millis)) => self.begin_rest(id, millis),
