@@ -202,6 +202,9 @@ pub struct LedgerTimes {
     /// Δ of every channel.
     #[serde(rename = "dispute_window_blocks", deserialize_with = "blocks")]
     pub dispute_window: Age,
+    /// True: the ledger is a process of its own, as operators have it, and its memory is not the hub's. Else it is within the hub.
+    #[serde(default)]
+    pub own_process: bool,
 }
 
 /// Length and pressure of a run.

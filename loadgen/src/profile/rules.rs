@@ -226,6 +226,7 @@ impl Profile {
             ack_interval_ms,
             max_lock,
             dispute_window,
+            own_process: _,
         } = self.ledger;
         let set = block_interval_ms > 0;
         // Rule 9: now + 3·margin + 2·ack_interval ≤ expiry ≤ now + max_lock, from the first to the last block.

@@ -6,7 +6,7 @@
 //!                                                   of its own      another
 //! ```
 //!
-//! Both processes are this program, over loopback TCP, encrypted, with every batch synced to the file system that holds the
+//! All processes are this program, over loopback TCP, encrypted, with every batch synced to the file system that holds the
 //! temporary directory. Signing beforehand keeps the generator from taking the hub's cores. Whatever happens, Ctrl-C too,
 //! no process and no file is left behind.
 
@@ -28,7 +28,7 @@ use super::Outcome;
 use super::data::inspect;
 use super::output::JsonFlag;
 use crate::error::Error;
-use children::{Children, Hub};
+use children::{Children, Server};
 use load::{LoadArgs, Measured};
 use scratch::Scratch;
 
@@ -117,8 +117,19 @@ fn measure(args: &BenchmarkArgs, children: &Children, scratch: &Scratch) -> Resu
     prepare.extend(args.load.prepare(&planned));
     children.run("loadgen prepare", &chosen(prepare, args))?;
 
+    let ledger = if planned.ledger.own_process {
+        say("starting the ledger");
+        let dir = scratch.path().join("ledger");
+        Some(Server::ledger(children, &dir, Path::new(&data))?)
+    } else {
+        None
+    };
     say("starting the hub");
-    let hub = Hub::start(children, Path::new(&data))?;
+    let hub = Server::hub(
+        children,
+        Path::new(&data),
+        ledger.as_ref().map(|ledger| &*ledger.address),
+    )?;
 
     say("running");
     let (verb, more) = args.load.run(&planned);
@@ -131,6 +142,9 @@ fn measure(args: &BenchmarkArgs, children: &Children, scratch: &Scratch) -> Resu
 
     say("stopping the hub and verifying what it wrote");
     hub.stop(children)?;
+    if let Some(ledger) = ledger {
+        ledger.stop(children)?;
+    }
     let mut measured = args.load.read(Path::new(&result))?;
     measured.name_command(std::env::args().collect());
     audit(Path::new(&data), &mut measured)?;

@@ -47,6 +47,22 @@ fn a_short_run_ends_with_a_report_and_leaves_nothing() {
     assert_eq!(result["audit"]["value_conserved"], true);
 }
 
+/// The ledger of ten million channels takes more memory than the hub: `hub/rss_bytes_max` is to be the hub's.
+#[test]
+fn the_hub_of_ten_million_channels_has_its_ledger_in_a_process_of_its_own() {
+    let place = Place::new();
+    let words = "benchmark --profile ten-million --channels 64 --connections 2 --seconds 1 --rate 200 --json r.json";
+    let ran = place.run(&words.split(' ').collect::<Vec<_>>());
+    assert!(ran.code == 0 || ran.code == 4, "{ran:?}");
+    let said = |what| ran.err.find(what).unwrap_or_else(|| panic!("{what}: {ran:?}"));
+    assert!(said("] starting the ledger") < said("] starting the hub"));
+    assert_eq!(place.names(), ["r.json"]);
+    let result: Value = serde_json::from_slice(&fs::read(place.path("r.json")).expect("a result")).expect("JSON");
+    assert_eq!(result["audit"]["value_conserved"], true, "{result}");
+    let threads = result["hub"]["threads_us_per_payment"].as_object().expect("threads");
+    assert!(threads.contains_key("follow"), "it follows none: {threads:?}");
+}
+
 #[test]
 fn an_interrupted_run_leaves_nothing() {
     let place = Place::new();

@@ -15,6 +15,8 @@ use serde_json::Value;
 use signal_hook::consts::{SIGINT, SIGTERM};
 
 use crate::error::Error;
+use crate::files::GENESIS_FILE;
+use crate::keys::HUB_KEYS_FILE;
 
 /// How often a child is looked after.
 const GLANCE: Duration = Duration::from_millis(20);
@@ -131,50 +133,71 @@ impl Drop for Guard {
     }
 }
 
-/// The hub under measurement.
+/// The hub under measurement, or the ledger that it follows.
 #[derive(Debug)]
-pub(super) struct Hub {
+pub(super) struct Server {
+    verb: &'static str,
     guard: Guard,
     /// Its address, `tg1…@HOST:PORT`.
     pub(super) address: String,
-    /// Its operator's endpoint.
+    /// A hub's endpoint for its operator.
     pub(super) admin: String,
 }
 
-impl Hub {
-    /// Starts a hub on any free ports and waits until it serves. It ends by itself if this process does.
-    pub(super) fn start(children: &Children, data: &Path) -> Result<Self, Error> {
-        let any = "127.0.0.1:0";
-        let words: Vec<OsString> = [
-            "start",
-            "--dev",
-            "--json",
-            "--until-stdin-closes",
-            "--listen",
-            any,
-            "--admin",
-            any,
-            "--data",
-        ]
-        .iter()
-        .map(Into::into)
-        .chain([data.as_os_str().to_owned()])
-        .collect();
+/// Any free port.
+const ANY: &str = "127.0.0.1:0";
+
+impl Server {
+    /// Starts a hub, which follows the ledger at that address, or else makes the blocks itself.
+    pub(super) fn hub(children: &Children, data: &Path, ledger: Option<&str>) -> Result<Self, Error> {
+        let mut words = vec!["--admin", ANY];
+        match ledger {
+            Some(address) => words.extend(["--ledger", address]),
+            None => words.push("--dev"),
+        }
+        Self::start(children, "start", data, words.into_iter().map(Into::into))
+    }
+
+    /// Starts the ledger of a hub's directory, in one of its own.
+    pub(super) fn ledger(children: &Children, data: &Path, hub: &Path) -> Result<Self, Error> {
+        let (genesis, key) = (hub.join(GENESIS_FILE), hub.join(HUB_KEYS_FILE));
+        let words = ["--genesis".into(), genesis.into(), "--key".into(), key.into()];
+        Self::start(children, "ledger", data, words.into_iter())
+    }
+
+    /// Starts a server on any free port and waits until it serves. It ends by itself if this process does.
+    fn start(
+        children: &Children,
+        verb: &'static str,
+        data: &Path,
+        more: impl Iterator<Item = OsString>,
+    ) -> Result<Self, Error> {
+        let mut words: Vec<OsString> = [verb, "--json", "--until-stdin-closes", "--listen", ANY, "--data"]
+            .iter()
+            .map(Into::into)
+            .collect();
+        words.push(data.as_os_str().to_owned());
+        words.extend(more);
         let mut command = children.command(&words);
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn().map_err(|source| children.failed("start", source))?;
         let stdout = child.stdout.take().expect("its output is piped");
         let mut guard = Guard { child };
-        let line = first_line(children, &mut guard, stdout)?;
+        let line = first_line(children, &mut guard, verb, stdout)?;
         let value: Value = serde_json::from_str(&line).unwrap_or_default();
         let text = |key: &str| value[key].as_str().map(ToOwned::to_owned);
         match (text("address"), text("admin")) {
-            (Some(address), Some(admin)) => Ok(Self { guard, address, admin }),
+            (Some(address), admin) if admin.is_some() || verb == "ledger" => Ok(Self {
+                verb,
+                guard,
+                address,
+                admin: admin.unwrap_or_default(),
+            }),
             _ => Err(Error::BenchmarkHub("did not say where it listens")),
         }
     }
 
-    /// Ends the hub as an operator would, and waits for its checkpoint.
+    /// Ends the server as an operator would, and waits for what it still writes.
     pub(super) fn stop(mut self, children: &Children) -> Result<(), Error> {
         let deadline = Instant::now() + STOP_PATIENCE;
         self.guard.terminate();
@@ -188,7 +211,12 @@ impl Hub {
                 .map_err(|source| children.failed("wait for", source))?
             {
                 Some(status) if status.success() => return Ok(()),
-                Some(status) => return Err(Error::Child { what: "start", status }),
+                Some(status) => {
+                    return Err(Error::Child {
+                        what: self.verb,
+                        status,
+                    });
+                }
                 None => sleep(GLANCE),
             }
         }
@@ -196,8 +224,13 @@ impl Hub {
     }
 }
 
-/// The line by which the hub says that it is ready.
-fn first_line(children: &Children, guard: &mut Guard, stdout: impl io::Read + Send + 'static) -> Result<String, Error> {
+/// The line by which a server says that it is ready.
+fn first_line(
+    children: &Children,
+    guard: &mut Guard,
+    verb: &'static str,
+    stdout: impl io::Read + Send + 'static,
+) -> Result<String, Error> {
     let (sender, receiver) = channel();
     let read = move || {
         let mut line = String::new();
@@ -222,7 +255,7 @@ fn first_line(children: &Children, guard: &mut Guard, stdout: impl io::Read + Se
             return Err(Error::Interrupted);
         }
         if let Some(status) = guard.poll().map_err(|source| children.failed("wait for", source))? {
-            return Err(Error::Child { what: "start", status });
+            return Err(Error::Child { what: verb, status });
         }
         if Instant::now() > deadline {
             return Err(Error::BenchmarkHub("is not ready after five minutes"));
