@@ -12,6 +12,7 @@
 //! All trees are hashed level by level, up to 16 nodes at a time.
 
 mod binary;
+mod first_locks;
 mod lock_batch;
 mod lock_tree;
 mod roots;
@@ -21,8 +22,9 @@ pub use binary::{
     LIST, OUTCOMES, RECEIPTS, SharedPaths, TRANSACTIONS, Tree, TreeKind, UTXO, path_len, root, shared_path_len,
     verify_path,
 };
+pub use first_locks::{FirstLockTree, FirstLocks};
 pub use lock_batch::{LockChange, LockScratch, LockTrees, update_lock_trees};
-pub use lock_tree::{LOCK_PATH_LEN, LockTree};
+pub use lock_tree::{LOCK_PATH_LEN, LockNodes, LockTree};
 pub use roots::{RootsScratch, roots};
 pub use state::{StatePathError, StateTree, state_path_len, state_root, verify_state_path};
 

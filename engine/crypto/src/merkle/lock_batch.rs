@@ -6,23 +6,27 @@
 use tidegate_types::{Digest, LockSlot};
 
 use super::LANES;
-use super::lock_tree::{LockTree, ROOT, parent};
+use super::lock_tree::{LockNodes, ROOT, parent};
 use crate::hash::{Domain, hash_many_refs};
 
 /// Lock trees by number, wherever they are kept.
 pub trait LockTrees {
+    /// Whole trees, or such as have locks in their first slots alone.
+    type Tree: LockNodes;
     /// The tree of number `index`.
-    fn tree(&self, index: u32) -> &LockTree;
+    fn tree(&self, index: u32) -> &Self::Tree;
     /// The tree of number `index`, to be written.
-    fn tree_mut(&mut self, index: u32) -> &mut LockTree;
+    fn tree_mut(&mut self, index: u32) -> &mut Self::Tree;
 }
 
-impl LockTrees for [LockTree] {
-    fn tree(&self, index: u32) -> &LockTree {
+impl<T: LockNodes> LockTrees for [T] {
+    type Tree = T;
+
+    fn tree(&self, index: u32) -> &T {
         &self[index as usize]
     }
 
-    fn tree_mut(&mut self, index: u32) -> &mut LockTree {
+    fn tree_mut(&mut self, index: u32) -> &mut T {
         &mut self[index as usize]
     }
 }
@@ -112,6 +116,7 @@ fn rehash<T: LockTrees + ?Sized>(trees: &mut T, nodes: &[(u32, usize)]) {
 mod tests {
     use proptest::prelude::*;
 
+    use super::super::LockTree;
     use super::*;
 
     proptest! {

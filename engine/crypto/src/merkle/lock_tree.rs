@@ -21,6 +21,14 @@ const GROUPS: usize = LockSlot::COUNT / 4;
 const NODES: usize = GROUPS + 4 + 1;
 pub(super) const ROOT: usize = NODES - 1;
 
+/// The nodes of a tree of locks, by their place in a [`LockTree`], for [`super::update_lock_trees`].
+pub trait LockNodes {
+    /// The four nodes below `node`, which is not one of the lowest level.
+    fn children(&self, node: usize) -> &[Digest; 4];
+    /// Writes a node.
+    fn set(&mut self, node: usize, digest: Digest);
+}
+
 /// How many digests a slot's path has: three siblings on each of three levels.
 pub const LOCK_PATH_LEN: usize = 9;
 
@@ -166,15 +174,6 @@ impl LockTree {
         node == *root
     }
 
-    /// The four nodes below `node`, which is not one of the lowest level.
-    pub(super) fn children(&self, node: usize) -> &[Digest; 4] {
-        &self.nodes.as_chunks::<4>().0[node - GROUPS]
-    }
-
-    pub(super) const fn set(&mut self, node: usize, digest: Digest) {
-        self.nodes[node] = digest;
-    }
-
     /// Hashes anew up to four nodes of one level above the lowest.
     fn rehash(&mut self, nodes: &[usize]) {
         let (mut refs, mut out) = ([&[0; 128]; 4], [Digest::ZERO; 4]);
@@ -184,6 +183,16 @@ impl LockTree {
         }
         hash_many_refs(Domain::LockNode, &refs[..count], &mut out[..count]);
         nodes.iter().zip(out).for_each(|(&node, digest)| self.set(node, digest));
+    }
+}
+
+impl LockNodes for LockTree {
+    fn children(&self, node: usize) -> &[Digest; 4] {
+        &self.nodes.as_chunks::<4>().0[node - GROUPS]
+    }
+
+    fn set(&mut self, node: usize, digest: Digest) {
+        self.nodes[node] = digest;
     }
 }
 
