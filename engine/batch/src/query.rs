@@ -233,15 +233,9 @@ impl<S: Slots> Engine<S> {
     }
 
     pub(crate) fn locks_of(&self, slot: u32) -> Vec<LockView> {
-        let page = match self.live(slot).map_or(0, |live| live.page) {
-            0 => return Vec::new(),
-            link => self.store.pages.at(link),
-        };
-        let open = (0..64_u8)
-            .filter_map(LockSlot::new)
-            .filter(|slot| page.open & (1 << slot.index()) != 0);
-        open.map(|slot| self.lock_view(slot, self.store.locks.at(page.locks[slot.index()])))
-            .collect()
+        let open = self.open_locks(slot);
+        let view = |slot: LockSlot| self.lock_view(slot, self.store.locks.at(open.link(slot.index())));
+        open.slots().map(view).collect()
     }
 
     /// How many credits of a channel wait for an ack: what its leaves above the acknowledged one name at most.
@@ -352,12 +346,9 @@ impl<S: Slots> Engine<S> {
     }
 
     fn out_lock(&self, payer: u32, lock: &LockId) -> Option<&LockRecord> {
-        let page = match self.live(payer).map_or(0, |live| live.page) {
-            0 => return None,
-            link => self.store.pages.at(link),
-        };
-        let links = page.locks.iter().filter(|&&link| link != 0);
-        links.map(|&link| self.store.locks.at(link)).find(|l| l.id() == *lock)
+        let open = self.open_locks(payer);
+        let mut locks = open.slots().map(|slot| self.store.locks.at(open.link(slot.index())));
+        locks.find(|l| l.id() == *lock)
     }
 
     pub(crate) fn credits_from(&self, first: u32) -> Vec<Credit> {

@@ -7,7 +7,7 @@
 
 use bytemuck::{Pod, Zeroable};
 use tidegate_channel::ChannelEntry;
-use tidegate_crypto::merkle::LockTree;
+use tidegate_crypto::merkle::{FirstLocks, LockTree};
 
 use crate::slots::{Allocation, Link, Linked};
 
@@ -48,6 +48,7 @@ pub(crate) struct MetaRecord {
     pub(crate) in_pages: Allocation,
     pub(crate) in_locks: Allocation,
     pub(crate) in_changes: Allocation,
+    pub(crate) wide_pages: Allocation,
     /// In-locks that payees hold at present.
     pub(crate) in_open: u32,
     pub(crate) reserved: u32,
@@ -156,22 +157,39 @@ const _: () = {
     assert!(size_of::<ChannelRecord>() == 96);
     assert!(size_of::<LiveRecord>() == 256, "four lines of memory");
     assert!(size_of::<SignedRecord>() == 256, "four lines of memory");
+    assert!(size_of::<PageRecord>() == 192, "three lines");
     assert!(size_of::<LockRecord>() == 128, "two lines");
     assert!(size_of::<LeafRecord>() == 128, "two lines");
     assert!(size_of::<BodyRecord>() == 192, "three lines");
     assert!(size_of::<CreditRecord>() == 72);
 };
 
-/// The open locks of a channel by slot, with their tree.
+/// The open locks of a channel by slot, with what is kept of their tree: those of the first eight slots here, others in a
+/// [`WidePageRecord`]. Few channels ever have one.
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
 #[repr(C)]
 pub(crate) struct PageRecord {
-    pub(crate) tree: LockTree,
-    pub(crate) locks: [Link; 64],
+    /// The groups are right only while there is no wide page, the root always.
+    pub(crate) tree: FirstLocks,
+    pub(crate) locks: [Link; FirstLocks::SLOTS],
     /// The first four bytes of each lock's payment id.
-    pub(crate) prints: [u32; 64],
-    /// One bit per open lock.
+    pub(crate) prints: [u32; FirstLocks::SLOTS],
+    /// One bit per open lock, of all 64 slots.
     pub(crate) open: u64,
+    pub(crate) next: Link,
+    /// From the first lock beyond the first slots on, as long as there are locks.
+    pub(crate) wide: Link,
+    pub(crate) reserved: [u32; 4],
+}
+
+/// The open locks of a channel beyond its first slots, with the tree of all.
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[repr(C)]
+pub(crate) struct WidePageRecord {
+    pub(crate) tree: LockTree,
+    /// By slot; zero in the first ones, which the page has.
+    pub(crate) locks: [Link; 64],
+    pub(crate) prints: [u32; 64],
     pub(crate) next: Link,
     pub(crate) reserved: u32,
 }
@@ -329,6 +347,7 @@ macro_rules! linked {
 }
 linked!(
     PageRecord,
+    WidePageRecord,
     LockRecord,
     NamedRecord,
     LeafRecord,

@@ -9,7 +9,7 @@ use tidegate_types::{
 use crate::record::in_lock::{InChangeRecord, InLockRecord, InPageRecord};
 use crate::record::{
     AnswerRecord, BodyRecord, ChannelRecord, CreditRecord, LeafRecord, LiveRecord, LockRecord, MetaRecord, NamedRecord,
-    PageRecord, SignedRecord, TermsRecord,
+    PageRecord, SignedRecord, TermsRecord, WidePageRecord,
 };
 use crate::slots::{Slab, Slots, SlotsFull};
 
@@ -30,7 +30,7 @@ const fn spec<R>(name: &'static str) -> TableSpec {
 }
 
 /// The tables of a [`Store`], in the order that [`Store::new`] takes them.
-pub const TABLES: [TableSpec; 15] = [
+pub const TABLES: [TableSpec; 16] = [
     spec::<MetaRecord>("meta"),
     spec::<ChannelRecord>("channels"),
     spec::<TermsRecord>("terms"),
@@ -46,6 +46,7 @@ pub const TABLES: [TableSpec; 15] = [
     spec::<InPageRecord>("in-pages"),
     spec::<InLockRecord>("in-locks"),
     spec::<InChangeRecord>("in-changes"),
+    spec::<WidePageRecord>("wide-pages"),
 ];
 
 /// The whole state of the engine, in the caller's memory.
@@ -66,6 +67,7 @@ pub struct Store<S> {
     pub(crate) in_pages: Slab<InPageRecord, S>,
     pub(crate) in_locks: Slab<InLockRecord, S>,
     pub(crate) in_changes: Slab<InChangeRecord, S>,
+    pub(crate) wide_pages: Slab<WidePageRecord, S>,
 }
 
 impl<S: Slots> Store<S> {
@@ -88,6 +90,7 @@ impl<S: Slots> Store<S> {
             in_pages,
             in_locks,
             in_changes,
+            wide_pages,
         ] = tables;
         Self {
             meta: Slab::new(meta),
@@ -105,6 +108,7 @@ impl<S: Slots> Store<S> {
             in_pages: Slab::new(in_pages),
             in_locks: Slab::new(in_locks),
             in_changes: Slab::new(in_changes),
+            wide_pages: Slab::new(wide_pages),
         }
     }
 
@@ -127,6 +131,7 @@ impl<S: Slots> Store<S> {
             (TABLES[12].name, self.in_pages.slots()),
             (TABLES[13].name, self.in_locks.slots()),
             (TABLES[14].name, self.in_changes.slots()),
+            (TABLES[15].name, self.wide_pages.slots()),
         ]
     }
 
@@ -149,6 +154,7 @@ impl<S: Slots> Store<S> {
             self.in_pages.slots_mut(),
             self.in_locks.slots_mut(),
             self.in_changes.slots_mut(),
+            self.wide_pages.slots_mut(),
         ]
     }
 
@@ -183,6 +189,7 @@ impl<S: Slots> Store<S> {
             self.in_pages.reserve(meta.in_pages.used, need.hash_adds)?;
             self.in_locks.reserve(meta.in_locks.used, need.hash_adds)?;
         }
+        self.wide_pages.reserve(meta.wide_pages.used, need.wide_adds)?;
         // What a leaf does to an in-lock is that it comes, or that one which was there goes.
         let gone = need.hash_adds + meta.in_open as usize;
         let changes = need.hash_adds + gone.min(need.channels_touched * 64);
@@ -197,6 +204,8 @@ pub(crate) struct Need {
     pub(crate) channels_touched: usize,
     pub(crate) adds: usize,
     pub(crate) hash_adds: usize,
+    /// Beyond the first slots.
+    pub(crate) wide_adds: usize,
     pub(crate) operations: usize,
 }
 

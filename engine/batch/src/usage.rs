@@ -38,6 +38,7 @@ impl<S: Slots> Engine<S> {
             meta.in_pages.used,
             meta.in_locks.used,
             meta.in_changes.used,
+            meta.wide_pages.used,
         ];
         let tables = store.tables();
         std::array::from_fn(|at| TableUsage {
@@ -69,6 +70,7 @@ impl<S: Slots> Engine<S> {
             free(&store.in_pages, meta.in_pages),
             free(&store.in_locks, meta.in_locks),
             free(&store.in_changes, meta.in_changes),
+            free(&store.wide_pages, meta.wide_pages),
         ]
     }
 }

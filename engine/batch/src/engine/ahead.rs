@@ -44,9 +44,7 @@ impl<S: Slots> Engine<S> {
         for operation in operations {
             if let Operation::Add { slot, .. } | Operation::Settle { slot } | Operation::Drop { slot } = operation {
                 let first = slot.index() / 4 * 4;
-                open[first..first + 4]
-                    .iter()
-                    .for_each(|&link| self.store.locks.prefetch_at(link));
+                (first..first + 4).for_each(|at| self.store.locks.prefetch_at(open.link(at)));
             }
         }
     }

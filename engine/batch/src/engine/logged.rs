@@ -386,7 +386,7 @@ impl<S: Slots> Engine<S> {
     }
 
     fn open_total(&self, slot: u32, at: LockSlot) -> Result<Amount, InputError> {
-        match self.open_locks(slot)[at.index()] {
+        match self.open_locks(slot).link(at.index()) {
             0 => Err(InputError::Dangling { what: "lock" }),
             link => Ok(self.store.locks.at(link).total()),
         }

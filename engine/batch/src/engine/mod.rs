@@ -9,6 +9,7 @@ mod entries;
 mod fulfil;
 mod in_locks;
 mod logged;
+pub(crate) mod pages;
 mod pay;
 mod phases;
 mod plan;
@@ -351,6 +352,7 @@ impl<S: Slots> Engine<S> {
                     need.operations += pay.operations.len();
                     need.adds += pay.operations.len();
                     need.hash_adds += pay.operations.iter().filter(|o| is_hash_add(o)).count();
+                    need.wide_adds += pay.operations.iter().filter(|o| is_wide_add(o)).count();
                     need.channels_touched += 1 + pay.operations.len();
                 }
                 Input::Ack(_) | Input::Close(_) | Input::Refresh(_) | Input::Freeze(_) => need.channels_touched += 1,
@@ -374,4 +376,8 @@ const fn is_hash_add(operation: &Operation) -> bool {
 /// Both are amounts that the state holds, so they are in range; their sum is checked.
 pub(crate) fn sum(a: u64, b: Amount) -> Option<u64> {
     crate::store::amount(a).add(b).ok().map(Amount::to_sat)
+}
+
+fn is_wide_add(operation: &Operation) -> bool {
+    matches!(operation, Operation::Add { slot, .. } if pages::is_wide(*slot))
 }

@@ -8,7 +8,6 @@ mod deliver;
 mod judge;
 
 use tidegate_channel::{ClientState, Condition, LeafRef, Lock, OpKind, OpOutcome, Operation, Outcome, RefuseReason};
-use tidegate_crypto::merkle::LockTree;
 use tidegate_types::{Amount, Digest, Fixed, Height, LockId, LockSlot};
 
 use super::plan::{Part, Plan, Planned, PlannedRoot};
@@ -16,7 +15,7 @@ use super::{Engine, UNACKED_MAX};
 use crate::executed::Answer;
 use crate::input::PayInput;
 use crate::record::in_lock::BY_PAYER;
-use crate::record::{ClosedPayment, LiveRecord, LockRecord, PageRecord};
+use crate::record::{ClosedPayment, LiveRecord, LockRecord};
 use crate::slots::{Link, Slots};
 use crate::store::amount;
 
@@ -62,20 +61,6 @@ impl JudgedLock {
 /// The conditions of locks, as records name them.
 pub(crate) const ACK: u8 = 1;
 pub(crate) const HASH: u8 = 2;
-
-/// The links of a channel without open locks.
-const NO_LOCKS: [Link; 64] = [0; 64];
-
-fn empty_page() -> PageRecord {
-    PageRecord {
-        tree: LockTree::empty(),
-        locks: NO_LOCKS,
-        prints: [0; 64],
-        open: 0,
-        next: 0,
-        reserved: 0,
-    }
-}
 
 /// The first bytes of a payment id, by which most others are told apart.
 pub(crate) fn print_of(payment_id: &[u8; 16]) -> u32 {
@@ -179,10 +164,7 @@ impl<S: Slots> Engine<S> {
         let (kind, at, outcome, salt) = match operation {
             Operation::Add { slot: at, lock } => {
                 let (outcome, link) = self.add_lock((slot, *at), state, lock, judged);
-                let page = self.page_mut(slot);
-                page.open |= bit(*at);
-                page.locks[at.index()] = link;
-                page.prints[at.index()] = print_of(lock.payment_id.as_bytes());
+                self.put_lock(slot, *at, link, print_of(lock.payment_id.as_bytes()));
                 let failed = matches!(outcome, OpOutcome::Failed(_));
                 (OpKind::Add, *at, outcome, if failed { judged.salt } else { [0; 16] })
             }
@@ -209,10 +191,7 @@ impl<S: Slots> Engine<S> {
 
     /// Frees a lock, and remembers its payment for the next counters.
     fn close_lock(&mut self, slot: u32, state: &ClientState, at: LockSlot) {
-        let page = self.page_mut(slot);
-        page.open &= !bit(at);
-        page.prints[at.index()] = 0;
-        let link = core::mem::take(&mut page.locks[at.index()]);
+        let link = self.take_lock(slot, at);
         let lock = self.store.locks.at(link);
         let payment = ClosedPayment {
             payment_id: lock.payment_id,
@@ -233,74 +212,6 @@ impl<S: Slots> Engine<S> {
         }
         let meta = self.store.meta_mut();
         (meta.locks, meta.named) = (locks, names);
-    }
-
-    /// The lock page of a channel, to be written; a channel without open locks gets one.
-    fn page_mut(&mut self, slot: u32) -> &mut PageRecord {
-        let mut link = self.record(slot).page;
-        if link == 0 {
-            let mut allocation = self.store.meta().pages;
-            link = self.store.pages.take(&mut allocation, empty_page());
-            self.store.meta_mut().pages = allocation;
-            self.record_mut(slot).page = link;
-        }
-        self.store.pages.at_mut(link)
-    }
-
-    /// A channel without open locks has no page.
-    fn free_empty_page(&mut self, slot: u32) {
-        let link = self.record(slot).page;
-        if link != 0 && self.store.pages.at(link).open == 0 {
-            let mut allocation = self.store.meta().pages;
-            self.store.pages.give(&mut allocation, link);
-            self.store.meta_mut().pages = allocation;
-            self.record_mut(slot).page = 0;
-        }
-    }
-
-    /// The lock page of a channel, if it has open locks.
-    fn page(&self, slot: u32) -> Option<&PageRecord> {
-        match self.live(slot).map_or(0, |live| live.page) {
-            0 => None,
-            link => Some(self.store.pages.at(link)),
-        }
-    }
-
-    /// The links of a channel's open locks by slot; zero for none.
-    pub(super) fn open_locks(&self, slot: u32) -> &[Link; 64] {
-        self.page(slot).map_or(&NO_LOCKS, |page| &page.locks)
-    }
-
-    /// The digest that stands in the lock tree for what a slot links to.
-    pub(super) fn open_lock_digest(&self, link: Link) -> Digest {
-        match link {
-            0 => Digest::ZERO,
-            link => Digest::from_bytes(self.store.locks.at(link).id),
-        }
-    }
-
-    /// The lock tree of a channel as the batch before left it.
-    pub(super) fn lock_tree(&self, slot: u32) -> LockTree {
-        self.page(slot).map_or_else(LockTree::empty, |page| page.tree)
-    }
-
-    /// Writes the trees that were planned, where all that they stand on came true.
-    pub(super) fn keep_trees(&mut self, plan: &Plan) {
-        for (slot, tree) in plan.trees() {
-            let link = self.record(slot).page;
-            if link != 0 {
-                self.store.pages.at_mut(link).tree = *tree;
-            }
-        }
-    }
-
-    /// Hashes the tree of a channel's open locks afresh.
-    fn rehash_page(&mut self, slot: u32) {
-        let link = self.record(slot).page;
-        if link != 0 {
-            let slots = self.store.pages.at(link).locks.map(|link| self.open_lock_digest(link));
-            self.store.pages.at_mut(link).tree = LockTree::over(&slots);
-        }
     }
 }
 

@@ -16,14 +16,13 @@ mod part;
 use core::ops::Range;
 
 use tidegate_channel::Operation;
-use tidegate_crypto::merkle::LockTree;
 use tidegate_types::{ChannelId, Digest};
 
 use super::pay::Verdict;
 use super::{Engine, Known};
 use crate::input::{Input, PayInput};
 use crate::slots::Slots;
-pub(crate) use part::{Part, Planned, PlannedRoot};
+pub(crate) use part::{Part, Planned, PlannedRoot, PlannedTree};
 
 /// The plan of a batch, in one part or more. Its memory is used again by the next.
 #[derive(Debug, Default)]
@@ -210,7 +209,7 @@ impl Plan {
     }
 
     /// The channels whose chain held to its end, with their trees.
-    pub(crate) fn trees(&self) -> impl Iterator<Item = (u32, &LockTree)> {
+    pub(crate) fn trees(&self) -> impl Iterator<Item = (u32, PlannedTree<'_>)> {
         self.parts.iter().flat_map(Part::trees)
     }
 }

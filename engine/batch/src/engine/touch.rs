@@ -1,7 +1,7 @@
 //! The channels that a batch touches: what each will say in its leaf, and the room that it had when the batch began.
 
 use tidegate_channel::{Credit, FinalTerms, HalfSums, InChange, Outcome, hub_balance_from};
-use tidegate_types::{Amount, Digest, Height, LockId, SignatureBytes};
+use tidegate_types::{Amount, Height, LockId, SignatureBytes};
 
 use super::Engine;
 use crate::executed::Answer;
@@ -223,13 +223,5 @@ impl<S: Slots> Engine<S> {
         }
         let expiry = lowest.map_or(Height::ZERO, Height::new);
         self.record_mut(slot).expiry_min = expiry.get();
-    }
-
-    /// The digest of the open out-locks of a channel.
-    pub(crate) fn locks_root(&self, slot: u32) -> Digest {
-        match self.live(slot).map_or(0, |live| live.page) {
-            0 => tidegate_crypto::merkle::LockTree::empty().root(),
-            link => self.store.pages.at(link).tree.root(),
-        }
     }
 }

@@ -8,8 +8,9 @@ use super::{
     Engine, Judged, JudgedAdd, JudgedLock, NamedLeaf, Part, Planned, PlannedRoot, UNACKED_MAX, Verdict, bit,
     content_of, known_counter, print_of,
 };
+use crate::engine::pages::OpenLocks;
 use crate::input::PayInput;
-use crate::record::{ACTIVE, AnswerRecord, FIRM, LiveRecord, LockRecord, PageRecord};
+use crate::record::{ACTIVE, AnswerRecord, FIRM, LiveRecord, LockRecord};
 use crate::slots::Slots;
 use crate::store::amount;
 
@@ -50,16 +51,16 @@ impl<S: Slots> Engine<S> {
             return Err(RefuseReason::AckOverdue);
         }
         check_ids_differ(&pay.operations)?;
-        let page = self.page(slot);
+        let locks = self.open_locks(slot);
         let before = Half {
             debit: amount(record.debit),
             locks: amount(record.out_locks),
-            open: page.map_or(0, |page| page.open),
+            open: locks.bits(),
             added: 0,
         };
         let mut half = before;
         judged.locks.clear();
-        self.find_known_ids(record, page, &pay.operations, &mut judged.adds);
+        self.find_known_ids(record, locks, &pay.operations, &mut judged.adds);
         let mut adds = 0;
         for operation in &pay.operations {
             let lock = match operation {
@@ -68,9 +69,9 @@ impl<S: Slots> Engine<S> {
                     adds += 1;
                     plan.lock(planned, adds - 1)
                 }
-                Operation::Settle { slot: at } => JudgedLock::held(self.judge_settle(page, *at, &mut half)?.id()),
+                Operation::Settle { slot: at } => JudgedLock::held(self.judge_settle(locks, *at, &mut half)?.id()),
                 Operation::Drop { slot: at } => {
-                    JudgedLock::held(self.judge_drop(page, *at, named.height, &mut half)?.id())
+                    JudgedLock::held(self.judge_drop(locks, *at, named.height, &mut half)?.id())
                 }
                 // The hub would have to keep the whole state to show the release; one of its own is a signature.
                 Operation::Release { .. } => return Err(RefuseReason::BadOperation),
@@ -109,7 +110,7 @@ impl<S: Slots> Engine<S> {
             .locks
             .extend(pay.operations.iter().map(|operation| match operation {
                 Operation::Add { .. } => plan.lock(planned, adds.next().expect("an endless range")),
-                Operation::Settle { slot: at } | Operation::Drop { slot: at } => match open[at.index()] {
+                Operation::Settle { slot: at } | Operation::Drop { slot: at } => match open.link(at.index()) {
                     0 => JudgedLock::held(LockId::ZERO),
                     link => JudgedLock::held(self.store.locks.at(link).id()),
                 },
@@ -135,13 +136,8 @@ impl<S: Slots> Engine<S> {
         }
     }
 
-    fn judge_settle(
-        &self,
-        page: Option<&PageRecord>,
-        at: LockSlot,
-        half: &mut Half,
-    ) -> Result<&LockRecord, RefuseReason> {
-        let lock = self.take_lock(page, at, half)?;
+    fn judge_settle(&self, locks: OpenLocks<'_>, at: LockSlot, half: &mut Half) -> Result<&LockRecord, RefuseReason> {
+        let lock = self.held_lock(locks, at, half)?;
         if lock.outcome() != OpOutcome::Delivered {
             return Err(RefuseReason::NotDelivered);
         }
@@ -153,12 +149,12 @@ impl<S: Slots> Engine<S> {
 
     fn judge_drop(
         &self,
-        page: Option<&PageRecord>,
+        locks: OpenLocks<'_>,
         at: LockSlot,
         named_height: Height,
         half: &mut Half,
     ) -> Result<&LockRecord, RefuseReason> {
-        let lock = self.take_lock(page, at, half)?;
+        let lock = self.held_lock(locks, at, half)?;
         let failed = matches!(lock.outcome(), OpOutcome::Failed(_));
         // After the expiry it is the payer's again, unless the payee's ack was taken in time: then it is owed.
         if !failed && (named_height <= lock.expiry() || u32::from(lock.fate) == FIRM) {
@@ -169,12 +165,11 @@ impl<S: Slots> Engine<S> {
     }
 
     /// Takes an open lock of an earlier batch off the page.
-    fn take_lock(&self, page: Option<&PageRecord>, at: LockSlot, half: &mut Half) -> Result<&LockRecord, RefuseReason> {
-        let page = page.ok_or(RefuseReason::BadOperation)?;
+    fn held_lock(&self, locks: OpenLocks<'_>, at: LockSlot, half: &mut Half) -> Result<&LockRecord, RefuseReason> {
         if half.open & bit(at) == 0 || half.added & bit(at) != 0 {
             return Err(RefuseReason::BadOperation);
         }
-        let lock = self.store.locks.at(page.locks[at.index()]);
+        let lock = self.store.locks.at(locks.link(at.index()));
         if lock.batch > self.store.meta().batch {
             return Err(RefuseReason::BadOperation);
         }
@@ -184,7 +179,7 @@ impl<S: Slots> Engine<S> {
 
     /// The root after a state whose chain does not hold: the tree over all slots, afresh.
     fn root_alone(&self, slot: u32, operations: &[Operation], judged: &Judged) -> Digest {
-        let mut slots = self.open_locks(slot).map(|link| self.open_lock_digest(link));
+        let mut slots = self.slot_digests(slot);
         for (operation, lock) in operations.iter().zip(&judged.locks) {
             match operation {
                 Operation::Add { slot, .. } => slots[slot.index()] = Digest::from_bytes(*lock.id.as_bytes()),
@@ -200,7 +195,7 @@ impl<S: Slots> Engine<S> {
     fn find_known_ids(
         &self,
         record: &LiveRecord,
-        page: Option<&PageRecord>,
+        locks: OpenLocks<'_>,
         operations: &[Operation],
         adds: &mut Vec<JudgedAdd>,
     ) {
@@ -208,7 +203,7 @@ impl<S: Slots> Engine<S> {
         adds.extend(operations.iter().filter_map(|operation| match operation {
             Operation::Add { lock, .. } => Some(JudgedAdd {
                 print: print_of(lock.payment_id.as_bytes()),
-                known: page.and_then(|page| self.find_open(page, lock)),
+                known: self.find_open(locks, lock),
             }),
             _ => None,
         }));
@@ -226,16 +221,10 @@ impl<S: Slots> Engine<S> {
     }
 
     /// The open lock of the same payment id, if there is one.
-    fn find_open(&self, page: &PageRecord, lock: &Lock) -> Option<RefuseReason> {
-        let print = print_of(lock.payment_id.as_bytes());
-        let mut alike = page
-            .prints
-            .iter()
-            .enumerate()
-            .fold(0_u64, |bits, (at, &p)| bits | (u64::from(p == print) << at));
-        alike &= page.open;
+    fn find_open(&self, locks: OpenLocks<'_>, lock: &Lock) -> Option<RefuseReason> {
+        let mut alike = locks.alike(print_of(lock.payment_id.as_bytes()));
         while alike != 0 {
-            let known = self.store.locks.at(page.locks[alike.trailing_zeros() as usize]);
+            let known = self.store.locks.at(locks.link(alike.trailing_zeros() as usize));
             if known.payment_id == *lock.payment_id.as_bytes() {
                 return Some(duplicate(known.content == content_of(lock)));
             }

@@ -2,14 +2,15 @@
 
 use hashbrown::HashMap;
 use tidegate_channel::{Operation, many};
-use tidegate_crypto::merkle::{LockChange, LockScratch, LockTree, update_lock_trees};
+use tidegate_crypto::merkle::{FirstLockTree, LockChange, LockScratch, LockTree, update_lock_trees};
 use tidegate_types::{Digest, LockId, LockSlot};
 
 use crate::engine::Engine;
+use crate::engine::pages::{self, OpenLocks};
 use crate::engine::pay::{Judged, JudgedLock, Verdict};
 use crate::input::{AckInput, Input, PayInput};
 use crate::record::ACTIVE;
-use crate::slots::{Link, Slots};
+use crate::slots::Slots;
 
 /// How many states ahead the locks are asked for whose ids are hashed with those that a state changes.
 const GROUPS_AHEAD: usize = 16;
@@ -67,6 +68,10 @@ struct Chain {
     holds: bool,
     /// One bit for each slot that it changes.
     changed: u64,
+    /// True if it has locks beyond the first slots, before the batch or by it.
+    wide: bool,
+    /// The number of its tree among those of its kind.
+    tree: u32,
     /// The first ack of the channel in the batch.
     first_ack: u32,
 }
@@ -83,8 +88,9 @@ pub(crate) struct Part {
     pub(super) payees: Vec<Option<u32>>,
     salts: Vec<[u8; 16]>,
     chains: Vec<Chain>,
-    /// By chain: the lock tree after its last state.
-    trees: Vec<LockTree>,
+    /// The lock tree of each chain after its last state: those with locks in the first slots alone, and the others.
+    first_trees: Vec<FirstLockTree>,
+    whole_trees: Vec<LockTree>,
     by_slot: HashMap<u32, u32, foldhash::fast::RandomState>,
     /// By chain and slot: the newest of its changes, where the chain's bit is set.
     newest: Vec<[u32; LockSlot::COUNT]>,
@@ -92,12 +98,22 @@ pub(crate) struct Part {
     changed: Vec<Digest>,
     /// The members of each round.
     rounds: Vec<Vec<u32>>,
-    changes: Vec<LockChange>,
+    first_changes: Vec<LockChange>,
+    whole_changes: Vec<LockChange>,
     scratch: LockScratch,
     digests: Vec<Digest>,
     /// By member: what judging it ahead came to.
     pub(super) verdicts: Vec<Option<Verdict>>,
     judged: Judged,
+}
+
+/// The lock tree of a channel after the states of a batch.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum PlannedTree<'a> {
+    /// All its locks stand in the first slots.
+    First(&'a FirstLockTree),
+    /// It has others.
+    Whole(&'a LockTree),
 }
 
 /// How a state's lock tree is known.
@@ -130,6 +146,14 @@ pub(super) fn adds(pay: &PayInput) -> impl Iterator<Item = (LockSlot, &tidegate_
     pay.operations.iter().filter_map(|operation| match operation {
         Operation::Add { slot, lock } => Some((*slot, lock)),
         _ => None,
+    })
+}
+
+/// The slots that a state names.
+fn slots(pay: &PayInput) -> impl Iterator<Item = LockSlot> {
+    pay.operations.iter().filter_map(|operation| match operation {
+        Operation::Add { slot, .. } | Operation::Settle { slot } | Operation::Drop { slot } => Some(*slot),
+        Operation::Release { .. } => None,
     })
 }
 
@@ -255,12 +279,15 @@ impl Part {
                     accepted: 0,
                     holds: true,
                     changed: 0,
+                    wide: false,
+                    tree: NONE,
                     first_ack: NONE,
                 });
             }
-            let states = &mut self.chains[chain as usize].states;
-            let place = *states;
-            *states += 1;
+            let known = &mut self.chains[chain as usize];
+            let place = known.states;
+            known.states += 1;
+            known.wide |= slots(pay).any(pages::is_wide);
             (self.inputs[at].chain, self.inputs[at].place) = (chain, place);
             if self.rounds.len() == place as usize {
                 self.rounds.push(Vec::new());
@@ -269,14 +296,36 @@ impl Part {
         }
         self.newest
             .resize(self.chains.len().max(self.newest.len()), [0; LockSlot::COUNT]);
-        self.trees.clear();
-        self.trees
-            .extend(self.chains.iter().map(|chain| engine.lock_tree(chain.slot)));
+        self.take_trees(engine);
+    }
+
+    /// Takes a copy of every chain's lock tree.
+    fn take_trees<S: Slots>(&mut self, engine: &Engine<S>) {
+        self.first_trees.clear();
+        self.whole_trees.clear();
+        for chain in &mut self.chains {
+            let first = Some(chain.slot)
+                .filter(|_| !chain.wide)
+                .and_then(|slot| engine.first_lock_tree(slot));
+            chain.wide = first.is_none();
+            let count = match first {
+                Some(tree) => {
+                    self.first_trees.push(tree);
+                    self.first_trees.len()
+                }
+                None => {
+                    self.whole_trees.push(engine.lock_tree(chain.slot));
+                    self.whole_trees.len()
+                }
+            };
+            chain.tree = u32::try_from(count - 1).expect("fewer trees than channels");
+        }
     }
 
     /// Carries the trees of some chains forward by one state each.
     fn hash_round<S: Slots>(&mut self, engine: &Engine<S>, inputs: &[Input], states: &[u32]) {
-        self.changes.clear();
+        self.first_changes.clear();
+        self.whole_changes.clear();
         for (place, &at) in states.iter().enumerate() {
             if let Some(&later) = states.get(place + GROUPS_AHEAD) {
                 let planned = &self.inputs[later as usize];
@@ -289,10 +338,14 @@ impl Part {
             };
             self.change(engine, at as usize, pay);
         }
-        update_lock_trees(&mut self.trees[..], &self.changes, &mut self.scratch);
+        update_lock_trees(&mut self.first_trees[..], &self.first_changes, &mut self.scratch);
+        update_lock_trees(&mut self.whole_trees[..], &self.whole_changes, &mut self.scratch);
         for &at in states {
-            let planned = &mut self.inputs[at as usize];
-            planned.root = self.trees[planned.chain as usize].root();
+            let chain = &self.chains[self.inputs[at as usize].chain as usize];
+            self.inputs[at as usize].root = match self.tree(chain) {
+                PlannedTree::First(tree) => tree.kept().root,
+                PlannedTree::Whole(tree) => tree.root(),
+            };
         }
     }
 
@@ -301,7 +354,7 @@ impl Part {
         let Planned {
             chain, mut first_add, ..
         } = self.inputs[at];
-        let slot = self.chains[chain as usize].slot;
+        let Chain { slot, tree, wide, .. } = self.chains[chain as usize];
         for operation in &pay.operations {
             let (slot, digest) = match operation {
                 Operation::Add { slot, .. } => {
@@ -319,11 +372,7 @@ impl Part {
         let open = engine.open_locks(slot);
         // Each group once, however many operations name it: a client pays for a signature, not for hashes.
         let mut groups = 0_u16;
-        for operation in &pay.operations {
-            let at = match operation {
-                Operation::Add { slot, .. } | Operation::Settle { slot } | Operation::Drop { slot } => *slot,
-                Operation::Release { .. } => continue,
-            };
+        for at in slots(pay) {
             let group = 1 << (at.index() / 4);
             if groups & group != 0 {
                 continue;
@@ -333,19 +382,20 @@ impl Part {
                 let index = at.index() / 4 * 4 + i;
                 self.slot_digest(engine, chain, index, open)
             });
-            self.changes.push(LockChange {
-                tree: chain,
-                slot: at,
-                group,
-            });
+            let changes = if wide {
+                &mut self.whole_changes
+            } else {
+                &mut self.first_changes
+            };
+            changes.push(LockChange { tree, slot: at, group });
         }
     }
 
-    fn slot_digest<S: Slots>(&self, engine: &Engine<S>, chain: u32, index: usize, open: &[Link; 64]) -> Digest {
+    fn slot_digest<S: Slots>(&self, engine: &Engine<S>, chain: u32, index: usize, open: OpenLocks<'_>) -> Digest {
         if self.chains[chain as usize].changed & (1 << index) != 0 {
             self.changed[self.newest[chain as usize][index] as usize]
         } else {
-            engine.open_lock_digest(open[index])
+            engine.open_lock_digest(open.link(index))
         }
     }
 
@@ -401,10 +451,16 @@ impl Part {
     }
 
     /// The channels whose chain held to its end, with their trees.
-    pub(super) fn trees(&self) -> impl Iterator<Item = (u32, &LockTree)> {
-        let chains = self.chains.iter().zip(&self.trees);
-        chains
-            .filter(|(chain, _)| chain.holds)
-            .map(|(chain, tree)| (chain.slot, tree))
+    pub(super) fn trees(&self) -> impl Iterator<Item = (u32, PlannedTree<'_>)> {
+        let chains = self.chains.iter().filter(|chain| chain.holds);
+        chains.map(|chain| (chain.slot, self.tree(chain)))
+    }
+
+    fn tree(&self, chain: &Chain) -> PlannedTree<'_> {
+        if chain.wide {
+            PlannedTree::Whole(&self.whole_trees[chain.tree as usize])
+        } else {
+            PlannedTree::First(&self.first_trees[chain.tree as usize])
+        }
     }
 }

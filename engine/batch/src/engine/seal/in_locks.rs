@@ -21,6 +21,8 @@ pub(crate) struct InScratch {
 struct Trees<'a, S>(&'a mut Slab<InPageRecord, S>);
 
 impl<S: Slots> LockTrees for Trees<'_, S> {
+    type Tree = LockTree;
+
     fn tree(&self, index: u32) -> &LockTree {
         &self.0.at(index).tree
     }
