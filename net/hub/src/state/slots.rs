@@ -125,7 +125,7 @@ const RECORDS_MAX: [usize; TABLES.len()] = [
     1 << 25,
     1 << 25,
     1 << 25,
-    1 << 24,
+    1 << 25,
     1 << 28,
     1 << 26,
     1 << 28,
@@ -135,6 +135,7 @@ const RECORDS_MAX: [usize; TABLES.len()] = [
     1 << 24,
     1 << 28,
     1 << 28,
+    1 << 24,
 ];
 
 /// The regions of a checkpoint, in the order of [`TABLES`].
