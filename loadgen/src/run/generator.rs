@@ -37,7 +37,7 @@ use super::usage;
 use crate::cli::{Arrivals, Rate};
 use crate::keys::ClientKeys;
 use crate::profile::{Profile, SettleWhen};
-use crate::workload::{Section, Workload};
+use crate::workload::{Section, Slots, Workload};
 
 /// Request ids of acks have this bit: their low half is a channel's number.
 pub(super) const ACK_BIT: u64 = 1 << 63;
@@ -213,8 +213,10 @@ impl Generator {
             meter: Meter::default(),
             channels,
             flights: Flights::new(workload.head.per_state as usize),
-            hash_locks: (profile.settlement.on == SettleWhen::Preimage)
-                .then(|| HashLocks::new(workload.channels.len())),
+            hash_locks: (profile.settlement.on == SettleWhen::Preimage).then(|| {
+                let slots = Slots::new(workload.head.per_state, workload.head.distance);
+                HashLocks::new(workload.channels.len(), slots)
+            }),
             receipts: ReceiptCounts::default(),
             distance: workload.head.distance,
             margin: Age::ZERO,

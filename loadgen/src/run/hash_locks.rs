@@ -19,7 +19,7 @@ use tidegate_wire::messages::{Answer, Fulfill, ReceiptEntry};
 use super::flights::Flight;
 use super::generator::{ACK_BIT, FULFIL_BIT, Generator};
 use crate::keys::preimage;
-use crate::workload::print;
+use crate::workload::{Slots, print};
 
 /// Bytes of an operation that adds a lock, and where its payment hash stands in it.
 const ADD_LEN: usize = 136;
@@ -39,12 +39,14 @@ struct PayerLocks {
 #[derive(Debug)]
 pub(super) struct HashLocks {
     payers: Vec<PayerLocks>,
+    /// As the workload chose them.
+    slots: Slots,
     /// Preimages to be shown: the payee's place, and the lock.
     due: Vec<(u32, LockId, [u8; 32])>,
 }
 
 impl HashLocks {
-    pub(super) fn new(channels: usize) -> Self {
+    pub(super) fn new(channels: usize, slots: Slots) -> Self {
         let none = PayerLocks {
             requests: [0; LockSlot::COUNT],
             hashes: [0; LockSlot::COUNT],
@@ -52,16 +54,17 @@ impl HashLocks {
         };
         Self {
             payers: vec![none; channels],
+            slots,
             due: Vec::new(),
         }
     }
 
     /// Notes what a state adds, `body` being that of its `Pay`: the adds stand at its end.
     pub(super) fn note_sent(&mut self, flight: &Flight, request: u64, body: &[u8], width: u32) {
-        let locks = &mut self.payers[flight.payer as usize];
+        let (slots, locks) = (self.slots, &mut self.payers[flight.payer as usize]);
         let adds = body.len() - width as usize * ADD_LEN;
         for index in 0..width as usize {
-            let slot = slot_of(flight.ordinal, index, width);
+            let slot = slots.of(flight.ordinal, index);
             locks.requests[slot] = request;
             locks.hashes[slot] = head(&body[adds + index * ADD_LEN + HASH_AT..]);
         }
@@ -78,11 +81,6 @@ impl HashLocks {
         }
         more
     }
-}
-
-/// The slot of payment `index` of state `ordinal`, as the workload chose it.
-const fn slot_of(ordinal: u32, index: usize, width: u32) -> usize {
-    (ordinal as usize * width as usize + index) % LockSlot::COUNT
 }
 
 fn head(bytes: &[u8]) -> u64 {
@@ -169,7 +167,7 @@ impl Generator {
 
     fn take_preimage(&mut self, now: u64, place: u32, outcome: &Outcome) {
         let Some(locks) = &self.hash_locks else { return };
-        let (locks, slot) = (&locks.payers[place as usize], outcome.slot.index());
+        let (slots, locks, slot) = (locks.slots, &locks.payers[place as usize], outcome.slot.index());
         if head(&payment_hash(&outcome.preimage)) != locks.hashes[slot] {
             return self.note_bad(format_args!(
                 "a preimage of lock {} that does not meet its hash",
@@ -177,7 +175,6 @@ impl Generator {
             ));
         }
         let request = locks.requests[slot];
-        let width = u32::try_from(self.flights.width()).expect("at most 16");
         let Some(flight) = self.flights.get_mut(request).filter(|flight| flight.pending > 0) else {
             return self.note_error(format_args!(
                 "a preimage of lock {}, which nobody waits for",
@@ -186,9 +183,12 @@ impl Generator {
         };
         flight.pending -= 1;
         let flight = *flight;
-        let first = flight.ordinal as usize * width as usize;
-        let index = (LockSlot::COUNT + slot - first % LockSlot::COUNT) % LockSlot::COUNT;
-        self.take_outcome(&flight, request, index, OpOutcome::Delivered);
+        self.take_outcome(
+            &flight,
+            request,
+            slots.index_of(flight.ordinal, slot),
+            OpOutcome::Delivered,
+        );
         self.meter.note_delivered(&self.schedule, flight.times, now, 1);
         self.note_answered(1);
         if flight.pending == 0 {
@@ -214,7 +214,7 @@ mod tests {
 
     #[test]
     fn states_count_as_answered_in_their_order() {
-        let mut locks = HashLocks::new(1);
+        let mut locks = HashLocks::new(1, Slots::new(1, 4));
         let mut answered = 0;
         for (ordinal, expected) in [(1, 0), (2, 0), (0, 3), (4, 3), (3, 5)] {
             answered += locks.finish(0, ordinal, answered);
@@ -228,14 +228,20 @@ mod tests {
     }
 
     #[test]
-    fn slots_are_those_of_the_workload_and_lead_back_to_the_payment() {
-        for (ordinal, index, width, slot) in [(0, 0, 1, 0), (65, 0, 1, 1), (3, 5, 16, 53), (4, 15, 16, 15)] {
-            assert_eq!(slot_of(ordinal, index, width), slot);
-            let first = ordinal as usize * width as usize;
-            assert_eq!(
-                (LockSlot::COUNT + slot - first % LockSlot::COUNT) % LockSlot::COUNT,
-                index
-            );
+    fn slots_lead_back_to_the_payment() {
+        // Width, distance in states, ordinal, index, and the slot.
+        for (width, distance, ordinal, index, slot) in [
+            (1, 4, 0, 0, 0),
+            (1, 4, 5, 0, 0),
+            (1, 4, 13, 0, 3),
+            (1, 48, 65, 0, 16),
+            (16, 2, 3, 5, 5),
+            (16, 3, 3, 5, 53),
+            (16, 7, 4, 15, 15),
+        ] {
+            let slots = Slots::new(width, distance);
+            assert_eq!(slots.of(ordinal, index), slot);
+            assert_eq!(slots.index_of(ordinal, slot), index);
         }
     }
 }

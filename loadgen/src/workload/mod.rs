@@ -1,7 +1,7 @@
 //! A workload: payments signed before a run, in a file that the run reads front to back.
 //!
 //! ```text
-//! head      magic 8 "TGWORK02" | ledger 32 | hub 32 | seed 8 | profile 4 | channels 4 | connections 4 | states 4
+//! head      magic 8 "TGWORK03" | ledger 32 | hub 32 | seed 8 | profile 4 | channels 4 | connections 4 | states 4
 //!           payments per state 4 | distance 4 | expiry 4 | 0 × 4 | fee 8 | CRC-32C 4
 //! channels  channels × (number 4 | id 32)                                         CRC-32C 4
 //! sections  connections × (states 4 | CRC-32C of its records 4)                   CRC-32C 4
@@ -28,7 +28,9 @@ use std::path::{Path, PathBuf};
 
 use tidegate_channel::ClientState;
 use tidegate_ledger::GenesisError;
-use tidegate_types::{Amount, ChannelId, DecodeError, Fixed, Height, KeyBytes, LedgerId, SignatureBytes, fixed_struct};
+use tidegate_types::{
+    Amount, ChannelId, DecodeError, Fixed, Height, KeyBytes, LedgerId, LockSlot, SignatureBytes, fixed_struct,
+};
 
 pub use read::{Record, Section, Workload};
 pub(crate) use sign::print;
@@ -36,7 +38,7 @@ pub use write::{Prepared, prepare};
 
 use crate::profile::Profile;
 
-const MAGIC: [u8; 8] = *b"TGWORK02";
+const MAGIC: [u8; 8] = *b"TGWORK03";
 
 /// The widest body of a state that adds so many locks: state, signature, length, and as many settles as adds.
 const fn body_len_max(per_state: usize) -> usize {
@@ -102,6 +104,36 @@ impl Head {
     #[must_use]
     pub const fn payments(&self) -> u64 {
         self.states as u64 * self.per_state as u64
+    }
+}
+
+/// Which slots the locks of a payer take. Wallets take the lowest that is free; a payer that settles in every state what it added
+/// `distance` states before comes to the same ones in turn, and to no others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Slots {
+    /// Payments that each state adds.
+    per_state: usize,
+    /// How many slots there are in turn.
+    all: usize,
+}
+
+impl Slots {
+    pub(crate) const fn new(per_state: u32, distance: u32) -> Self {
+        let all = (distance as usize + 1) * per_state as usize;
+        Self {
+            per_state: per_state as usize,
+            all: if all < LockSlot::COUNT { all } else { LockSlot::COUNT },
+        }
+    }
+
+    /// The slot of payment `index` of state `ordinal`.
+    pub(crate) const fn of(self, ordinal: u32, index: usize) -> usize {
+        (ordinal as usize * self.per_state + index) % self.all
+    }
+
+    /// Which payment of state `ordinal` is in this slot.
+    pub(crate) const fn index_of(self, ordinal: u32, slot: usize) -> usize {
+        (self.all + slot - self.of(ordinal, 0)) % self.all
     }
 }
 

@@ -10,7 +10,7 @@ use tidegate_types::{Age, Amount, ChannelId, Fixed, Height, KeyBytes, LedgerId, 
 use tidegate_wire::messages::{Body as _, Pay};
 
 use super::quick_sign::QuickSigner;
-use super::{Part, RecordHead};
+use super::{Part, RecordHead, Slots};
 use crate::keys::{Purpose, preimage, stream};
 use crate::plan::Payment;
 
@@ -118,8 +118,9 @@ impl<'a> Chain<'a> {
 
     fn plan_operations(&mut self, number: u32, payments: &[Payment]) {
         let width = payments.len();
+        let slots = Slots::new(u32::try_from(width).expect("at most 16"), self.cx.distance);
         let slot = |state: u32, index: usize| {
-            let place = (state as usize * width + index) % LockSlot::COUNT;
+            let place = slots.of(state, index);
             LockSlot::new(u8::try_from(place).expect("below 64")).expect("below 64")
         };
         self.operations.clear();

@@ -296,9 +296,9 @@ fn place(counter: u64) -> usize {
     usize::try_from(counter % DISTANCE as u64).expect("below the distance")
 }
 
-/// The slot of the lock that the state after state `counter` adds.
+/// The slot of the lock that the state after state `counter` adds: in turn those that a wallet needs.
 fn slot(counter: u64) -> LockSlot {
-    let index = u8::try_from(counter % LockSlot::COUNT as u64).expect("below 64");
+    let index = u8::try_from(counter % (DISTANCE as u64 + 1)).expect("below 64");
     LockSlot::new(index).expect("below 64")
 }
 
