@@ -104,6 +104,12 @@ codes! {
         WrongPreimage = 17 "the preimage does not meet the lock's hash",
         /// Too few blocks are left before the lock's expiry: the preimage belongs on the ledger now.
         TooLate = 18 "the preimage came too late; reveal it on the ledger before the lock's expiry",
+        /// The channel's last leaf may have no locks, and locks are open.
+        LocksOpen = 19 "locks are open; settle or drop them first",
+        /// The channel's last leaf may have no credits that wait, and some do.
+        CreditsWaiting = 20 "credits wait for an ack; acknowledge them first",
+        /// The shares of a splice's successor are not what the channel's balances come to.
+        OtherShares = 21 "the successor's shares are not what the channel's balances come to",
     }
 }
 

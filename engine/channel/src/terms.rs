@@ -1,7 +1,7 @@
 //! The parameters a channel is opened with, and those it ends with.
 
 use tidegate_crypto::hash::{Domain, hash};
-use tidegate_types::{Age, Amount, ChannelId, Digest, Fixed, Height, KeyBytes, OutPoint, fixed_struct};
+use tidegate_types::{Age, Amount, AmountError, ChannelId, Digest, Fixed, Height, KeyBytes, OutPoint, fixed_struct};
 
 /// The parameters of a channel (rule 21). They stand in its funding output and never change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,6 +77,35 @@ impl ChannelTerms {
         ChannelId::from_bytes(*hash(Domain::ChannelId, &bytes).as_bytes())
     }
 
+    /// The terms of a channel that takes this one's place (rule 22): with other shares, a name and a life of its own, and the
+    /// hub's reserve of new channels, `hub_reserve`. All else stays, so no key enters.
+    ///
+    /// Where the hub holds less than its reserve it keeps that: it could not have spent it in this channel either.
+    ///
+    /// # Errors
+    /// [`AmountError`] if the shares exceed all money.
+    pub fn successor(
+        &self,
+        (client_share, hub_share): (Amount, Amount),
+        hub_reserve: Amount,
+        expiry: Height,
+        nonce: u32,
+    ) -> Result<Self, AmountError> {
+        let hub_reserve = if hub_share.is_zero() {
+            hub_reserve
+        } else {
+            hub_reserve.min(hub_share)
+        };
+        Ok(Self {
+            capacity: client_share.add(hub_share)?,
+            opening_share: client_share,
+            hub_reserve,
+            expiry,
+            nonce,
+            ..*self
+        })
+    }
+
     /// Checks the sums; keys are checked where they enter (rule 3).
     ///
     /// # Errors
@@ -103,11 +132,11 @@ impl ChannelTerms {
 pub struct FinalTerms {
     /// The channel.
     pub channel: ChannelId,
-    /// Paid to the client's payout key.
+    /// Paid to the client's payout key. Of a splice, the client's balance: what it brings into the transaction.
     pub client_payout: Amount,
-    /// Paid to the hub's payout key.
+    /// Paid to the hub's payout key. Of a splice, the hub's balance.
     pub hub_payout: Amount,
-    /// The ledger fee of the closing transaction, out of the client's side: it asked for the close.
+    /// The ledger fee of the closing transaction, out of the client's side: it asked for the close. Likewise of the splice.
     pub fee: Amount,
     /// The successor's funding outpoint for a splice; all zero for a close.
     pub successor: OutPoint,
@@ -115,6 +144,12 @@ pub struct FinalTerms {
 fixed_struct!(FinalTerms { channel: ChannelId, client_payout: Amount, hub_payout: Amount, fee: Amount, successor: OutPoint, pad 4 });
 
 impl FinalTerms {
+    /// True if these are the terms of a splice.
+    #[must_use]
+    pub fn is_splice(&self) -> bool {
+        !self.successor.txid.is_zero() || self.successor.vout != 0
+    }
+
     /// The digest that stands in the final leaf.
     #[must_use]
     pub fn digest(&self) -> Digest {

@@ -36,6 +36,7 @@ mod params;
 mod record;
 mod solo;
 mod spend;
+mod splice;
 mod store;
 mod transaction;
 mod tree;
@@ -64,6 +65,7 @@ pub use record::{
     stake_outpoint,
 };
 pub use solo::{SealError, Sealed, Solo};
+pub use splice::Splice;
 pub use store::{MemoryStore, UtxoStore};
 pub use transaction::{MAX_INPUTS, MAX_OUTPUTS, Transaction, TransactionBody};
 pub use tree::{UTXO_PATH_LEN, UtxoTree, utxo_leaf, verify_utxo_path};
