@@ -78,9 +78,9 @@ codes! {
         CloseRequest = 15,
         /// The completed closing transaction.
         CloseFinal = 16,
-        /// Reserved: asks for a splice.
+        /// Asks for the final leaf of a splice.
         SpliceRequest = 17,
-        /// Reserved: completes a splice.
+        /// The completed splice.
         SpliceFinal = 18,
         /// A close has begun on the ledger.
         DisputeNotice = 19,
@@ -138,6 +138,12 @@ codes! {
         Internal = 15,
         /// As many channels are open as the ledger could settle.
         LedgerFull = 16,
+        /// Locks are open in the channel, or credits wait for an ack.
+        Unsettled = 17,
+        /// The shares asked for are not what the channel's balances come to.
+        OtherShares = 18,
+        /// The channel's own life is at its end.
+        Expiring = 19,
     }
 }
 
@@ -156,6 +162,6 @@ mod tests {
         for (code, error) in (1..).zip(ErrorCode::ALL) {
             assert_eq!((error.code(), ErrorCode::from_code(code)), (code, Some(*error)));
         }
-        assert_eq!((ErrorCode::NotAttached.code(), ErrorCode::LedgerFull.code()), (1, 16));
+        assert_eq!((ErrorCode::NotAttached.code(), ErrorCode::Expiring.code()), (1, 19));
     }
 }

@@ -12,6 +12,7 @@ mod open;
 mod pay;
 mod peers;
 mod receipt;
+mod splice;
 mod sync;
 mod tower;
 
@@ -30,6 +31,7 @@ pub use open::{OpenAccept, OpenPropose};
 pub use pay::{Pay, PayAnswer, StoredAnswer};
 pub use peers::{LINK_VERSION, PeerEntry, Peers};
 pub use receipt::{Answer, EntryShape, Receipt, ReceiptEntry, ReceiptWriter};
+pub use splice::{SpliceDone, SpliceFinal, SpliceRequest};
 pub use sync::{ChannelStatus, FreshReceipt, HeldLock, HeldState, Refresh, Sync, SyncAnswer, SyncLeaf};
 pub use tower::{DisputeNotice, TowerKept, TowerPackage, TowerReveal};
 
@@ -141,6 +143,10 @@ direction! {
         CloseRequest(CloseRequest),
         /// The completed closing transaction.
         CloseFinal(CloseFinal<'a>),
+        /// Asks for the final leaf that names a successor.
+        SpliceRequest(SpliceRequest<'a>),
+        /// The completed splice.
+        SpliceFinal(SpliceFinal<'a>),
         /// Asks about the ledger.
         LedgerQuery(LedgerQuery),
         /// A transaction.
@@ -177,6 +183,8 @@ direction! {
         SyncAnswer(SyncAnswer<'a>),
         /// The closing transaction was taken.
         CloseFinal(CloseDone),
+        /// The splice was taken.
+        SpliceFinal(SpliceDone),
         /// What the ledger holds.
         LedgerAnswer(LedgerAnswer<'a>),
         /// What the watchtower keeps.

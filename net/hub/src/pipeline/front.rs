@@ -230,6 +230,8 @@ fn request_of(message: &ToHub<'_>) -> Result<Option<Request>, ErrorCode> {
         | ToHub::Attach(_)
         | ToHub::OpenPropose(_)
         | ToHub::CloseFinal(_)
+        | ToHub::SpliceRequest(_)
+        | ToHub::SpliceFinal(_)
         | ToHub::LedgerQuery(_)
         | ToHub::SubmitTx(_)
         | ToHub::TowerPackage(_)

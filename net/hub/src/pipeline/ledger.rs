@@ -71,6 +71,8 @@ impl LedgerWork {
             | ToHub::Sync(_)
             | ToHub::Refresh(_)
             | ToHub::CloseRequest(_)
+            | ToHub::SpliceRequest(_)
+            | ToHub::SpliceFinal(_)
             | ToHub::TowerPackage(_)
             | ToHub::Ping(_) => Err(ErrorCode::Unsupported),
         }

@@ -23,13 +23,7 @@ impl<'a> Body<'a> for OpenPropose<'a> {
 
     fn read(r: &mut Reader<'a>) -> Result<Self, WireError> {
         let (terms_len, inputs) = (u32::read(r)?, u32::read(r)?);
-        let amount = Amount::read(r)?;
-        let key = KeyBytes::read(r)?;
-        let change = match (amount.is_zero(), key.is_zero()) {
-            (true, true) => None,
-            (true, false) => return Err(DecodeError::NonZeroPadding.into()),
-            (false, _) => Some((amount, key)),
-        };
+        let change = read_change(r)?;
         Ok(Self {
             terms: r.blob(terms_len, "bytes of terms", MAX_TERMS_LEN)?,
             inputs: Items::read(r, inputs, "inputs", MAX_OPEN_INPUTS)?,
@@ -72,6 +66,16 @@ impl<'a> Body<'a> for OpenAccept<'a> {
     fn put(&self, out: &mut Vec<u8>) {
         out.put(&self.channel);
         put_transaction(self.transaction, out);
+    }
+}
+
+/// `change amount u64 | change key 32`, both zero for none.
+pub(super) fn read_change(r: &mut Reader<'_>) -> Result<Option<(Amount, KeyBytes)>, WireError> {
+    let (amount, key) = (Amount::read(r)?, KeyBytes::read(r)?);
+    match (amount.is_zero(), key.is_zero()) {
+        (true, true) => Ok(None),
+        (true, false) => Err(DecodeError::NonZeroPadding.into()),
+        (false, _) => Ok(Some((amount, key))),
     }
 }
 

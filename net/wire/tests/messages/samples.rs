@@ -151,6 +151,7 @@ pub(crate) fn all() -> Vec<Sample> {
     shared_paths(&mut samples);
     lock_outputs(&mut samples);
     tower_reveals(&mut samples);
+    splices(&mut samples);
     samples
 }
 
@@ -731,4 +732,32 @@ fn lock_outputs(samples: &mut Vec<Sample>) {
         },
     };
     to_client(samples, "answer-locks", &answer);
+}
+
+fn splices(samples: &mut Vec<Sample>) {
+    let coins = [outpoint(0xb1, 0x0b02), outpoint(0xb3, 1)];
+    let request = SpliceRequest {
+        channel: CHANNEL,
+        fee: sat(0x0b04),
+        terms: &TERMS,
+        coins: (&coins[..]).into(),
+        change: Some((sat(0x0b05), KeyBytes::from_bytes(fill(0xb6)))),
+    };
+    to_hub(samples, "splice-request", &request);
+    let bare = SpliceRequest {
+        coins: (&[][..]).into(),
+        change: None,
+        ..request
+    };
+    to_hub(samples, "splice-request-without-coins", &bare);
+    let last = SpliceFinal {
+        channel: CHANNEL,
+        transaction: b"the splice",
+    };
+    to_hub(samples, "splice-final", &last);
+    let done = SpliceDone {
+        channel: CHANNEL,
+        txid: Txid::from_bytes(fill(0xb7)),
+    };
+    to_client(samples, "splice-done", &done);
 }
