@@ -15,7 +15,10 @@
 //! fulfil channel 32 | lock 32 | preimage 32                       kind 7
 //! release channel 32 | lock 32 | signature 64                     kind 8
 //! freeze channel 32                                               kind 9
+//! splice channel 32 | transaction 32 | coins 8 | change 8 | fee 8 | client share 8 | hub share 8    kind 10
 //! ```
+
+mod splice;
 
 use tidegate_channel::{
     Ack, ChannelTerms, ClientState, Operation, OperationsError, Release, decode_operations, encode_operations,
@@ -25,6 +28,7 @@ use tidegate_types::{
 };
 
 use crate::Policy;
+pub use splice::SpliceInput;
 
 /// A payer's next state.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -190,6 +194,8 @@ pub enum Input {
     Release(ReleaseInput),
     /// The channel is about to be closed on the ledger, by the hub or by its client: nothing moves in it any more (rule 24).
     Freeze(ChannelId),
+    /// A request to move a channel into a successor.
+    Splice(SpliceInput),
 }
 
 /// Why bytes are no input.
@@ -414,6 +420,7 @@ impl Input {
             Self::Fulfil(_) => 7,
             Self::Release(_) => 8,
             Self::Freeze(_) => 9,
+            Self::Splice(_) => 10,
         }
     }
 
@@ -434,6 +441,7 @@ impl Input {
             Self::Fulfil(fulfil) => fulfil.append_to(out),
             Self::Release(release) => release.append_to(out),
             Self::Freeze(channel) => channel.append_to(out),
+            Self::Splice(splice) => splice.append_to(out),
         }
         let length = u32::try_from(out.len() - start - EntryHead::LEN).expect("a body is far below 4 GiB");
         EntryHead {
@@ -460,6 +468,7 @@ impl Input {
             7 => Self::Fulfil(FulfilInput::decode(body)?),
             8 => Self::Release(ReleaseInput::decode(body)?),
             9 => Self::Freeze(ChannelId::decode(body)?),
+            10 => Self::Splice(SpliceInput::decode(body)?),
             other => {
                 return Err(DecodeError::UnknownValue {
                     field: "input",

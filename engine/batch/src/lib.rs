@@ -36,6 +36,7 @@ pub use evidence::{Shown, ShownLeaf, ShownRelease};
 pub use executed::{Answer, Changes, Executed, LeafOut, Refusal};
 pub use input::{
     AckInput, BlockInput, CloseInput, FulfilInput, Input, InputError, PayInput, ReleaseInput, Reveal, RevealedAck,
+    SpliceInput,
 };
 pub use overdue::{Ending, OwedAck, OwedPreimage, OwedSearch};
 pub use policy::{MAX_UNFIRM_CREDITS, Policy, PolicyError};

@@ -468,21 +468,18 @@ impl<S: Slots> Engine<S> {
         }
         let view = self.view(slot)?;
         let fee = amount(self.look(slot).1.closing_fee);
-        let client_payout = view
-            .client_balance
-            .sub(fee)
-            .expect("checked when the channel was frozen");
-        let successor = OutPoint {
-            txid: tidegate_types::Txid::ZERO,
-            vout: 0,
-        };
-        Some(FinalTerms {
+        let mut terms = FinalTerms {
             channel: view.id,
-            client_payout,
+            client_payout: view.client_balance,
             hub_payout: view.hub_balance,
             fee,
-            successor,
-        })
+            successor: self.successor_of(slot),
+        };
+        if !terms.is_splice() {
+            let payout = terms.client_payout.sub(fee);
+            terms.client_payout = payout.expect("checked when the channel was frozen");
+        }
+        Some(terms)
     }
 
     fn lock_view(&self, slot: LockSlot, record: &LockRecord) -> LockView {

@@ -124,7 +124,8 @@ pub(crate) struct SignedRecord {
     pub(crate) ack_digest: [u8; 32],
     pub(crate) ack_firm: u64,
     pub(crate) ack_height: u32,
-    pub(crate) reserved: u32,
+    /// The [`NamedRecord`] with the transaction of its successor, if its final leaf names one.
+    pub(crate) successor: Link,
     /// The fee that a closing channel's final terms name.
     pub(crate) closing_fee: u64,
     pub(crate) more_reserved: u64,
@@ -226,7 +227,8 @@ pub(crate) struct LockRecord {
     pub(crate) more_reserved: [u32; 3],
 }
 
-/// Whom a lock names, where that is no channel which was credited, and the payment hash of a hash lock.
+/// Whom a lock names, where that is no channel which was credited, and the payment hash of a hash lock. Or, as `hash` alone, the
+/// transaction of a channel's successor.
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
 #[repr(C)]
 pub(crate) struct NamedRecord {

@@ -366,7 +366,7 @@ fn inputs_of(column: usize) -> Vec<MakeInput> {
             },
             |rig| Input::Refresh(rig.clients[0].id),
         ],
-        1 => vec![|rig| rig.close(0, 5)],
+        1 => vec![|rig| rig.close(0, 5), |rig| Input::Splice(rig.splice(0, 5, 0, 0))],
         2 => vec![|rig| Input::Freeze(rig.clients[0].id)],
         3 => vec![|rig| Input::Block(closing(rig, &[0]))],
         4 => vec![ended],

@@ -93,8 +93,8 @@ struct Told {
     known: usize,
 }
 
-const KINDS: [&str; 9] = [
-    "pay", "ack", "block", "close", "refresh", "policy", "fulfil", "release", "freeze",
+const KINDS: [&str; 10] = [
+    "pay", "ack", "block", "close", "refresh", "policy", "fulfil", "release", "freeze", "splice",
 ];
 
 const fn kind(input: &Input) -> &'static str {
@@ -108,6 +108,7 @@ const fn kind(input: &Input) -> &'static str {
         Input::Fulfil(_) => 6,
         Input::Release(_) => 7,
         Input::Freeze(_) => 8,
+        Input::Splice(_) => 9,
     }]
 }
 

@@ -258,6 +258,7 @@ fn inputs() -> Vec<u8> {
         Input::Close(zero()),
         Input::Refresh(ChannelId::ZERO),
         Input::Policy(zero()),
+        Input::Splice(zero()),
     ];
     let mut out = Vec::new();
     all.iter().for_each(|input| input.append_to(&mut out));

@@ -59,6 +59,7 @@ impl<S: Slots> Engine<S> {
         self.free_leaves(record.leaf_oldest);
         self.free_answers(record.answer_oldest);
         self.free_in_locks(slot);
+        self.forget_successor(slot);
         let record = self.record_mut(slot);
         record.status = SETTLED;
         (record.leaf_oldest, record.leaf_newest, record.leaf_count) = (0, 0, 0);

@@ -2,7 +2,7 @@
 //! closed payments (rule 5).
 
 use tidegate_channel::{FinalTerms, RefuseReason, client_balance, hub_balance};
-use tidegate_types::{ChannelId, ClientCounter, OutPoint, Txid};
+use tidegate_types::{Amount, ChannelId, ClientCounter, OutPoint, Txid};
 
 use super::pay::print_of;
 use super::{ANSWERS_KEPT, Engine};
@@ -16,42 +16,59 @@ impl<S: Slots> Engine<S> {
     ///
     /// Open locks and unacknowledged credits are refused: the client first settles, drops and acks.
     pub(super) fn close(&mut self, input: u32, close: &CloseInput) -> Result<(), RefuseReason> {
-        let slot = self.channel(&close.channel).ok_or(RefuseReason::NotOffered)?;
+        let (slot, client, hub_payout) = self.at_rest(&close.channel).map_err(|reason| match reason {
+            // What stands under the outcome digests of logs that were written before these had names.
+            RefuseReason::LocksOpen | RefuseReason::CreditsWaiting => RefuseReason::BadOperation,
+            other => other,
+        })?;
+        let client_payout = client.sub(close.fee).map_err(|_| RefuseReason::InsufficientBalance)?;
+        let successor = OutPoint {
+            txid: Txid::ZERO,
+            vout: 0,
+        };
+        let terms = FinalTerms {
+            channel: close.channel,
+            client_payout,
+            hub_payout,
+            fee: close.fee,
+            successor,
+        };
+        self.end(input, slot, terms);
+        Ok(())
+    }
+
+    /// A channel in which nothing is under way, by its name: its number, and the balances of the client and the hub.
+    pub(super) fn at_rest(&mut self, channel: &ChannelId) -> Result<(u32, Amount, Amount), RefuseReason> {
+        let slot = self.channel(channel).ok_or(RefuseReason::NotOffered)?;
         self.wake(slot);
         if self.record(slot).status != ACTIVE {
             return Err(RefuseReason::Closing);
         }
         self.touch(slot);
         let record = *self.record(slot);
-        let credited_now = !self.touched(slot).credits.is_empty();
-        if record.page != 0 || record.in_page != 0 || record.unfirm != 0 || credited_now {
-            return Err(RefuseReason::BadOperation);
+        if record.page != 0 || record.in_page != 0 {
+            return Err(RefuseReason::LocksOpen);
         }
-        let terms = self.terms_of(slot);
-        let sums = record.sums();
+        if record.unfirm != 0 || !self.touched(slot).credits.is_empty() {
+            return Err(RefuseReason::CreditsWaiting);
+        }
+        let (terms, sums) = (self.terms_of(slot), record.sums());
         let client = client_balance(&terms, &sums).map_err(|_| RefuseReason::InsufficientBalance)?;
-        let hub_payout = hub_balance(&terms, &sums).map_err(|_| RefuseReason::InsufficientBalance)?;
-        let client_payout = client.sub(close.fee).map_err(|_| RefuseReason::InsufficientBalance)?;
-        let successor = OutPoint {
-            txid: Txid::ZERO,
-            vout: 0,
-        };
+        let hub = hub_balance(&terms, &sums).map_err(|_| RefuseReason::InsufficientBalance)?;
+        Ok((slot, client, hub))
+    }
+
+    /// Freezes a channel; its last leaf, which this batch makes, holds these terms.
+    pub(super) fn end(&mut self, input: u32, slot: u32, terms: FinalTerms) {
         self.record_mut(slot).status = FROZEN;
-        self.signed_mut(slot).closing_fee = close.fee.to_sat();
+        self.signed_mut(slot).closing_fee = terms.fee.to_sat();
         let touch = self.touched(slot);
         touch.leaf = true;
-        touch.terms = Some(FinalTerms {
-            channel: close.channel,
-            client_payout,
-            hub_payout,
-            fee: close.fee,
-            successor,
-        });
+        touch.terms = Some(terms);
         touch.answers.push(Answer {
             input,
             counter: ClientCounter::ZERO,
         });
-        Ok(())
     }
 
     /// Freezes a channel that is to be closed on the ledger. It makes no leaf: what stands counts there (rules 24 and 25). Once

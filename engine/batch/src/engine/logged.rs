@@ -113,7 +113,8 @@ impl<S: Slots> Engine<S> {
             | Input::Refresh(_)
             | Input::Policy(_)
             | Input::Release(_)
-            | Input::Freeze(_) => None,
+            | Input::Freeze(_)
+            | Input::Splice(_) => None,
         };
         if done.is_none() {
             out.truncate(start);

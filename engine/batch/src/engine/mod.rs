@@ -15,6 +15,7 @@ mod phases;
 mod plan;
 mod release;
 mod seal;
+mod splice;
 mod touch;
 
 use hashbrown::HashMap;
@@ -304,6 +305,7 @@ impl<S: Slots> Engine<S> {
                 (Some(channel), self.release(index, message).map(|()| true))
             }
             Input::Freeze(channel) => (Some(*channel), self.freeze(channel).map(|()| true)),
+            Input::Splice(splice) => (Some(splice.channel), self.splice(index, splice).map(|()| true)),
         };
         let (code, reason) = match result {
             Ok(true) => return self.log_outcome(index, 0),
@@ -356,6 +358,11 @@ impl<S: Slots> Engine<S> {
                     need.channels_touched += 1 + pay.operations.len();
                 }
                 Input::Ack(_) | Input::Close(_) | Input::Refresh(_) | Input::Freeze(_) => need.channels_touched += 1,
+                Input::Splice(_) => {
+                    need.channels_touched += 1;
+                    // The name of its transaction.
+                    need.adds += 1;
+                }
                 Input::Fulfil(_) | Input::Release(_) => need.channels_touched += 2,
                 Input::Block(block) => {
                     need.channels += block.opened.len();

@@ -58,7 +58,8 @@ fn is_barrier(input: &Input) -> bool {
         | Input::Policy(_)
         | Input::Fulfil(_)
         | Input::Release(_)
-        | Input::Freeze(_) => true,
+        | Input::Freeze(_)
+        | Input::Splice(_) => true,
     }
 }
 

@@ -25,6 +25,8 @@ pub(crate) enum Act {
     Fulfil(usize, usize, u8),
     Release(usize, usize),
     Freeze(usize),
+    /// A channel asks for a successor, with so much added.
+    Splice(usize, u64),
     /// A block that reveals a secret.
     Reveal(u8),
     /// An input of an earlier batch once more.
@@ -63,6 +65,7 @@ pub(crate) fn any_act() -> impl Strategy<Value = Act> {
         8 => (client(), any::<usize>(), 0..SECRETS).prop_map(|(c, which, n)| Act::Fulfil(c, which, n)),
         4 => (client(), any::<usize>()).prop_map(|(c, which)| Act::Release(c, which)),
         1 => client().prop_map(Act::Freeze),
+        4 => (client(), 0_u64..3).prop_map(|(c, n)| Act::Splice(c, n)),
         1 => (0..SECRETS).prop_map(Act::Reveal),
         3 => any::<usize>().prop_map(Act::Again),
         2 => any::<usize>().prop_map(Act::Bent),
@@ -116,6 +119,7 @@ fn client_input(rig: &mut Rig, act: Act) -> Option<Input> {
             let signature = release.sign(&rig.ledger, &rig.clients[client].key);
             Some(Input::Release(ReleaseInput { release, signature }))
         }
+        Act::Splice(client, coins) => Some(Input::Splice(rig.splice(client, coins, 0, 0))),
         Act::Freeze(client) => Some(Input::Freeze(rig.clients[client].id)),
         Act::Again(which) => earlier(rig, which, |_| true),
         Act::Bent(which) => {
@@ -195,6 +199,7 @@ pub(crate) fn inputs(rig: &mut Rig, acts: Vec<Act>) -> Vec<Input> {
         | Act::Ack(c)
         | Act::Refresh(c)
         | Act::Close(c)
+        | Act::Splice(c, ..)
         | Act::PayMany(c, ..)
         | Act::PayHash(c, ..)
         | Act::Fulfil(c, ..)

@@ -5,7 +5,7 @@ pub(crate) mod acts;
 
 use tidegate_batch::{
     AckInput, BlockInput, CloseInput, Engine, Executed, FulfilInput, Input, PayInput, Policy, ReleaseInput, Slots,
-    Store, TABLES, VecSlots,
+    SpliceInput, Store, TABLES, VecSlots,
 };
 use tidegate_channel::evidence::{ClientEvidence, HubEvidence, LeafProof, Pair, ProvenLeaf, StateNaming, StateNote};
 use tidegate_channel::wallet::{LeafView, SettleOn, Wallet};
@@ -358,6 +358,21 @@ impl Rig {
             channel: self.clients[client].id,
             fee: sat(fee),
         })
+    }
+
+    /// A client's wish for a successor, as its balances come to.
+    pub(crate) fn splice(&self, client: usize, coins: u64, change: u64, fee: u64) -> SpliceInput {
+        let view = self.view(client);
+        let share = view.client_balance.to_sat() + coins - change - fee;
+        SpliceInput {
+            channel: view.id,
+            transaction: Txid::from_bytes([6; 32]),
+            coins: sat(coins),
+            change: sat(change),
+            fee: sat(fee),
+            client_share: sat(share),
+            hub_share: view.hub_balance,
+        }
     }
 
     pub(crate) fn view(&self, client: usize) -> tidegate_batch::ChannelView {

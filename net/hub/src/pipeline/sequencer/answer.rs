@@ -112,6 +112,7 @@ impl Sequencer {
                 Input::Fulfil(_) | Input::Release(_) if reason == RefuseReason::UnknownLock => {
                     self.refuse(origin, ErrorCode::NotFound, reason, job);
                 }
+                Input::Splice(_) => self.refuse(origin, splice_code(reason), reason, job),
                 Input::Close(_) | Input::Refresh(_) | Input::Fulfil(_) | Input::Release(_) => {
                     self.refuse(origin, ErrorCode::Refused, reason, job);
                 }
@@ -180,6 +181,16 @@ impl Sequencer {
         };
         answer.append(origin.request, &mut bytes).expect("a proof is short");
         bytes
+    }
+}
+
+/// Why a channel does not move into a successor now.
+const fn splice_code(reason: RefuseReason) -> ErrorCode {
+    match reason {
+        RefuseReason::LocksOpen | RefuseReason::CreditsWaiting => ErrorCode::Unsettled,
+        RefuseReason::OtherShares | RefuseReason::InsufficientBalance => ErrorCode::OtherShares,
+        RefuseReason::Closing => ErrorCode::Closing,
+        _ => ErrorCode::Refused,
     }
 }
 

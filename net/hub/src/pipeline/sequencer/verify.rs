@@ -85,7 +85,8 @@ impl Sequencer {
             | Input::Refresh(_)
             | Input::Policy(_)
             | Input::Fulfil(_)
-            | Input::Freeze(_) => {
+            | Input::Freeze(_)
+            | Input::Splice(_) => {
                 unreachable!("these are not signed")
             }
         };
@@ -130,6 +131,7 @@ fn message_of(input: &Input, ledger: &LedgerId) -> Option<SignedMessage> {
         | Input::Refresh(_)
         | Input::Policy(_)
         | Input::Fulfil(_)
-        | Input::Freeze(_) => None,
+        | Input::Freeze(_)
+        | Input::Splice(_) => None,
     }
 }
