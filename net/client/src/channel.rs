@@ -7,6 +7,7 @@ mod evidence;
 mod hash_locks;
 mod replay;
 mod restore;
+mod splice;
 
 use tidegate_channel::evidence::{LeafProof, ProvenLeaf};
 use tidegate_channel::wallet::{Base, LeafEvents, OpenLock, ProposeError, Wallet};
@@ -21,6 +22,7 @@ use tidegate_wire::messages::{self as wire, Body as _};
 
 pub use evidence::EvidenceError;
 use evidence::ShownLeaf;
+pub use splice::{AskedSplice, SpliceError};
 
 use crate::close::FinalLeaf;
 use crate::error::{AdoptError, StepError};
@@ -105,6 +107,8 @@ pub struct ClientChannel {
     pub(crate) final_leaf: Option<FinalLeaf>,
     closing: Option<Vec<u8>>,
     closed: Option<Txid>,
+    /// Successors that the hub was asked for.
+    splices: Vec<AskedSplice>,
 }
 
 impl ClientChannel {
@@ -132,6 +136,7 @@ impl ClientChannel {
             final_leaf: None,
             closing: None,
             closed: None,
+            splices: Vec::new(),
         })
     }
 

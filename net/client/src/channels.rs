@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use tidegate_channel::Lock;
 use tidegate_channel::wallet::LeafEvents;
-use tidegate_ledger::Transaction;
+use tidegate_ledger::{Splice, Transaction};
 use tidegate_types::{Amount, ChannelId, Height, LockId, Txid};
 use tidegate_wire::messages as wire;
 
-use crate::channel::{ClientChannel, SignedAck, SignedState, Signer};
+use crate::channel::{AskedSplice, ClientChannel, SignedAck, SignedState, Signer};
 use crate::error::{CloseError, StepError};
 use crate::headers::HeaderCache;
 use crate::receipt::{Leaf, Proofs, ReceiptError};
@@ -179,6 +179,34 @@ impl<S: WalletStore> Channels<S> {
             channel.note_closing(store, transaction.encode())?;
             Ok(transaction)
         })
+    }
+
+    /// As [`ClientChannel::ask_splice`].
+    ///
+    /// # Errors
+    /// [`StepError`].
+    pub fn ask_splice(&mut self, channel: &ChannelId, splice: Splice, fee: Amount) -> Result<AskedSplice, StepError> {
+        self.step(channel, |channel, _, store| channel.ask_splice(store, splice, fee))
+    }
+
+    /// Signs and notes the transaction by which a channel moves into its successor, and takes that one up. Durable on return;
+    /// made again, both are what they were.
+    ///
+    /// # Errors
+    /// [`StepError`].
+    pub fn splice_transaction(&mut self, channel: &ChannelId) -> Result<(Transaction, ChannelId), StepError> {
+        let (transaction, opened) = self.step(channel, |channel, signer, store| {
+            let (transaction, opened) = channel.splice_transaction(signer)?;
+            let bytes = transaction.encode();
+            if channel.closing() != Some(&bytes[..]) {
+                channel.note_closing(store, bytes)?;
+            }
+            Ok((transaction, opened))
+        })?;
+        if self.get(&opened.channel).is_none() {
+            self.adopt(opened)?;
+        }
+        Ok((transaction, opened.channel))
     }
 
     /// As [`ClientChannel::note_closed`].

@@ -5,10 +5,12 @@ mod error;
 mod hash_locks;
 mod open;
 mod pay;
+mod splice;
 
 pub use error::{ClientError, OpenFault};
 pub use open::OpenPlan;
 pub use pay::{HashLock, PaidLock, Payment};
+pub use splice::{SplicePlan, Spliced};
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -322,11 +324,7 @@ impl<S: WalletStore> Client<S> {
     pub fn wait_final(&mut self, txid: Txid, timeout: Duration) -> Result<Height, ClientError> {
         let began = Instant::now();
         loop {
-            let status = self.query(LedgerQuery::Transaction(txid), |answer| match answer.result {
-                LedgerResult::Transaction(status) => Ok(status),
-                _ => Err(ClientError::OtherAnswer),
-            })?;
-            match status {
+            match self.status_of(txid)? {
                 TxStatus::Final(height) => return Ok(height),
                 TxStatus::Unknown | TxStatus::Mempool if began.elapsed() >= timeout => {
                     return Err(ClientError::NotFinal {

@@ -79,21 +79,9 @@ impl ClientChannel {
                 asked: fee,
             });
         }
-        // The state that the leaf acknowledges: a newer one that the hub never accepted does not count.
         self.check_closable()?;
-        let state = self.acknowledged();
-        let sums = HalfSums {
-            firm_credit: leaf.firm_credit,
-            unfirm_credit: leaf.unfirm_credit,
-            debit: state.debit,
-            out_locks: state.locks_sum,
-            in_locks: leaf.in_locks_sum,
-        };
-        let terms = &self.opened().terms;
-        let owed_client = client_balance(terms, &sums)?
-            .sub(fee)
-            .map_err(|_| BalanceError::BelowReserve)?;
-        let owed_hub = hub_balance(terms, &sums)?;
+        let (balance, owed_hub) = self.owed(leaf)?;
+        let owed_client = balance.sub(fee).map_err(|_| BalanceError::BelowReserve)?;
         if (found.client_payout, found.hub_payout) == (owed_client, owed_hub) {
             Ok(())
         } else {
@@ -104,5 +92,20 @@ impl ClientChannel {
                 owed_hub,
             })
         }
+    }
+
+    /// The balances of the client and the hub by a leaf and the state that it acknowledges: a newer one that the hub never
+    /// accepted does not count.
+    pub(crate) fn owed(&self, leaf: &LeafPrivate) -> Result<(Amount, Amount), CloseError> {
+        let state = self.acknowledged();
+        let sums = HalfSums {
+            firm_credit: leaf.firm_credit,
+            unfirm_credit: leaf.unfirm_credit,
+            debit: state.debit,
+            out_locks: state.locks_sum,
+            in_locks: leaf.in_locks_sum,
+        };
+        let terms = &self.opened().terms;
+        Ok((client_balance(terms, &sums)?, hub_balance(terms, &sums)?))
     }
 }

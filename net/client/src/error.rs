@@ -5,6 +5,7 @@ use tidegate_channel::{BalanceError, MAX_ADDS, OperationsError, TermsError};
 use tidegate_types::{Amount, ChannelId, ClientCounter, DecodeError, LockId};
 use tidegate_wire::WireError;
 
+use crate::channel::SpliceError;
 use crate::proof::ProofError;
 use crate::receipt::ReceiptError;
 use crate::store::StoreError;
@@ -51,6 +52,9 @@ pub enum StepError {
     /// The channel cannot be closed together with the hub now.
     #[error(transparent)]
     Close(#[from] CloseError),
+    /// The channel cannot move into a successor now.
+    #[error(transparent)]
+    Splice(#[from] SpliceError),
     /// A channel's terms, keys or name do not fit this wallet.
     #[error(transparent)]
     Adopt(#[from] AdoptError),

@@ -32,9 +32,9 @@ pub mod store;
 mod widths;
 
 pub use address::{AddressError, HubAddress};
-pub use channel::{ClientChannel, SignedAck, SignedState, Signer};
+pub use channel::{AskedSplice, ClientChannel, SignedAck, SignedState, Signer, SpliceError};
 pub use channels::{Channels, News};
-pub use client::{Client, ClientError, HashLock, OpenPlan, PaidLock, Payment};
+pub use client::{Client, ClientError, HashLock, OpenPlan, PaidLock, Payment, SplicePlan, Spliced};
 pub use connection::{ConnectOptions, Connection, ConnectionError, Incoming};
 pub use error::{AdoptError, CloseError, StepError};
 pub use headers::{HeaderCache, VerifiedHeader};

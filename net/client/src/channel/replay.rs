@@ -66,6 +66,7 @@ impl ClientChannel {
             Record::Released(body) => {
                 self.wallet.release(&<wire::Release as Fixed>::decode(body)?.lock)?;
             }
+            Record::Splicing(body) => self.apply_splice(body)?,
             Record::Revealed(lock) => self.wallet.note_revealed(lock),
         }
         Ok(())

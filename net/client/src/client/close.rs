@@ -45,7 +45,7 @@ impl<S: WalletStore> Client<S> {
         Ok(txid)
     }
 
-    fn is_final(&self, channel: &ChannelId) -> bool {
+    pub(super) fn is_final(&self, channel: &ChannelId) -> bool {
         self.channels.get(channel).is_some_and(|c| c.is_final())
     }
 

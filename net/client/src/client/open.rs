@@ -92,13 +92,22 @@ impl<S: WalletStore> Client<S> {
         Ok(Proposal { terms, inputs, change })
     }
 
-    /// The largest outputs of the key that together cover the share and the fee, and what is left of them.
+    /// Coins that cover the share and the fee, and what is left of them.
     #[expect(clippy::type_complexity, reason = "inputs and change, named where they are taken")]
     fn choose_inputs(&mut self, plan: &OpenPlan) -> Result<(Vec<OutPoint>, Option<(Amount, KeyBytes)>), ClientError> {
-        let mut funds = self.funds()?;
-        funds.retain(|utxo| utxo.kind == OutputKind::Key);
-        funds.sort_by_key(|utxo| core::cmp::Reverse(utxo.amount));
         let needed = plan.own.add(plan.fee).map_err(|_| ClientError::Range("the share"))?;
+        let (inputs, left) = self.choose_coins(needed)?;
+        let change = (!left.is_zero() && left >= plan.dust).then_some((left, self.key()));
+        Ok((inputs, change))
+    }
+
+    /// The largest outputs of the key that together cover `needed`, and what is left of them; none of those that a splice is
+    /// waiting for.
+    pub(super) fn choose_coins(&mut self, needed: Amount) -> Result<(Vec<OutPoint>, Amount), ClientError> {
+        let mut funds = self.funds()?;
+        let promised: Vec<OutPoint> = self.channels.iter().flat_map(|own| own.promised()).copied().collect();
+        funds.retain(|utxo| utxo.kind == OutputKind::Key && !promised.contains(&utxo.outpoint));
+        funds.sort_by_key(|utxo| core::cmp::Reverse(utxo.amount));
         let (mut inputs, mut found) = (Vec::new(), Amount::ZERO);
         for utxo in funds.iter().take(MAX_OPEN_INPUTS) {
             if found >= needed {
@@ -110,8 +119,7 @@ impl<S: WalletStore> Client<S> {
                 .map_err(|_| ClientError::Range("the sum of outputs"))?;
         }
         let left = found.sub(needed).map_err(|_| ClientError::NoFunds { needed, found })?;
-        let change = (!left.is_zero() && left >= plan.dust).then_some((left, self.key()));
-        Ok((inputs, change))
+        Ok((inputs, left))
     }
 
     /// Checks that the hub's transaction does what was proposed, and nothing else with the client's money.

@@ -95,6 +95,8 @@ pub enum Record {
     Released(Vec<u8>),
     /// 13: the preimage of an in-lock was revealed on the ledger.
     Revealed(LockId),
+    /// 14: the hub is asked for a successor: the body of the `SpliceRequest`.
+    Splicing(Vec<u8>),
 }
 
 /// Why bytes are no record.
@@ -142,6 +144,7 @@ impl Record {
             }
             Self::Released(body) => put(&mut out, 12, body),
             Self::Revealed(lock) => put(&mut out, 13, lock.as_bytes()),
+            Self::Splicing(body) => put(&mut out, 14, body),
         }
         out
     }
@@ -177,6 +180,7 @@ impl Record {
             }
             12 => Self::Released(body.to_vec()),
             13 => Self::Revealed(LockId::decode(body)?),
+            14 => Self::Splicing(body.to_vec()),
             other => {
                 return Err(DecodeError::UnknownValue {
                     field: "record",
