@@ -9,6 +9,7 @@ mod duties;
 pub(crate) mod link;
 mod open;
 pub(crate) mod proofs;
+mod splice;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -24,7 +25,7 @@ use tidegate_reactor::{ConnId, Sender as ReactorSender};
 use tidegate_settle::{FollowError, Node, QueryError, Scans, TickError, accepted, submit};
 use tidegate_types::{Age, ChannelId, Height, KeyBytes, OutPoint, SignatureBytes};
 use tidegate_wire::ErrorCode;
-use tidegate_wire::messages::{Body, Busy, CloseDone, LedgerQuery, ToHub};
+use tidegate_wire::messages::{Body, Busy, CloseDone, LedgerQuery, SpliceDone, ToHub};
 
 use super::front::error_message;
 use super::options::ChannelPolicy;
@@ -36,12 +37,16 @@ use duties::Running;
 use link::{Brought, Next, Purpose, Verdict};
 use open::{Proposal, Reserved};
 use proofs::Proofs;
+use splice::Proposed;
 
 /// What the ledger thread is handed.
 #[derive(Debug)]
 pub(crate) enum LedgerWork {
     Propose(Origin, KeyBytes, Box<Proposal>),
     Close(Origin, ChannelId, Vec<u8>),
+    /// A client asks for the final leaf that names a successor.
+    Splice(Origin, KeyBytes, Box<Proposed>),
+    SpliceFinal(Origin, ChannelId, Vec<u8>),
     Query(Origin, LedgerQuery),
     Submit(Origin, Vec<u8>),
     /// Blocks of the ledger that is followed; what to ask for next is sent back.
@@ -57,6 +62,8 @@ impl LedgerWork {
         match message {
             ToHub::OpenPropose(propose) => Ok(Self::Propose(origin, identity, Box::new(Proposal::of(propose)?))),
             ToHub::CloseFinal(close) => Ok(Self::Close(origin, close.channel, close.transaction.to_vec())),
+            ToHub::SpliceRequest(request) => Ok(Self::Splice(origin, identity, Box::new(Proposed::of(request)?))),
+            ToHub::SpliceFinal(last) => Ok(Self::SpliceFinal(origin, last.channel, last.transaction.to_vec())),
             // A ledger's own endpoint serves blocks; a hub's ledger thread serves payments.
             ToHub::LedgerQuery(LedgerQuery::Blocks { .. }) => Err(ErrorCode::Unsupported),
             ToHub::LedgerQuery(query) => Ok(Self::Query(origin, *query)),
@@ -71,8 +78,6 @@ impl LedgerWork {
             | ToHub::Sync(_)
             | ToHub::Refresh(_)
             | ToHub::CloseRequest(_)
-            | ToHub::SpliceRequest(_)
-            | ToHub::SpliceFinal(_)
             | ToHub::TowerPackage(_)
             | ToHub::Ping(_) => Err(ErrorCode::Unsupported),
         }
@@ -207,6 +212,10 @@ impl LedgerThread {
             }
             LedgerWork::Submit(origin, transaction) => self.bring(transaction, Purpose::Submit(origin)),
             LedgerWork::Close(origin, channel, transaction) => self.bring(transaction, Purpose::Close(origin, channel)),
+            LedgerWork::Splice(origin, identity, proposed) => self.splice(origin, identity, *proposed),
+            LedgerWork::SpliceFinal(origin, channel, transaction) => {
+                self.bring(transaction, Purpose::Splice(origin, channel));
+            }
             LedgerWork::Blocks(blocks, reply) => {
                 let next = self.follow(&blocks)?;
                 // A follower that has given up meanwhile asks again.
@@ -244,14 +253,14 @@ impl LedgerThread {
             // So that this node knows which outputs are spoken for. If it is behind, it cannot take it yet, and need not.
             let _behind = submit(&mut self.node, &brought.transaction);
         }
-        let (origin, closed) = match brought.purpose {
+        let origin = match brought.purpose {
             Purpose::Own(what, channel) => return disputes::tell(what, &channel, &verdict),
-            Purpose::Submit(origin) => (origin, None),
-            Purpose::Close(origin, channel) => (origin, Some(channel)),
+            Purpose::Submit(origin) | Purpose::Close(origin, _) | Purpose::Splice(origin, _) => origin,
         };
-        let bytes = match (verdict, closed) {
-            (Verdict::Taken(txid), None) => accepted(&self.node, txid, origin.request),
-            (Verdict::Taken(txid), Some(channel)) => message(&CloseDone { channel, txid }, origin),
+        let bytes = match (verdict, brought.purpose) {
+            (Verdict::Taken(txid), Purpose::Close(_, channel)) => message(&CloseDone { channel, txid }, origin),
+            (Verdict::Taken(txid), Purpose::Splice(_, channel)) => message(&SpliceDone { channel, txid }, origin),
+            (Verdict::Taken(txid), _) => accepted(&self.node, txid, origin.request),
             (Verdict::Refused(text), _) => error_message(origin, ErrorCode::TransactionRefused, &text),
             (Verdict::Away, _) => busy(origin),
         };
@@ -304,14 +313,16 @@ fn message<'a>(body: &impl Body<'a>, origin: Origin) -> Vec<u8> {
 /// in it, and what it reveals.
 ///
 /// Anybody can fund an output that names this hub. One whose terms the hub would not have agreed to, by which its share
-/// would go to another key, say, is not a channel of this hub.
+/// would go to another key, say, is not a channel of this hub. To a successor it has agreed by the final leaf that names it,
+/// whatever its terms of business are by now.
 pub(crate) fn block_input(block: &Block, hub: KeyBytes, policy: &ChannelPolicy) -> BlockInput {
     let mut input = BlockInput::empty(block.header.height, block.hash());
     for transaction in &block.transactions {
         let txid = transaction.txid();
+        let agreed = |vout: u32| splice::names(transaction, OutPoint { txid, vout });
         for (output, vout) in transaction.body.outputs.iter().zip(0..) {
             if let Condition::Channel(terms) = &output.condition
-                && open::breach(terms, hub, policy).is_none()
+                && (open::breach(terms, hub, policy).is_none() || (terms.hub == hub && agreed(vout)))
             {
                 input.opened.push((*terms, OutPoint { txid, vout }));
             }

@@ -6,7 +6,7 @@ use crossbeam::channel::Sender;
 use hashbrown::HashSet;
 use tidegate_batch::{
     AckInput, BlockInput, ChannelView, CloseInput, Executed, FulfilInput, OwedAck, OwedPreimage, PayInput,
-    PaymentProof, ReleaseInput, Shown,
+    PaymentProof, ReleaseInput, Shown, SpliceInput,
 };
 use tidegate_channel::ChannelEntry;
 use tidegate_reactor::ConnId;
@@ -29,11 +29,19 @@ pub(crate) enum Request {
     Pay(PayInput),
     Ack(AckInput),
     Close(CloseInput),
+    /// It comes by way of the ledger thread, which has looked at the transaction.
+    Splice(SpliceInput),
     Fulfil(FulfilInput),
     Release(ReleaseInput),
     Refresh(ChannelId),
-    Sync { channel: ChannelId, leaf: HubCounter },
-    Proof { channel: ChannelId, lock: LockId },
+    Sync {
+        channel: ChannelId,
+        leaf: HubCounter,
+    },
+    Proof {
+        channel: ChannelId,
+        lock: LockId,
+    },
 }
 
 impl Request {
@@ -42,6 +50,7 @@ impl Request {
             Self::Pay(pay) => pay.state.channel,
             Self::Ack(ack) => ack.ack.channel,
             Self::Close(close) => close.channel,
+            Self::Splice(splice) => splice.channel,
             Self::Fulfil(fulfil) => fulfil.channel,
             Self::Release(message) => message.release.channel,
             Self::Refresh(channel) | Self::Sync { channel, .. } | Self::Proof { channel, .. } => *channel,
@@ -52,7 +61,12 @@ impl Request {
     pub(crate) const fn is_signed(&self) -> bool {
         match self {
             Self::Pay(_) | Self::Ack(_) | Self::Release(_) => true,
-            Self::Close(_) | Self::Fulfil(_) | Self::Refresh(_) | Self::Sync { .. } | Self::Proof { .. } => false,
+            Self::Close(_)
+            | Self::Splice(_)
+            | Self::Fulfil(_)
+            | Self::Refresh(_)
+            | Self::Sync { .. }
+            | Self::Proof { .. } => false,
         }
     }
 }

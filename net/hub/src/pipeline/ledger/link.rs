@@ -59,6 +59,8 @@ pub(crate) enum Purpose {
     Submit(Origin),
     /// A client that closes its channel by it.
     Close(Origin, ChannelId),
+    /// A client that moves its channel into a successor by it.
+    Splice(Origin, ChannelId),
     /// The hub itself, for one of its channels: what it does, in words.
     Own(&'static str, ChannelId),
 }

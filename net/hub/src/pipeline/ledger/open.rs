@@ -104,7 +104,7 @@ impl LedgerThread {
         if proposal.terms.hub_payout.is_zero() {
             proposal.terms.hub_payout = self.hub.public().bytes();
         }
-        self.check_ledger_use()?;
+        self.check_ledger_use(1)?;
         let terms = &proposal.terms;
         self.check_terms(identity, terms)
             .map_err(|text| (ErrorCode::TermsRefused, text.to_owned()))?;
@@ -112,7 +112,7 @@ impl LedgerThread {
             .capacity
             .sub(terms.opening_share)
             .map_err(|e| (ErrorCode::TermsRefused, e.to_string()))?;
-        self.check_inputs(identity, &proposal)
+        self.check_inputs(identity, &proposal.inputs)
             .map_err(|text| (ErrorCode::TermsRefused, text.to_owned()))?;
         self.reserved.release(&identity);
         let coins = self
@@ -133,10 +133,10 @@ impl LedgerThread {
     /// Rule 28: what could be disputed at once is what blocks have room for in time. The ledger holds the bound itself; the hub
     /// tells before anybody signs. Proposals that nobody has completed do not count: they cost their proposers nothing, and
     /// would keep others out.
-    fn check_ledger_use(&self) -> Result<(), Refusal> {
+    pub(super) fn check_ledger_use(&self, more: u64) -> Result<(), Refusal> {
         let (open, settles) = (self.node.open_channels(), self.node.params().open_channels_max());
         let allowed = u128::from(settles) * u128::from(self.policy.ledger_use_percent) / 100;
-        if u128::from(open) < allowed {
+        if u128::from(open) + u128::from(more) <= allowed {
             return Ok(());
         }
         let text = format!("{open} channels are open, of {settles} that the ledger could settle in time");
@@ -144,20 +144,13 @@ impl LedgerThread {
     }
 
     fn check_terms(&self, identity: KeyBytes, terms: &ChannelTerms) -> Result<(), &'static str> {
-        let height = self.node.tip().final_height;
-        let life = terms.expiry.get().saturating_sub(height.get());
         if terms.client != identity {
             return Err("the session's identity is not the client's key");
         }
         if let Some(text) = breach(terms, self.hub.public().bytes(), &self.policy) {
             return Err(text);
         }
-        if life <= terms.dispute_window.get() {
-            return Err("the channel would expire before a dispute could end");
-        }
-        if life > self.policy.max_life.get() {
-            return Err("the channel's expiry is too far away");
-        }
+        self.check_life(terms)?;
         let keys = [terms.client, terms.client_payout, terms.emergency, terms.delegate];
         let good = |key: &KeyBytes| key.is_zero() || PublicKey::register(*key).is_ok();
         if keys.iter().all(good) {
@@ -167,11 +160,23 @@ impl LedgerThread {
         }
     }
 
+    pub(super) fn check_life(&self, terms: &ChannelTerms) -> Result<(), &'static str> {
+        let height = self.node.tip().final_height;
+        let life = terms.expiry.get().saturating_sub(height.get());
+        if life <= terms.dispute_window.get() {
+            return Err("the channel would expire before a dispute could end");
+        }
+        if life > self.policy.max_life.get() {
+            return Err("the channel's expiry is too far away");
+        }
+        Ok(())
+    }
+
     /// The client's inputs must be its own coins. The hub's above all may not be among them: a signature covers the whole
     /// transaction, so the one that the hub makes for its own coins would spend any further coin of its key. And coins of
     /// others would let anyone have the hub's coins set aside for a transaction that nobody can complete.
-    fn check_inputs(&self, identity: KeyBytes, proposal: &Proposal) -> Result<(), &'static str> {
-        for outpoint in &proposal.inputs {
+    pub(super) fn check_inputs(&self, identity: KeyBytes, inputs: &[OutPoint]) -> Result<(), &'static str> {
+        for outpoint in inputs {
             let utxo = self.node.utxo(outpoint).ok_or("an input does not exist or is spent")?;
             if utxo.output.condition != Condition::Key(identity) || identity == self.hub.public().bytes() {
                 return Err("an input is not the client's own coin");

@@ -226,12 +226,13 @@ impl Sequencer {
                 }
             }
             // It is not signed: a delegate carries payments, but does not end a channel.
-            Request::Close(_) if !self.sessions.is_client(origin.conn, slot, &self.engine) => {
+            Request::Close(_) | Request::Splice(_) if !self.sessions.is_client(origin.conn, slot, &self.engine) => {
                 let text = "only the channel's client closes it";
                 job.replies
                     .push((origin.conn, error_message(origin, ErrorCode::Refused, text)));
             }
             Request::Ack(ack) => gathered.push(Input::Ack(ack), source),
+            Request::Splice(splice) => gathered.push(Input::Splice(splice), source),
             Request::Close(close) => gathered.push(Input::Close(close), source),
             // A preimage speaks for itself, and a release is signed: a delegate may carry both.
             Request::Fulfil(fulfil) => gathered.push(Input::Fulfil(fulfil), source),
