@@ -15,6 +15,7 @@ mod hash_lock;
 mod request;
 mod session;
 mod show;
+mod top_up;
 
 use clap::{Args, Subcommand};
 use serde_json::json;
@@ -34,6 +35,7 @@ use export::ExportArgs;
 use hash_lock::{FulfilArgs, ReleaseArgs};
 use request::{RequestArgs, Wanted};
 use session::{Session, SessionFlags};
+use top_up::TopUpArgs;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum ChannelVerb {
@@ -68,6 +70,12 @@ pub(super) enum ChannelVerb {
     /// Wait for payments and acknowledge them
     #[command(after_help = "Example:\n  tidegate channel receive --hub tg1…@127.0.0.1:7411 --key bob.key --seconds 60")]
     Receive(ReceiveArgs),
+    /// Add coins of the key to a channel: it goes on under another name, with what is in it and the coins
+    #[command(
+        after_help = "Example:\n  tidegate channel top-up --hub tg1…@127.0.0.1:7411 --key alice.key --channel CHANNEL --amount \
+                            50000\n\nNothing may be under way in the channel. If it is interrupted, run it again."
+    )]
+    TopUp(TopUpArgs),
     /// Close a channel together with the hub; both sides are paid out on the ledger
     #[command(
         after_help = "Example:\n  tidegate channel close --hub tg1…@127.0.0.1:7411 --key alice.key --channel CHANNEL\n  tidegate channel \
@@ -220,6 +228,7 @@ pub(super) fn run(verb: &ChannelVerb) -> Outcome {
         ChannelVerb::Fulfil(args) => hash_lock::fulfil(args),
         ChannelVerb::Release(args) => hash_lock::release(args),
         ChannelVerb::Receive(args) => show::receive(args),
+        ChannelVerb::TopUp(args) => top_up::run(args),
         ChannelVerb::Close(args) if args.unilateral => dispute::close(args),
         ChannelVerb::Close(args) => close(args),
         ChannelVerb::Dispute(args) => dispute::dispute(args),

@@ -31,6 +31,7 @@ const VERBS: &[&[&str]] = &[
     &["channel", "fulfil"],
     &["channel", "release"],
     &["channel", "receive"],
+    &["channel", "top-up"],
     &["channel", "close"],
     &["channel", "dispute"],
     &["channel", "claim"],
