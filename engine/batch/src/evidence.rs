@@ -144,7 +144,7 @@ impl<S: Slots> Engine<S> {
     ///
     /// # Panics
     /// If it was forgotten; the one that is shown never is.
-    fn leaf_with_previous(&self, slot: u32, counter: u64) -> (Link, [u8; 32]) {
+    pub(crate) fn leaf_with_previous(&self, slot: u32, counter: u64) -> (Link, [u8; 32]) {
         let (mut link, mut previous) = (self.record(slot).leaf_oldest, self.signed(slot).leaf_before);
         while self.store.leaves.at(link).h < counter {
             let leaf = self.store.leaves.at(link);

@@ -62,8 +62,7 @@ fn the_final_leaf_names_the_successor_and_freezes_the_channel() {
     assert_eq!(rig.engine.final_terms(slot), Some(expected));
     // No state above it, no leaf above it, no credit, no second end.
     let last = rig.view(0).leaf;
-    let refresh = Input::Refresh(rig.clients[0].id);
-    for input in [refresh, rig.close(0, 5), Input::Splice(splice)] {
+    for input in [rig.close(0, 5), Input::Splice(splice)] {
         rig.batch(vec![input]);
         assert_eq!(rig.refusal(), Some(RefuseReason::Closing));
     }
@@ -277,4 +276,64 @@ fn the_successors_terms_follow_from_the_channels() {
         Ok((sat(500), Ok(())))
     );
     assert!(next(Amount::MAX.to_sat(), 1).is_err());
+}
+
+/// The receipt was lost: the very same leaf stands in a later batch too, however high.
+#[test]
+fn the_final_leaf_is_told_again() {
+    for close in [false, true] {
+        let mut rig = paid(300);
+        let (splice, close) = (
+            Input::Splice(rig.splice(0, 50_000, 0, 1_000)),
+            close.then(|| rig.close(0, 10)),
+        );
+        // Not yet in its own batch.
+        let refresh = Input::Refresh(rig.clients[0].id);
+        rig.batch(vec![close.unwrap_or(splice), refresh.clone()]);
+        assert_eq!(rig.refusal(), Some(RefuseReason::Closing));
+        let leaf = |rig: &Rig| {
+            let of_client = rig.out.leaves().iter().find(|leaf| leaf.channel == 0);
+            of_client.map(|leaf| (leaf.private, leaf.public, leaf.terms, leaf.answers.len()))
+        };
+        let (private, public, terms, _) = leaf(&rig).expect("the final leaf");
+        let root = rig.engine.state_root();
+        for blocks in 0..3 {
+            let block = rig.mine(blocks + 1);
+            // Beside a leaf of another channel, and for two who ask.
+            let other = Input::Refresh(rig.clients[2].id);
+            rig.batch(vec![block, refresh.clone(), other, refresh.clone()]);
+            assert_eq!(rig.refusal(), None);
+            assert_eq!(leaf(&rig), Some((private, public, terms, 2)));
+            assert!(rig.out.header.height > private.height);
+            assert_eq!(rig.out.leaves().len(), 2);
+        }
+        assert_eq!(rig.view(0).leaf.counter, private.counter);
+        assert_ne!(rig.engine.state_root(), root, "of the other channel alone");
+        rig.batch(vec![Input::Freeze(rig.clients[0].id)]);
+        rig.batch(vec![refresh]);
+        assert_eq!(
+            rig.refusal(),
+            Some(RefuseReason::Closing),
+            "nobody believes it any more"
+        );
+        rig.replay();
+    }
+}
+
+#[test]
+fn a_final_leaf_that_could_not_be_told_again_is_not_made() {
+    let mut rig = Rig::new(2);
+    let lock = rig.lock(1, 300);
+    let pay = rig.pay(0, &[lock]);
+    rig.batch(vec![pay]);
+    let ack = rig.ack(1);
+    rig.batch(vec![ack]);
+    let view = rig.view(0);
+    let (settle, mut splice) = (rig.pay(0, &[]), rig.splice(0, 10, 0, 0));
+    // As the balances are behind the settling.
+    splice.hub_share = view.hub_balance.add(sat(300)).expect("small");
+    rig.batch(vec![settle, Input::Splice(splice)]);
+    assert_eq!(rig.refusal(), Some(RefuseReason::Busy), "it would answer the settling");
+    let splice = rig.splice(0, 10, 0, 0);
+    assert_eq!(try_splice(&mut rig, splice), None);
 }

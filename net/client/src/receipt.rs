@@ -6,9 +6,11 @@
 //! ```
 
 use tidegate_channel::wallet::{HubHalf, LeafFault, LeafView};
-use tidegate_channel::{Credit, FinalTerms, HeaderError, InChange, LeafPrivate, LeafPublic, LeafRef, Outcome};
+use tidegate_channel::{
+    Credit, FinalTerms, HeaderError, InChange, LeafKind, LeafPrivate, LeafPublic, LeafRef, Outcome,
+};
 use tidegate_crypto::merkle::{RECEIPTS, SharedPaths};
-use tidegate_types::{Age, ChannelId, DecodeError, Digest, Fixed};
+use tidegate_types::{Age, ChannelId, DecodeError, Digest, Fixed, Height};
 use tidegate_wire::messages::{ReceiptEntry, SyncLeaf};
 
 use crate::headers::{HeaderCheckError, VerifiedHeader};
@@ -132,13 +134,19 @@ impl Leaf {
         }
     }
 
+    /// True if a batch of this height may hold it: its own, and for a final leaf, which is told again as it was, any later one.
+    fn is_of(&self, height: Height) -> bool {
+        let own = self.private.height;
+        own == height || (self.private.kind == LeafKind::Final && own < height)
+    }
+
     /// Checks that the batch of `header` holds this leaf where its entry says, by the whole path, and that both name one height.
     ///
     /// # Errors
     /// [`ReceiptError::Path`], [`ReceiptError::Height`].
     pub fn check_proof(&self, header: &VerifiedHeader, entry: &ReceiptEntry<'_>) -> Result<(), ReceiptError> {
         let signed = header.signed();
-        if signed.header.height != self.private.height {
+        if !self.is_of(signed.header.height) {
             return Err(ReceiptError::Height);
         }
         if entry.shared {
@@ -185,7 +193,7 @@ impl Proofs {
         if !good {
             return Err(HeaderError::BadPath.into());
         }
-        if self.header.signed().header.height != leaf.private.height {
+        if !leaf.is_of(self.header.signed().header.height) {
             return Err(ReceiptError::Height);
         }
         Ok(())

@@ -7,7 +7,7 @@ use super::Engine;
 use super::plan::Plan;
 use crate::executed::Answer;
 use crate::input::{AckInput, RevealedAck};
-use crate::record::{ACTIVE, BodyRecord, DISPUTED, FIRM, LiveRecord, WAITING};
+use crate::record::{ACTIVE, BodyRecord, DISPUTED, FIRM, FROZEN, LiveRecord, WAITING};
 use crate::slots::{Link, Slots};
 
 impl<S: Slots> Engine<S> {
@@ -217,6 +217,9 @@ impl<S: Slots> Engine<S> {
         let slot = self.channel(channel).ok_or(RefuseReason::NotOffered)?;
         self.wake(slot);
         let record = *self.record(slot);
+        if record.status == FROZEN {
+            return self.repeat_final(input, slot);
+        }
         if record.status != ACTIVE {
             return Err(RefuseReason::Closing);
         }

@@ -1,6 +1,7 @@
 //! The engine: the state of all channels, and what a batch does to it.
 
 mod ack;
+mod again;
 mod ahead;
 mod block;
 mod channels;
@@ -22,7 +23,7 @@ use hashbrown::HashMap;
 use tidegate_channel::{Condition, Operation, RefuseReason};
 use tidegate_types::{Amount, BatchNumber, Digest, Fixed, Height, KeyBytes, LedgerId, UnixMillis};
 
-use crate::executed::{Executed, Refusal};
+use crate::executed::{Executed, LeafOut, Refusal};
 use crate::input::{Input, PayInput};
 use crate::policy::{Policy, PolicyError};
 use crate::record::{ACTIVE, TermsRecord};
@@ -62,6 +63,8 @@ pub struct Engine<S> {
     channels_before: u32,
     leaf_digests: seal::LeafDigests,
     in_scratch: seal::InScratch,
+    /// Final leaves that the batch tells once more.
+    again: Vec<LeafOut>,
     phases: Option<phases::Phases>,
 }
 
@@ -167,6 +170,7 @@ impl<S: Slots> Engine<S> {
             channels_before: meta.channels,
             leaf_digests: seal::LeafDigests::default(),
             in_scratch: seal::InScratch::default(),
+            again: Vec::new(),
             phases: None,
             store,
         })

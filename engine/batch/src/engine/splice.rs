@@ -23,6 +23,10 @@ impl<S: Slots> Engine<S> {
     pub(super) fn splice(&mut self, input: u32, splice: &SpliceInput) -> Result<(), RefuseReason> {
         let (slot, client, hub) = self.at_rest(&splice.channel)?;
         splice.check(client, hub)?;
+        // The final leaf can be told again only if it answers nothing.
+        if !self.touched(slot).outcomes.is_empty() {
+            return Err(RefuseReason::Busy);
+        }
         let link = self.name_successor(&splice.transaction);
         self.signed_mut(slot).successor = link;
         let terms = FinalTerms {

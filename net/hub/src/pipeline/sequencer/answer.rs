@@ -187,7 +187,7 @@ impl Sequencer {
 /// Why a channel does not move into a successor now.
 const fn splice_code(reason: RefuseReason) -> ErrorCode {
     match reason {
-        RefuseReason::LocksOpen | RefuseReason::CreditsWaiting => ErrorCode::Unsettled,
+        RefuseReason::LocksOpen | RefuseReason::CreditsWaiting | RefuseReason::Busy => ErrorCode::Unsettled,
         RefuseReason::OtherShares | RefuseReason::InsufficientBalance => ErrorCode::OtherShares,
         RefuseReason::Closing => ErrorCode::Closing,
         _ => ErrorCode::Refused,
