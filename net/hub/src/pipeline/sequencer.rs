@@ -339,10 +339,15 @@ impl Sequencer {
         note(&self.stats.batches_in_flight, self.in_flight as u64);
         let mut job = self.free.pop().unwrap_or_default();
         let mut gathered = std::mem::take(&mut self.gathered);
+        // Who may ask about a channel is looked up before the batch is executed. Whoever was told that an opening is final asks at
+        // once, so what opens channels is a batch of its own.
+        let opens = self.block.as_ref().is_some_and(|block| !block.opened.is_empty());
         if let Some(block) = self.block.take() {
             gathered.push(Input::Block(block), None);
         }
-        self.gather(&mut gathered, &mut job);
+        if !opens {
+            self.gather(&mut gathered, &mut job);
+        }
         probes::batch_sealed(gathered.inputs.len(), self.pending.len());
         let verify_start = Instant::now();
         note(&self.stats.gather_us, micros(verify_start - begin));
