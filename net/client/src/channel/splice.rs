@@ -6,7 +6,7 @@
 
 use tidegate_channel::{ChannelTerms, TermsError};
 use tidegate_ledger::{ChannelClose, Splice, Transaction, Witness};
-use tidegate_types::{Amount, AmountError, Fixed as _, Height, OutPoint, Txid};
+use tidegate_types::{Amount, AmountError, ChannelId, Fixed as _, Height, OutPoint, Txid};
 use tidegate_wire::WireError;
 use tidegate_wire::messages::{self as wire, Body as _};
 
@@ -29,6 +29,9 @@ pub enum SpliceError {
     /// The successor would break a rule of its own.
     #[error("the successor's terms do not hold: {0}")]
     Terms(#[from] TermsError),
+    /// The channel goes on as another.
+    #[error("the channel has moved already, and goes on as {0}")]
+    Moved(ChannelId),
     /// The final leaf has not come.
     #[error("the hub has not sent the final leaf")]
     NotFinal,
@@ -160,11 +163,12 @@ impl ClientChannel {
         Ok(())
     }
 
-    /// Coins that stand in what was asked for, while the channel has not ended: spent elsewhere they would undo it.
+    /// Coins that stand in what the hub has agreed to, until the channel has ended: spent elsewhere they would undo it. What was
+    /// asked for in vain promises nothing.
     pub fn promised(&self) -> impl Iterator<Item = &OutPoint> {
         let open = self.closed.is_none();
-        let splices = self.splices.iter().filter(move |_| open);
-        splices.flat_map(|asked| &asked.splice.coins)
+        let agreed = self.agreed_splice().ok().filter(|_| open);
+        agreed.into_iter().flat_map(|asked| &asked.splice.coins)
     }
 
     /// What the final leaf has agreed to, of all that was asked for, after a check that it says what is owed.
@@ -199,6 +203,17 @@ impl ClientChannel {
             });
         }
         Ok(asked)
+    }
+
+    /// Checks that the channel has not moved yet.
+    ///
+    /// # Errors
+    /// [`SpliceError::Moved`].
+    pub fn check_not_moved(&self) -> Result<(), SpliceError> {
+        match self.agreed_splice() {
+            Ok(asked) if self.closed.is_some() => Err(SpliceError::Moved(asked.splice.channel())),
+            _ => Ok(()),
+        }
     }
 
     /// The transaction that moves the channel into its successor, signed, and the successor as it will begin.

@@ -62,30 +62,35 @@ impl<S: WalletStore> Client<S> {
     /// # Errors
     /// [`ClientError`]. Once the wallet has noted the successor, an error leaves it there: it may become active yet.
     pub fn splice(&mut self, channel: &ChannelId, plan: &SplicePlan) -> Result<Spliced, ClientError> {
-        self.fetch(channel)?;
-        if !self.is_final(channel) {
-            self.bring_unanswered(channel)?;
-            self.settle(channel)?;
-            self.wait_at_rest(channel)?;
-            let asked = self.ask_splice(channel, plan)?;
-            self.fetch_last_leaf(channel, &asked)?;
-        }
-        self.complete_splice(channel, plan.timeout)
-    }
-
-    /// Completes a splice whose final leaf has come.
-    ///
-    /// # Errors
-    /// As [`Client::splice`].
-    pub fn complete_splice(&mut self, channel: &ChannelId, timeout: Duration) -> Result<Spliced, ClientError> {
-        let (transaction, successor) = self.channels.splice_transaction(channel)?;
+        let (transaction, successor) = self.prepare_splice(channel, plan)?;
         let txid = transaction.txid();
         if self.status_of(txid)? == TxStatus::Unknown {
             self.bring_splice(channel, &transaction)?;
         }
-        self.wait_final(txid, timeout)?;
+        self.wait_final(txid, plan.timeout)?;
         self.channels.note_closed(channel, txid)?;
         Ok(Spliced { successor, txid })
+    }
+
+    /// The first half of [`Client::splice`]: the hub has agreed, the transaction is signed and the successor noted, but nothing
+    /// is on its way to the ledger. If it is not brought there in time, the hub closes the channel.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn prepare_splice(
+        &mut self,
+        channel: &ChannelId,
+        plan: &SplicePlan,
+    ) -> Result<(Transaction, ChannelId), ClientError> {
+        if let Some(own) = self.channels.get(channel) {
+            own.check_not_moved().map_err(StepError::from)?;
+        }
+        self.fetch(channel)?;
+        if !self.is_final(channel) {
+            let asked = self.ask_splice(channel, plan)?;
+            self.fetch_last_leaf(channel, &asked)?;
+        }
+        Ok(self.channels.splice_transaction(channel)?)
     }
 
     /// What was acknowledged a moment ago becomes firm in a leaf of its own.
@@ -102,7 +107,14 @@ impl<S: WalletStore> Client<S> {
         }
     }
 
-    fn ask_splice(&mut self, channel: &ChannelId, plan: &SplicePlan) -> Result<AskedSplice, ClientError> {
+    /// Settles what is due, and notes what the hub is to be asked for then. Nothing of that is sent.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn ask_splice(&mut self, channel: &ChannelId, plan: &SplicePlan) -> Result<AskedSplice, ClientError> {
+        self.bring_unanswered(channel)?;
+        self.settle(channel)?;
+        self.wait_at_rest(channel)?;
         let coins = self.splice_coins(plan)?;
         let unknown = || StepError::from(crate::store::StoreError::Unknown(*channel));
         let own = self.channels.get(channel).ok_or_else(unknown)?;
