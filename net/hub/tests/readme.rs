@@ -68,7 +68,7 @@ static PORTS: std::sync::Mutex<()> = std::sync::Mutex::new(());
 
 #[test]
 fn the_tour_works_word_for_word() {
-    let verbs = ["key new", "format", "start", "open", "pay", "close", "verify"];
+    let verbs = ["key new", "format", "start", "open", "pay", "top-up", "close", "verify"];
     let signs = ["delivered: 2 500 sat", "2 500 sat settled", "good: hub"];
     run_as_it_stands("tour", &verbs, &signs);
 }

@@ -1,10 +1,11 @@
 //! Which code the errors of other rooms get.
 
 use tidegate_client::key_file::KeyFileError;
-use tidegate_client::{ClientError, ConnectionError, StepError, StoreError};
+use tidegate_client::{ClientError, ConnectionError, SpliceError, StepError, StoreError};
 use tidegate_disk::DiskError;
 use tidegate_table::{CheckpointError, SealedError};
 use tidegate_wal::LogError;
+use tidegate_wire::ErrorCode;
 
 use super::Code;
 use crate::backup::BackupError;
@@ -98,6 +99,11 @@ pub(super) fn ledger_open_code(error: &tidegate_settle::OpenError) -> Code {
 
 pub(super) fn client_code(error: &ClientError) -> Code {
     match error {
+        ClientError::Connection(ConnectionError::Remote {
+            code: ErrorCode::Unsettled | ErrorCode::OtherShares | ErrorCode::Expiring,
+            ..
+        }) => Code::CannotMove,
+        ClientError::Step(StepError::Splice(error)) => splice_code(error),
         ClientError::Connection(ConnectionError::Remote { .. } | ConnectionError::Busy { .. })
         | ClientError::Refused { .. }
         | ClientError::RefusedOther(_) => Code::HubRefused,
@@ -111,6 +117,22 @@ pub(super) fn client_code(error: &ClientError) -> Code {
         | ClientError::Unexpected(_)
         | ClientError::OtherAnswer
         | ClientError::NotFinal { .. } => Code::HubAnswer,
+    }
+}
+
+/// The wallet's own reason, or the hub's fault.
+const fn splice_code(error: &SpliceError) -> Code {
+    match error {
+        SpliceError::Rest(_)
+        | SpliceError::Unfirm(_)
+        | SpliceError::Amount(_)
+        | SpliceError::Terms(_)
+        | SpliceError::Moved(_)
+        | SpliceError::NotASplice => Code::CannotMove,
+        SpliceError::NotFinal
+        | SpliceError::NotAsked(_)
+        | SpliceError::OtherTerms
+        | SpliceError::WrongBalances { .. } => Code::HubAnswer,
     }
 }
 

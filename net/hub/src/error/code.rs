@@ -123,6 +123,8 @@ codes! {
     NoInLock = 508,
     /// The ledger's endpoint cannot be reached, or does not take the transaction.
     LedgerUnreachable = 509,
+    /// The channel cannot be topped up now.
+    CannotMove = 510,
     /// The hub of a benchmark did not start, or ended early.
     BenchmarkHub = 601,
     /// The load generator of a benchmark failed.
@@ -204,6 +206,9 @@ impl Code {
             Self::HubAnswer => "the same verb may be tried again; the wallet keeps what it has signed",
             Self::LedgerUnreachable => {
                 "check --ledger and that `tidegate ledger` runs; nothing is lost by trying again"
+            }
+            Self::CannotMove => {
+                "`tidegate channel show` settles and acknowledges what it can, and tells what is under way"
             }
             Self::BenchmarkHub => "see the hub's last lines above",
             Self::BenchmarkLoad => "see the generator's last lines above",

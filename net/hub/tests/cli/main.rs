@@ -18,5 +18,6 @@ mod probes;
 mod proof;
 mod signatures;
 mod support;
+mod top_up;
 mod tour;
 mod verify;

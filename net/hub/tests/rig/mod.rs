@@ -163,6 +163,11 @@ impl Hub {
         }
     }
 
+    /// The same hub under other settings.
+    pub(crate) fn reshaped(self, shape: Shape) -> Self {
+        Self { shape, ..self }
+    }
+
     pub(crate) fn start(&self) -> Serving {
         let any = "127.0.0.1:0".parse().expect("an address");
         let keys = HubKeys::load(&RealDisk, self.dir.path()).expect("formatted");

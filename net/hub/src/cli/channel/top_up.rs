@@ -43,11 +43,14 @@ pub(super) fn run(args: &TopUpArgs) -> Outcome {
     };
     let mut session = Session::connect(&args.session)?;
     let channel = session.channel(args.channel.as_deref())?;
+    let own = session.client.channels().get(&channel);
+    if own.is_some_and(|own| own.is_final() && own.closed().is_none()) {
+        eprintln!("a top-up that was begun before is completed; the amounts are those of then");
+    }
     let spliced = session.client.splice(&channel, &plan)?;
     let successor = spliced.successor;
     let terms = session.client.channels().get(&successor);
     let terms = terms.ok_or(Error::NoChannel(successor))?.opened().terms;
-    // Of a splice that an earlier run began the amounts are that run's.
     let value = json!({
         "channel": successor.to_string(),
         "replaced": channel.to_string(),
