@@ -20,7 +20,8 @@ use tidegate_types::{
     Age, Amount, ChannelId, DecodeError, Digest, Fixed, Height, KeyBytes, LockId, Reader, Writer, fixed_struct,
 };
 
-use crate::Record;
+use crate::check::ends_by;
+use crate::{LedgerParams, Record};
 
 /// How an output can be spent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -147,6 +148,16 @@ pub struct StakeTerms {
     pub bonded: Amount,
     /// Where it stands.
     pub state: StakeState,
+}
+
+impl StakeTerms {
+    /// Whether the ledger takes a new channel with these terms of the hub whose stake this is, in a block of this height
+    /// (rule 21).
+    #[must_use]
+    pub fn backs(&self, terms: &ChannelTerms, height: Height, params: &LedgerParams) -> bool {
+        let latest = height.plus(self.unbonding).unwrap_or(Height::MAX);
+        self.state == StakeState::Bonded && ends_by(terms, latest, params.dispute_window_min)
+    }
 }
 
 pub(crate) const KIND_KEY: u8 = 1;

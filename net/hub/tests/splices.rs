@@ -503,6 +503,28 @@ fn a_channel_at_the_end_of_its_life_does_not_move() {
     stop(serving);
 }
 
+/// Rule 21: the ledger would not take a successor that outlives what the hub has at stake, so the channel is not frozen for one.
+#[test]
+fn a_successor_does_not_outlive_the_stake() {
+    let alice = random_seed().expect("random");
+    let shape = Shape {
+        unbonding: Some(110_000),
+        ..Shape::default()
+    };
+    let hub = Hub::format_as(&[&alice], shape);
+    let serving = hub.start();
+    let mut a = hub.connect(&serving, &alice);
+    let channel = open(&mut a, 1_500_000);
+    let long = SplicePlan {
+        lifetime: Some(Age::new(110_000)),
+        ..plan(1_000, 0)
+    };
+    assert_eq!(error_code(a.splice(&channel, &long)), ErrorCode::TermsRefused);
+    a.splice(&channel, &plan(1_000, 0)).expect("no longer than before");
+    stop(serving);
+    at_rest(&hub);
+}
+
 /// A hub whose closes end within seconds, a channel of Alice's with something paid, and her splice half made: she holds the final
 /// leaf and has brought nothing.
 fn half_made() -> (Hub, Serving, [Seed; 2], [ChannelId; 2], Transaction, ChannelId) {

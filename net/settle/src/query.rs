@@ -2,8 +2,8 @@
 
 use tidegate_channel::{ChannelTerms, LeafRef};
 use tidegate_ledger::{
-    AckRecord, Block, CloseState, Condition, LedgerParams, LockTerms, OpenLock, Supply, Tip, Transaction, Utxo,
-    UtxoStore, UtxoTree,
+    AckRecord, Block, CloseState, Condition, LedgerParams, LockTerms, OpenLock, StakeTerms, Supply, Tip, Transaction,
+    Utxo, UtxoStore, UtxoTree,
 };
 use tidegate_types::{Amount, ChannelId, Digest, Height, KeyBytes, LedgerId, OutPoint, Txid};
 
@@ -108,6 +108,12 @@ impl Node {
     pub fn channel_output(&self, channel: &ChannelId) -> Option<(OutPoint, Utxo)> {
         let outpoint = *self.index.channel(channel)?;
         Some((outpoint, self.utxo(&outpoint)?))
+    }
+
+    /// A hub's stake, if it has one.
+    #[must_use]
+    pub fn stake(&self, hub: &KeyBytes) -> Option<StakeTerms> {
+        self.chain.stake(hub).map(|(_, terms)| terms)
     }
 
     /// How far the close of a channel is; `None` if none has begun.

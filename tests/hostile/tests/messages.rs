@@ -7,7 +7,7 @@ use tidegate_test_hostile::peer::{Got, PATIENCE, Peer};
 use tidegate_test_hostile::target::{HOSTILE, Target};
 use tidegate_types::{Amount, ClientCounter, HubCounter, LockId, SignatureBytes};
 use tidegate_wire::frame::{HEADER_LEN, Header, VERSION};
-use tidegate_wire::messages::{AckProofQuery, CloseRequest, Ping, Refresh, Sync};
+use tidegate_wire::messages::{AckProofQuery, CloseRequest, Ping, Refresh, SpliceRequest, Sync};
 use tidegate_wire::{ErrorCode, Kind, ToClient};
 
 /// What is done, and its name.
@@ -74,7 +74,7 @@ fn another_clients_channel_is_not_attached() {
     let state = target.first_state(0);
     let channel = target.site.channels[0];
     let fee = Amount::from_sat(500).expect("small");
-    let misdeeds: [&dyn Fn(&mut Peer); 5] = [
+    let misdeeds: [&dyn Fn(&mut Peer); 6] = [
         &|peer| peer.send(&state.message()),
         &|peer| {
             peer.send(&Sync {
@@ -85,6 +85,15 @@ fn another_clients_channel_is_not_attached() {
         },
         &|peer| peer.send(&Refresh { channel }),
         &|peer| peer.send(&CloseRequest { channel, fee }),
+        &|peer| {
+            peer.send(&SpliceRequest {
+                channel,
+                fee,
+                terms: &[0; 240],
+                coins: (&[][..]).into(),
+                change: None,
+            })
+        },
         &|peer| {
             peer.send(&AckProofQuery {
                 channel,
@@ -98,7 +107,7 @@ fn another_clients_channel_is_not_attached() {
         assert_eq!(error(&mut peer), ErrorCode::NotAttached, "misdeed {number}");
     }
     assert_eq!(target.root(), before, "nothing has changed");
-    target.assert_serves("five requests for a channel of another");
+    target.assert_serves("six requests for a channel of another");
 }
 
 #[test]

@@ -97,6 +97,14 @@ fn honest_objects_are_no_fault() {
         None,
         "a leaf between is missing"
     );
+    // A final leaf that is told again, under the header of a later batch.
+    let mut last = channel.h(4, 9_000);
+    last.kind = LeafKind::Final;
+    let told = channel.leaf(&last);
+    last.batch += 1;
+    let again = channel.leaf(&last);
+    assert_ne!(header(&told).header, header(&again).header);
+    assert_eq!(Fault::in_leaves(&told, &again), None);
     let other = World::new().channel(1);
     assert_eq!(Fault::in_leaves(&first, &other.leaf(&other.h(4, 1))), None);
     let mut next = header(&first);

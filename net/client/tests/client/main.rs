@@ -5,4 +5,5 @@ mod evidence;
 mod example;
 mod journals;
 mod played;
+mod splices;
 mod wallet;

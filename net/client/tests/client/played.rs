@@ -357,9 +357,7 @@ impl PlayedHub {
 
     /// The final leaf, by which the client has paid `debit` in all.
     pub(crate) fn close(&mut self, channel: ChannelId, debit: Amount, fee: Amount) -> Batch {
-        let mut leaf = self.next_leaf(channel);
-        leaf.private.kind = LeafKind::Final;
-        leaf.terms = Some(FinalTerms {
+        let terms = FinalTerms {
             channel,
             client_payout: sat(600).sub(debit).unwrap().sub(fee).unwrap(),
             hub_payout: sat(400).add(debit).unwrap(),
@@ -368,7 +366,15 @@ impl PlayedHub {
                 txid: Txid::ZERO,
                 vout: 0,
             },
-        });
+        };
+        self.finish(channel, terms)
+    }
+
+    /// The final leaf with these terms.
+    pub(crate) fn finish(&mut self, channel: ChannelId, terms: FinalTerms) -> Batch {
+        let mut leaf = self.next_leaf(channel);
+        leaf.private.kind = LeafKind::Final;
+        leaf.terms = Some(terms);
         self.batch(vec![leaf])
     }
 

@@ -79,6 +79,8 @@ pub(crate) struct Shape {
     pub(crate) finality_depth: u32,
     pub(crate) dispute_window: u32,
     pub(crate) ledger_use_percent: u8,
+    /// Blocks until the hub's stake could be spent; none for no stake.
+    pub(crate) unbonding: Option<u32>,
 }
 
 impl Default for Shape {
@@ -92,6 +94,7 @@ impl Default for Shape {
             finality_depth: 0,
             dispute_window: LedgerParams::default().dispute_window_min.get(),
             ledger_use_percent: settings().channels.ledger_use_percent,
+            unbonding: None,
         }
     }
 }
@@ -135,6 +138,10 @@ impl Hub {
         };
         let mut writer = GenesisWriter::new(&header);
         writer.push(&Output::to_key(sat(10_000_000), keys.public()));
+        if let Some(blocks) = shape.unbonding {
+            let hub = keys.public();
+            writer.push(&Output::to_stake(sat(100_000), hub, hub, Age::new(blocks)));
+        }
         for seed in clients {
             let key = SecretKey::from_seed(***seed).public().bytes();
             writer.push(&Output::to_key(sat(5_000_000), key));

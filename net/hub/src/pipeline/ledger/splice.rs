@@ -139,6 +139,11 @@ impl LedgerThread {
             return Err(refused("the channel's windows are shorter than those of new channels"));
         }
         self.check_life(next).map_err(refused)?;
+        let (height, params) = (self.node.tip().height, self.node.params());
+        let stake = self.node.stake(&next.hub);
+        if stake.is_some_and(|stake| !stake.backs(next, height, params)) {
+            return Err(refused("the hub's stake does not back a channel that lives so long"));
+        }
         Ok(share)
     }
 
