@@ -1,5 +1,6 @@
 //! What a batch came to.
 
+use crate::forward::Forwarded;
 use crate::slots::Link;
 use tidegate_channel::{
     BatchHeader, ChannelEntry, Credit, FinalTerms, InChange, LeafPrivate, LeafPublic, Outcome, RefuseReason,
@@ -135,6 +136,8 @@ pub struct Executed {
     pub tree: Tree,
     /// What it changed in the state tree; empty unless [`crate::Engine::note_changes`] asks for it.
     pub changes: Changes,
+    /// What it lets wait for other hubs.
+    pub forwarded: Vec<Forwarded>,
     pub(crate) digests: Vec<Digest>,
 }
 
@@ -156,6 +159,7 @@ impl Default for Executed {
             refusals: Vec::new(),
             tree: Tree::build(merkle::RECEIPTS, &[]),
             changes: Changes::default(),
+            forwarded: Vec::new(),
             digests: Vec::new(),
         }
     }

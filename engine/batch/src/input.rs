@@ -16,6 +16,7 @@
 //! release channel 32 | lock 32 | signature 64                     kind 8
 //! freeze channel 32                                               kind 9
 //! splice channel 32 | transaction 32 | coins 8 | change 8 | fee 8 | client share 8 | hub share 8    kind 10
+//! forward payer's channel 32 | lock 32 | preimage 32 | end 1 | reason 1 | 0 × 2      kind 11
 //! ```
 
 mod splice;
@@ -28,6 +29,7 @@ use tidegate_types::{
 };
 
 use crate::Policy;
+use crate::forward::ForwardInput;
 pub use splice::SpliceInput;
 
 /// A payer's next state.
@@ -196,6 +198,8 @@ pub enum Input {
     Freeze(ChannelId),
     /// A request to move a channel into a successor.
     Splice(SpliceInput),
+    /// What became of a lock that waits for another hub.
+    Forward(ForwardInput),
 }
 
 /// Why bytes are no input.
@@ -340,10 +344,19 @@ struct PolicyEntry {
     max_unfirm_credits: u32,
     max_in_locks: u8,
     max_in_locks_per_payer: u8,
+    max_forwarded: u16,
 }
 fixed_struct!(PolicyEntry {
-    margin: Age, ack_interval: Age, max_lock: Age, fee_ppm: u32, min_amount: Amount, fee_base: Amount, max_unfirm_credits: u32,
-    max_in_locks: u8, max_in_locks_per_payer: u8, pad 2,
+    margin: Age,
+    ack_interval: Age,
+    max_lock: Age,
+    fee_ppm: u32,
+    min_amount: Amount,
+    fee_base: Amount,
+    max_unfirm_credits: u32,
+    max_in_locks: u8,
+    max_in_locks_per_payer: u8,
+    max_forwarded: u16,
 });
 
 impl Fixed for Policy {
@@ -360,6 +373,7 @@ impl Fixed for Policy {
             max_unfirm_credits,
             max_in_locks,
             max_in_locks_per_payer,
+            max_forwarded,
         } = *self;
         PolicyEntry {
             margin,
@@ -371,6 +385,7 @@ impl Fixed for Policy {
             max_unfirm_credits,
             max_in_locks,
             max_in_locks_per_payer,
+            max_forwarded,
         }
         .write(w);
     }
@@ -386,6 +401,7 @@ impl Fixed for Policy {
             max_unfirm_credits,
             max_in_locks,
             max_in_locks_per_payer,
+            max_forwarded,
         } = PolicyEntry::read(r)?;
         Ok(Self {
             margin,
@@ -397,6 +413,7 @@ impl Fixed for Policy {
             max_unfirm_credits,
             max_in_locks,
             max_in_locks_per_payer,
+            max_forwarded,
         })
     }
 }
@@ -421,6 +438,7 @@ impl Input {
             Self::Release(_) => 8,
             Self::Freeze(_) => 9,
             Self::Splice(_) => 10,
+            Self::Forward(_) => 11,
         }
     }
 
@@ -442,6 +460,7 @@ impl Input {
             Self::Release(release) => release.append_to(out),
             Self::Freeze(channel) => channel.append_to(out),
             Self::Splice(splice) => splice.append_to(out),
+            Self::Forward(forward) => forward.append_to(out),
         }
         let length = u32::try_from(out.len() - start - EntryHead::LEN).expect("a body is far below 4 GiB");
         EntryHead {
@@ -469,6 +488,7 @@ impl Input {
             8 => Self::Release(ReleaseInput::decode(body)?),
             9 => Self::Freeze(ChannelId::decode(body)?),
             10 => Self::Splice(SpliceInput::decode(body)?),
+            11 => Self::Forward(ForwardInput::decode(body)?),
             other => {
                 return Err(DecodeError::UnknownValue {
                     field: "input",

@@ -20,6 +20,7 @@ mod engine;
 mod entries;
 mod evidence;
 mod executed;
+mod forward;
 mod input;
 mod overdue;
 mod policy;
@@ -34,6 +35,7 @@ pub use engine::{Engine, EngineError, Opened, Screen};
 pub use entries::{EntryPublisher, EntryReader, EntrySnapshot};
 pub use evidence::{Shown, ShownLeaf, ShownRelease};
 pub use executed::{Answer, Changes, Executed, LeafOut, Refusal};
+pub use forward::{ForwardEnd, ForwardInput, Forwarded};
 pub use input::{
     AckInput, BlockInput, CloseInput, FulfilInput, Input, InputError, PayInput, ReleaseInput, Reveal, RevealedAck,
     SpliceInput,

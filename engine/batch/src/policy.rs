@@ -23,6 +23,9 @@ pub struct Policy {
     pub max_in_locks: u8,
     /// How many of them one payer may hold.
     pub max_in_locks_per_payer: u8,
+    /// How many hash locks may wait for other hubs (rule 15): no more preimages than blocks take within the margin; 0: none
+    /// is forwarded.
+    pub max_forwarded: u16,
 }
 
 /// The most credits of one payee that may wait: one leaf may hold them all, and one receipt must hold the leaf.
@@ -136,6 +139,7 @@ mod tests {
             max_unfirm_credits: 1,
             max_in_locks: 64,
             max_in_locks_per_payer: 8,
+            max_forwarded: 0,
         };
         assert_eq!(policy.fee(sat(1)), sat(2));
         assert_eq!(policy.fee(sat(100_000)), sat(2));

@@ -93,8 +93,8 @@ struct Told {
     known: usize,
 }
 
-const KINDS: [&str; 10] = [
-    "pay", "ack", "block", "close", "refresh", "policy", "fulfil", "release", "freeze", "splice",
+const KINDS: [&str; 11] = [
+    "pay", "ack", "block", "close", "refresh", "policy", "fulfil", "release", "freeze", "splice", "forward",
 ];
 
 const fn kind(input: &Input) -> &'static str {
@@ -108,7 +108,7 @@ const fn kind(input: &Input) -> &'static str {
         Input::Fulfil(_) => 6,
         Input::Release(_) => 7,
         Input::Freeze(_) => 8,
-        Input::Splice(_) => 9,
+        Input::Splice(_) | Input::Forward(_) => 9,
     }]
 }
 

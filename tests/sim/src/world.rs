@@ -124,6 +124,7 @@ impl World {
                 max_unfirm_credits: 1_000,
                 max_in_locks: 64,
                 max_in_locks_per_payer: 16,
+                max_forwarded: 0,
             },
             salt_secret: [3; 32],
             log_identity: 11,

@@ -145,6 +145,7 @@ pub(crate) fn params(segment_bytes: u64) -> Params {
             max_unfirm_credits: 4_096,
             max_in_locks: 64,
             max_in_locks_per_payer: 16,
+            max_forwarded: 0,
         },
         salt_secret: [3; 32],
         log_identity: 0x5eed,

@@ -39,13 +39,16 @@ impl<S: Slots> Engine<S> {
     }
 
     /// From now on the in-lock does not expire.
-    fn note_met(&mut self, link: Link, preimage: &[u8; 32]) {
+    pub(super) fn note_met(&mut self, link: Link, preimage: &[u8; 32]) {
         let record = self.store.in_locks.at_mut(link);
         (record.preimage, record.fate) = (*preimage, MET);
+        if record.is_elsewhere() {
+            self.forwards.ended(link);
+        }
     }
 
     /// Pays an in-lock that was met, as far as its payee and its payer still hold it.
-    fn meet(&mut self, link: Link) {
+    pub(super) fn meet(&mut self, link: Link) {
         let record = *self.store.in_locks.at(link);
         // Payers first: withdrawing may free the record.
         if record.held & BY_PAYER != 0 {

@@ -133,6 +133,9 @@ impl<S: Slots> Engine<S> {
         let record = self.store.in_locks.at_mut(link);
         record.held &= !holder;
         if record.held == 0 {
+            if record.is_elsewhere() {
+                self.forwards.ended(link);
+            }
             let mut allocation = self.store.meta().in_locks;
             self.store.in_locks.give(&mut allocation, link);
             self.store.meta_mut().in_locks = allocation;

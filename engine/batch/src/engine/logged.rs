@@ -114,7 +114,8 @@ impl<S: Slots> Engine<S> {
             | Input::Policy(_)
             | Input::Release(_)
             | Input::Freeze(_)
-            | Input::Splice(_) => None,
+            | Input::Splice(_)
+            | Input::Forward(_) => None,
         };
         if done.is_none() {
             out.truncate(start);

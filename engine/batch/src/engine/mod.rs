@@ -7,6 +7,7 @@ mod block;
 mod channels;
 mod close;
 mod entries;
+mod forward;
 mod fulfil;
 mod in_locks;
 mod logged;
@@ -65,6 +66,7 @@ pub struct Engine<S> {
     in_scratch: seal::InScratch,
     /// Final leaves that the batch tells once more.
     again: Vec<LeafOut>,
+    forwards: forward::Forwards,
     phases: Option<phases::Phases>,
 }
 
@@ -171,6 +173,7 @@ impl<S: Slots> Engine<S> {
             leaf_digests: seal::LeafDigests::default(),
             in_scratch: seal::InScratch::default(),
             again: Vec::new(),
+            forwards: forward::Forwards::of(&store),
             phases: None,
             store,
         })
@@ -266,6 +269,7 @@ impl<S: Slots> Engine<S> {
         self.touches.begin(self.store.meta().batch + 1);
         self.outcome_log.clear();
         self.woken.clear();
+        self.forwards.begin();
         out.refusals.clear();
         out.changes.clear();
         self.channels_before = self.store.meta().channels;
@@ -285,6 +289,7 @@ impl<S: Slots> Engine<S> {
         self.plan = plan;
         self.seal((time, parts), out);
         self.list_changes(&mut out.changes);
+        self.list_forwards(&mut out.forwarded);
         self.opened_or_settled.clear();
         Ok(())
     }
@@ -310,6 +315,7 @@ impl<S: Slots> Engine<S> {
             }
             Input::Freeze(channel) => (Some(*channel), self.freeze(channel).map(|()| true)),
             Input::Splice(splice) => (Some(splice.channel), self.splice(index, splice).map(|()| true)),
+            Input::Forward(end) => (Some(end.payer), self.end_forward(end).map(|()| true)),
         };
         let (code, reason) = match result {
             Ok(true) => return self.log_outcome(index, 0),
@@ -361,7 +367,9 @@ impl<S: Slots> Engine<S> {
                     need.wide_adds += pay.operations.iter().filter(|o| is_wide_add(o)).count();
                     need.channels_touched += 1 + pay.operations.len();
                 }
-                Input::Ack(_) | Input::Close(_) | Input::Refresh(_) | Input::Freeze(_) => need.channels_touched += 1,
+                Input::Ack(_) | Input::Close(_) | Input::Refresh(_) | Input::Freeze(_) | Input::Forward(_) => {
+                    need.channels_touched += 1
+                }
                 Input::Splice(_) => {
                     need.channels_touched += 1;
                     // The name of its transaction.

@@ -59,7 +59,8 @@ fn is_barrier(input: &Input) -> bool {
         | Input::Fulfil(_)
         | Input::Release(_)
         | Input::Freeze(_)
-        | Input::Splice(_) => true,
+        | Input::Splice(_)
+        | Input::Forward(_) => true,
     }
 }
 

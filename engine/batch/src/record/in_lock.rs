@@ -1,7 +1,7 @@
 //! The records of hash locks on the payee's side. A channel that was never offered one has none of them.
 //!
 //! An in-lock has two holders: the payee's page, until it is fulfilled, released or expired, and the payer's lock, until the
-//! payer has settled or dropped it. Its record lives as long as either.
+//! payer has settled or dropped it. Its record lives as long as either. One that waits for another hub has its payer alone.
 
 use bytemuck::{Pod, Zeroable};
 use tidegate_crypto::merkle::LockTree;
@@ -51,7 +51,7 @@ pub(crate) struct InLockRecord {
     pub(crate) amount: u64,
     /// Batch in which it was offered.
     pub(crate) batch: u64,
-    /// The numbers of both channels.
+    /// The numbers of both channels; `u32::MAX` for a payee at another hub.
     pub(crate) payer: u32,
     pub(crate) payee: u32,
     pub(crate) payer_lock: Link,

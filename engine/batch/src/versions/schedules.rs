@@ -89,6 +89,7 @@ impl Hub {
             max_unfirm_credits: 100,
             max_in_locks: 64,
             max_in_locks_per_payer: 16,
+            max_forwarded: 0,
         };
         let tables = Store::new(TABLES.map(|table| VecSlots::new(table.slot_bytes, 1 << 12)));
         let hub = KeyBytes::from_bytes([7; 32]);

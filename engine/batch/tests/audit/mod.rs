@@ -178,7 +178,9 @@ impl Auditor {
             Input::Ack(ack) => self.note_ack(self.by_id[&ack.ack.channel], ack.ack.leaf),
             Input::Fulfil(_) | Input::Release(_) => self.counts.operations += 1,
             Input::Block(_) | Input::Refresh(_) | Input::Policy(_) => {}
-            Input::Close(_) | Input::Freeze(_) | Input::Splice(_) => unreachable!("this traffic closes nothing"),
+            Input::Close(_) | Input::Freeze(_) | Input::Splice(_) | Input::Forward(_) => {
+                unreachable!("this traffic closes nothing")
+            }
         }
     }
 

@@ -132,6 +132,7 @@ impl World {
             max_unfirm_credits: 800,
             max_in_locks: 48,
             max_in_locks_per_payer: 12,
+            max_forwarded: 0,
         };
         let hub = KeyBytes::from_bytes([7; 32]);
         let mut engine =

@@ -1,7 +1,10 @@
 //! What clients and the ledger do, at random.
 
 use proptest::prelude::*;
-use tidegate_batch::{AckInput, BlockInput, Input, PayInput, Policy, ReleaseInput, Reveal};
+use tidegate_batch::{
+    AckInput, BlockInput, ForwardEnd, ForwardInput, Forwarded, Input, PayInput, Policy, ReleaseInput, Reveal,
+};
+use tidegate_channel::FailReason;
 use tidegate_types::{ClientCounter, Digest, Height, LockId};
 
 use super::{Rig, policy, sat};
@@ -35,6 +38,10 @@ pub(crate) enum Act {
     Bent(usize),
     /// The fee of every payment from now on.
     Fee(u64),
+    /// A lock on one of few secrets, for a payee at another hub.
+    PayAway(usize, u8),
+    /// The end of one of the locks that wait for other hubs: met by a secret, or failed, or expired.
+    End(usize, u8),
 }
 
 pub(crate) const CLIENTS: usize = 9;
@@ -70,6 +77,8 @@ pub(crate) fn any_act() -> impl Strategy<Value = Act> {
         3 => any::<usize>().prop_map(Act::Again),
         2 => any::<usize>().prop_map(Act::Bent),
         1 => (0_u64..2).prop_map(Act::Fee),
+        4 => (client(), 0..SECRETS).prop_map(|(a, n)| Act::PayAway(a, n)),
+        5 => (any::<usize>(), 0..SECRETS + 2).prop_map(|(which, n)| Act::End(which, n)),
     ]
 }
 
@@ -84,6 +93,15 @@ fn in_lock(rig: &Rig, client: usize, which: usize) -> Option<LockId> {
     let open = rig.view(client).in_locks;
     let at = which.checked_rem(open.len())?;
     Some(open[at].lock.lock)
+}
+
+/// The input that ends a lock that waits for another hub.
+pub(crate) const fn end_of(waiting: &Forwarded, end: ForwardEnd) -> Input {
+    Input::Forward(ForwardInput {
+        payer: waiting.payer,
+        lock: waiting.lock,
+        end,
+    })
 }
 
 /// One of all inputs so far that a client has signed, or the ledger has shown.
@@ -121,6 +139,23 @@ fn client_input(rig: &mut Rig, act: Act) -> Option<Input> {
         }
         Act::Splice(client, coins) => Some(Input::Splice(rig.splice(client, coins, 0, 0))),
         Act::Freeze(client) => Some(Input::Freeze(rig.clients[client].id)),
+        Act::PayAway(payer, secret) => {
+            let lock = rig.away_lock(7, &preimage(secret));
+            let (state, operations) = rig.clients[payer].wallet.pay(&[lock], height).ok()?;
+            Some(rig.sign(payer, state, operations))
+        }
+        Act::End(which, how) => {
+            let waiting = rig.engine.forwards();
+            let at = which.checked_rem(waiting.len())?;
+            Some(end_of(
+                &waiting[at],
+                match how {
+                    secret if secret < SECRETS => ForwardEnd::Met(preimage(secret)),
+                    SECRETS => ForwardEnd::Failed(FailReason::Released),
+                    _ => ForwardEnd::Expired,
+                },
+            ))
+        }
         Act::Again(which) => earlier(rig, which, |_| true),
         Act::Bent(which) => {
             let Input::Pay(pay) = earlier(rig, which, |input| matches!(input, Input::Pay(_)))? else {
@@ -202,10 +237,11 @@ pub(crate) fn inputs(rig: &mut Rig, acts: Vec<Act>) -> Vec<Input> {
         | Act::Splice(c, ..)
         | Act::PayMany(c, ..)
         | Act::PayHash(c, ..)
+        | Act::PayAway(c, _)
         | Act::Fulfil(c, ..)
         | Act::Release(c, ..) => !core::mem::replace(&mut busy[c], true),
         Act::StartClose(_) | Act::Settle(_) | Act::Mine(_) | Act::Reveal(_) => !core::mem::replace(&mut mined, true),
-        Act::Freeze(_) | Act::Again(_) | Act::Bent(_) | Act::Fee(_) => true,
+        Act::Freeze(_) | Act::Again(_) | Act::Bent(_) | Act::Fee(_) | Act::End(..) => true,
     });
     let mut acts: Vec<_> = acts.collect();
     let is_block = |act: &Act| matches!(act, Act::StartClose(_) | Act::Settle(_) | Act::Mine(_) | Act::Reveal(_));

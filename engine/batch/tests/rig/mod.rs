@@ -58,6 +58,7 @@ pub(crate) fn policy() -> Policy {
         max_unfirm_credits: 1000,
         max_in_locks: 64,
         max_in_locks_per_payer: 16,
+        max_forwarded: 40,
     }
 }
 
@@ -306,6 +307,15 @@ impl Rig {
         Lock {
             condition: Condition::Hash(payment_hash(preimage)),
             ..self.lock(payee, amount)
+        }
+    }
+
+    /// A lock that waits for `preimage`, for a payee at another hub.
+    pub(crate) fn away_lock(&mut self, amount: u64, preimage: &[u8; 32]) -> Lock {
+        Lock {
+            payee: KeyBytes::from_bytes([0xaa; 32]),
+            payee_channel: ChannelId::from_bytes([0xbb; 32]),
+            ..self.hash_lock(0, amount, preimage)
         }
     }
 

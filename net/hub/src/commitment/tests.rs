@@ -31,6 +31,7 @@ fn empty() -> Commitment {
         max_unfirm_credits: 1000,
         max_in_locks: 64,
         max_in_locks_per_payer: 16,
+        max_forwarded: 0,
     };
     let tables = Store::new(TABLES.map(|table| VecSlots::new(table.slot_bytes, 4)));
     let hub = KeyBytes::from_bytes([1; 32]);

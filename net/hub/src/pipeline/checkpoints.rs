@@ -290,6 +290,7 @@ mod tests {
                 max_unfirm_credits: 1000,
                 max_in_locks: 64,
                 max_in_locks_per_payer: 16,
+                max_forwarded: 0,
             },
             salt_secret: [0; 32],
             log_identity: 7,

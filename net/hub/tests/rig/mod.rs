@@ -39,6 +39,7 @@ pub(crate) fn settings() -> Settings {
             max_unfirm_credits: 4096,
             max_in_locks: 64,
             max_in_locks_per_payer: 16,
+            max_forwarded: 0,
         },
         channels: ChannelPolicy {
             dispute_window: Age::new(144),

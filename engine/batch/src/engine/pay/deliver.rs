@@ -22,7 +22,10 @@ impl<S: Slots> Engine<S> {
         };
         let (outcome, payee) = match self.take_room(slot, lock, judged) {
             Ok(payee) => (good, payee + 1),
-            Err(reason) => (OpOutcome::Failed(reason), 0),
+            Err(reason) => match self.may_forward(slot, lock, reason) {
+                Ok(()) => (good, 0),
+                Err(reason) => (OpOutcome::Failed(reason), 0),
+            },
         };
         let mut encoded = [0; 2];
         outcome.encode_into(&mut encoded);
@@ -59,6 +62,9 @@ impl<S: Slots> Engine<S> {
         self.store.meta_mut().locks = allocation;
         if payee != 0 {
             self.deliver((slot, at, link), payee - 1, lock, judged);
+        } else if outcome == OpOutcome::Pending {
+            let waiting = self.forward((slot, at, link), lock, &judged);
+            self.store.locks.at_mut(link).credited_h = waiting.into();
         }
         (outcome, link)
     }
@@ -135,7 +141,7 @@ impl<S: Slots> Engine<S> {
         Ok(payee)
     }
 
-    fn check_limits(&self, payer: u32, lock: &Lock, payee: u32) -> Result<(), FailReason> {
+    pub(in crate::engine) fn check_limits(&self, payer: u32, lock: &Lock, payee: u32) -> Result<(), FailReason> {
         let (policy, height) = (&self.policy, self.store.meta().height());
         let shortest = match lock.condition {
             Condition::Ack => policy.shortest_lock(),

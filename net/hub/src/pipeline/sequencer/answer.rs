@@ -116,7 +116,7 @@ impl Sequencer {
                 Input::Close(_) | Input::Refresh(_) | Input::Fulfil(_) | Input::Release(_) => {
                     self.refuse(origin, ErrorCode::Refused, reason, job);
                 }
-                Input::Block(_) | Input::Policy(_) | Input::Freeze(_) => {}
+                Input::Block(_) | Input::Policy(_) | Input::Freeze(_) | Input::Forward(_) => {}
             }
         }
         job.executed.refusals = refusals;

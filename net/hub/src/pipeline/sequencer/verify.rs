@@ -86,7 +86,8 @@ impl Sequencer {
             | Input::Policy(_)
             | Input::Fulfil(_)
             | Input::Freeze(_)
-            | Input::Splice(_) => {
+            | Input::Splice(_)
+            | Input::Forward(_) => {
                 unreachable!("these are not signed")
             }
         };
@@ -132,6 +133,7 @@ fn message_of(input: &Input, ledger: &LedgerId) -> Option<SignedMessage> {
         | Input::Policy(_)
         | Input::Fulfil(_)
         | Input::Freeze(_)
-        | Input::Splice(_) => None,
+        | Input::Splice(_)
+        | Input::Forward(_) => None,
     }
 }
