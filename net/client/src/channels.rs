@@ -1,6 +1,6 @@
 //! All channels of one wallet with one hub.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use tidegate_channel::Lock;
@@ -167,6 +167,17 @@ impl<S: WalletStore> Channels<S> {
     /// [`StepError`].
     pub fn note_revealed(&mut self, channel: &ChannelId, lock: &LockId) -> Result<(), StepError> {
         self.step(channel, |channel, _, store| channel.note_revealed(store, lock))
+    }
+
+    /// As [`ClientChannel::settle_only`].
+    ///
+    /// # Errors
+    /// [`StepError::Store`] for an unknown channel.
+    pub fn settle_only(&mut self, channel: &ChannelId, locks: Option<BTreeSet<LockId>>) -> Result<(), StepError> {
+        self.step(channel, |channel, _, _| {
+            channel.settle_only(locks);
+            Ok(())
+        })
     }
 
     /// Signs and notes the closing transaction. Durable on return.

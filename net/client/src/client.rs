@@ -2,6 +2,7 @@
 
 mod close;
 mod error;
+mod forward;
 mod hash_locks;
 mod open;
 mod pay;

@@ -16,6 +16,7 @@ mod check;
 mod keys;
 mod load;
 mod peers;
+mod routes;
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -31,6 +32,7 @@ use crate::pipeline::{ChannelPolicy, Settings};
 pub use check::Breach;
 pub use keys::{KEYS, Key, environment_name};
 pub use load::{ConfigError, Sources};
+pub use routes::RouteEntry;
 
 /// The whole configuration, checked.
 #[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -58,6 +60,9 @@ pub struct Config {
     pub peers: Peers,
     /// What the processor is used for.
     pub cpu: Cpu,
+    /// Next hubs for payments whose payees are not this hub's.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub routes: Vec<RouteEntry>,
 }
 
 /// Where the hub listens.
@@ -98,6 +103,8 @@ pub struct Payments {
     pub max_in_locks: u8,
     /// Those of one payer among them.
     pub max_in_locks_per_payer: u8,
+    /// Hash locks that may wait for other hubs, if there are routes.
+    pub max_forwarded_locks: u16,
 }
 
 /// What channels are opened with.
@@ -245,6 +252,7 @@ impl Default for Payments {
             max_unfirm_credits: 8_192,
             max_in_locks: 64,
             max_in_locks_per_payer: 16,
+            max_forwarded_locks: 1_024,
         }
     }
 }
@@ -359,6 +367,11 @@ impl Config {
             max_unfirm_credits: self.payments.max_unfirm_credits,
             max_in_locks: self.payments.max_in_locks,
             max_in_locks_per_payer: self.payments.max_in_locks_per_payer,
+            max_forwarded: if self.routes.is_empty() {
+                0
+            } else {
+                self.payments.max_forwarded_locks
+            },
         }
     }
 
@@ -416,6 +429,9 @@ impl Config {
             requests_waiting_per_peer: self.limits.requests_waiting_per_peer,
             bad_signature_cpu_percent: self.limits.bad_signature_cpu_percent,
             links: (self.peers.links > 0).then(|| self.peers.settings()),
+            routes: self
+                .read_routes()
+                .expect("routes are checked when the configuration is loaded"),
             backend: self.cpu.backend.parse()?,
             verifier_memory_bytes: usize::try_from(self.cpu.verifier_memory_bytes).unwrap_or(usize::MAX),
             verify_threads: match self.cpu.threads {

@@ -11,3 +11,8 @@ pub(crate) const CONFIG_FILE: &str = "config.toml";
 pub(crate) fn ledger_dir(data: &Path) -> PathBuf {
     data.join("ledger")
 }
+
+/// The wallets with the next hubs of routes, a folder for each.
+pub(crate) fn routes_dir(data: &Path) -> PathBuf {
+    data.join("routes")
+}

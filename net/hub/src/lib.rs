@@ -18,6 +18,7 @@ pub mod commitment;
 pub mod config;
 pub mod error;
 mod files;
+pub mod forward;
 pub mod inside;
 pub mod keys;
 pub mod pipeline;

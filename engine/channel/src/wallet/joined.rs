@@ -1,5 +1,7 @@
 //! Both halves together: a wallet's view of one channel.
 
+use std::collections::BTreeSet;
+
 use tidegate_types::{Age, Amount, ChannelId, Height, LockId, LockSlot};
 
 use super::{ClientHalf, HubHalf, InMark, LeafFault, LeafView, OpenLock, ProposeError};
@@ -59,6 +61,8 @@ pub struct Wallet {
     pub(super) closing: bool,
     /// True if a leaf has credited something since the last `Ack`: a payer may need one, whatever states have named.
     pub(super) ack_owed: bool,
+    /// See [`Wallet::settle_only`].
+    chosen: Option<BTreeSet<LockId>>,
 }
 
 impl Wallet {
@@ -73,6 +77,7 @@ impl Wallet {
             settle_on,
             closing: false,
             ack_owed: false,
+            chosen: None,
         }
     }
 
@@ -145,12 +150,24 @@ impl Wallet {
         self.propose(operations, self.ack_to_name(height))
     }
 
+    /// From now on these locks alone are settled, whatever is known of the others: for a hub, which settles with the next hub
+    /// what its own payer owes it. `None`: all that are due, as at the beginning.
+    pub fn settle_only(&mut self, chosen: Option<BTreeSet<LockId>>) {
+        self.chosen = chosen;
+    }
+
     /// The settles and drops that are due, at most 32 at once.
     #[must_use]
     pub fn due_operations(&self, height: Height) -> Vec<Operation> {
         let due = self.locks().filter_map(|(open, status)| {
             let slot = open.slot;
+            let may_settle = self.chosen.as_ref().is_none_or(|chosen| chosen.contains(&open.id));
             match (status, self.settle_on) {
+                (LockStatus::Proved | LockStatus::Fulfilled(_), _) | (LockStatus::Delivered, SettleOn::Delivered)
+                    if !may_settle =>
+                {
+                    None
+                }
                 (LockStatus::Proved | LockStatus::Fulfilled(_), _) | (LockStatus::Delivered, SettleOn::Delivered) => {
                     Some(Operation::Settle { slot })
                 }

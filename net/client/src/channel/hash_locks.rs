@@ -1,5 +1,7 @@
 //! Hash locks of one channel: what is written to the journal before it is shown to anyone.
 
+use std::collections::BTreeSet;
+
 use tidegate_types::{Fixed as _, Height, LockId};
 use tidegate_wire::messages as wire;
 
@@ -58,6 +60,11 @@ impl ClientChannel {
         store.append(&self.id(), &Record::Preimage(lock, shown.preimage))?;
         self.wallet = wallet;
         Ok(())
+    }
+
+    /// As [`tidegate_channel::wallet::Wallet::settle_only`]. Nothing is written: it is said anew whenever the wallet is opened.
+    pub fn settle_only(&mut self, locks: Option<BTreeSet<LockId>>) {
+        self.wallet.settle_only(locks);
     }
 
     /// Notes that the preimage of an in-lock stands on the ledger: no leaf may drop it any more. Durable on return.

@@ -24,7 +24,9 @@ pub(super) fn first_breach(config: &Config) -> Option<Breach> {
         .into_iter()
         .find(|rule| !rule.0)
         .map(|(_, key, rule)| Breach { key, rule: rule.into() });
-    let simple = simple.or_else(|| config.peers.breach());
+    let simple = simple
+        .or_else(|| config.peers.breach())
+        .or_else(|| config.routes_breach());
     // Sums of blocks and the policy are computed from values that are in range.
     simple.or_else(|| times(config))
 }

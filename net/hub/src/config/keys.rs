@@ -14,7 +14,7 @@ const fn key(path: &'static str, about: &'static str) -> Key {
 }
 
 /// All keys, section by section.
-pub const KEYS: [Key; 50] = [
+pub const KEYS: [Key; 51] = [
     key("listen.clients", "Address for clients, IP:PORT."),
     key(
         "listen.admin",
@@ -46,6 +46,10 @@ pub const KEYS: [Key; 50] = [
     key(
         "payments.max_in_locks_per_payer",
         "Those of one payer among them: nobody fills a payee's slots alone.",
+    ),
+    key(
+        "payments.max_forwarded_locks",
+        "Hash locks that may wait for other hubs, if there are routes: no more than the ledger can take preimages within the margin.",
     ),
     key(
         "channels.max_capacity_sat",

@@ -135,6 +135,11 @@ impl Config {
 /// Puts the values of `above` over those of `table`, section by section.
 fn overlay(table: &mut Table, above: Table) {
     for (section, values) in above {
+        // A list, of routes, replaces the one below it.
+        if values.is_array() {
+            table.insert(section, values);
+            continue;
+        }
         let under = table.get_mut(&section).and_then(Value::as_table_mut);
         if let (Some(under), Value::Table(values)) = (under, values) {
             under.extend(values);
@@ -259,6 +264,7 @@ impl Config {
             let value = &table[section][name];
             text += &format!("# {}  {}\n{name} = {value}\n", key.about, environment_name(key.path));
         }
+        text += &self.routes_toml();
         text
     }
 }

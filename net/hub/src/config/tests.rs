@@ -35,6 +35,20 @@ fn what_is_shown_reads_back() {
     config.cpu.backend = "portable".into();
     assert_eq!(parse(&config.to_toml()).unwrap(), config);
     assert_eq!(parse("").unwrap(), Config::default());
+    let to = tidegate_hub_address();
+    config.routes = vec![RouteEntry {
+        to: to.clone(),
+        payees: vec!["ab".repeat(32)],
+        fee_ppm: 3,
+        ..RouteEntry::default()
+    }];
+    assert_eq!(parse(&config.to_toml()).unwrap(), config);
+    assert_eq!(config.policy().max_forwarded, 1_024);
+    assert_eq!(
+        Config::default().policy().max_forwarded,
+        0,
+        "without routes nothing is forwarded"
+    );
 }
 
 #[test]
@@ -159,5 +173,64 @@ fn each_rule_is_kept() {
     ] {
         let message = message(parse(text));
         assert!(message.starts_with(&format!("file: `{key}`")), "{text}: {message}");
+    }
+}
+
+/// The address of some hub.
+fn tidegate_hub_address() -> String {
+    let keys = crate::keys::HubKeys::generate().unwrap();
+    keys.address("127.0.0.1", 7411).to_string()
+}
+
+#[test]
+fn routes_that_lead_nowhere_or_twice_are_refused() {
+    let (a, b) = (tidegate_hub_address(), tidegate_hub_address());
+    let (key, other) = ("ab".repeat(32), "cd".repeat(32));
+    let route = |to: &str, rest: &str| format!("[[routes]]\nto = \"{to}\"\n{rest}\n");
+    let good = [
+        route(&a, &format!("payees = [\"{key}\"]")),
+        route(&b, "fee_base_sat = 2"),
+    ]
+    .concat();
+    let config = parse(&good).unwrap();
+    let routes = config.settings().unwrap().routes;
+    assert_eq!(
+        (routes[0].payees.as_ref().map(|p| p.len()), routes[1].payees.is_none()),
+        (Some(1), true)
+    );
+    for (text, wanted) in [
+        (route("tg1", ""), "names no hub by `to = \"tg1\"`"),
+        ("[[routes]]\nfee_ppm = 1\n".into(), "missing field `to`"),
+        (route(&a, "fee_pm = 1"), "unknown field `fee_pm`"),
+        (route(&a, "channel = \"12\""), "`12` is no channel"),
+        (route(&a, "payees = [\"12\"]"), "`12` is no key"),
+        (route(&a, "fee_ppm = 1000001"), "`fee_ppm` must be at most"),
+        (
+            route(&a, "fee_base_sat = 9007199254740993"),
+            "`fee_base_sat` must be at most",
+        ),
+        ([route(&a, ""), route(&b, "")].concat(), "must name payees, all but one"),
+        (
+            [route(&a, ""), route(&a, &format!("payees = [\"{key}\"]"))].concat(),
+            "must lead to different hubs",
+        ),
+        (
+            [
+                route(&a, &format!("payees = [\"{other}\", \"{key}\"]")),
+                route(&b, &format!("payees = [\"{key}\"]")),
+            ]
+            .concat(),
+            "must name each payee once",
+        ),
+        (
+            format!(
+                "[payments]\nmax_in_locks = 0\nmax_in_locks_per_payer = 0\n{}",
+                route(&a, "")
+            ),
+            "need hash locks",
+        ),
+    ] {
+        let message = message(parse(&text));
+        assert!(message.contains(wanted), "{text}: {message}");
     }
 }

@@ -16,7 +16,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use crossbeam::channel::{Receiver, RecvTimeoutError, Sender};
-use tidegate_batch::{BlockInput, Reveal, RevealedAck};
+use tidegate_batch::{BlockInput, OwedPreimage, Reveal, RevealedAck};
 use tidegate_channel::Ack;
 use tidegate_channel::evidence::Acknowledged;
 use tidegate_crypto::keys::SecretKey;
@@ -51,6 +51,10 @@ pub(crate) enum LedgerWork {
     Submit(Origin, Vec<u8>),
     /// Blocks of the ledger that is followed; what to ask for next is sent back.
     Blocks(Vec<Block>, Sender<Next>),
+    /// A preimage that came too late to be taken off the ledger: it is revealed.
+    Reveal(OwedPreimage),
+    /// Somebody asks since when the preimage of a hash stands on the ledger.
+    Revealed([u8; 32], Sender<Option<Height>>),
     /// A transaction was brought to that ledger.
     Brought(Brought, Verdict),
     Stop,
@@ -221,6 +225,9 @@ impl LedgerThread {
                 // A follower that has given up meanwhile asks again.
                 let _gone = reply.send(next);
             }
+            LedgerWork::Reveal(owed) => self.reveal_preimage(&owed),
+            // Who asked may have gone.
+            LedgerWork::Revealed(hash, asker) => drop(asker.send(self.node.revealed(&hash))),
             LedgerWork::Brought(brought, verdict) => self.brought(&brought, verdict),
             LedgerWork::Stop => {}
         }

@@ -8,6 +8,7 @@
 //! commitment  the state tree, from what durable batches changed
 //! ledger      blocks, funding, closes                ─────────▶ sequencer, reactor
 //! follow, bring   the link to a ledger of its own    ─────────▶ ledger
+//! route       one for each next hub, its client: see `forward` ──▶ sequencer, ledger
 //! checkpoint  writes the state as it was at one batch ────────▶ sequencer
 //! admin       status and metrics over HTTP on loopback
 //! ```
@@ -35,10 +36,11 @@ mod unread;
 mod work;
 
 pub use ledger::LedgerFailure;
+pub(crate) use ledger::LedgerWork;
 pub use links::{LinkRow, LinkSettings};
 pub use options::{ChannelPolicy, ServeOptions, Settings};
 pub use sequencer::SequencerError;
 pub use serve::{Opening, ServeError, Serving, StopHandle, serve};
 pub use stats::Status;
-pub(crate) use stats::{Histogrammed, Stats, get, quantiles};
-pub(crate) use work::{Group, Work};
+pub(crate) use stats::{Histogrammed, Stats, add, get, quantiles};
+pub(crate) use work::{ForwardWork, Group, Waiting, Work};

@@ -11,6 +11,7 @@ use tidegate_reactor::Admission;
 use tidegate_types::{Age, Amount};
 
 use super::links::LinkSettings;
+use crate::forward::Route;
 use crate::keys::HubKeys;
 
 /// Everything that [`super::serve`] needs. The caller has read keys and configuration.
@@ -59,6 +60,8 @@ pub struct Settings {
     pub bad_signature_cpu_percent: u32,
     /// Links with other hubs; `None` for no links at all.
     pub links: Option<LinkSettings>,
+    /// Where payments go whose payees are with other hubs.
+    pub routes: Vec<Route>,
     /// Which code verifies signatures.
     pub backend: Backend,
     /// Memory that the verifier may use for tables of keys.

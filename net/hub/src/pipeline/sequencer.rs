@@ -22,7 +22,7 @@ use super::flow::Flow;
 use super::options::Settings;
 use super::probes;
 use super::stats::{Stats, add, note};
-use super::work::{Group, Job, Origin, Work};
+use super::work::{Group, Job, Origin, Read, Work};
 use crate::state::{HubEngine, StateError, append_record};
 use tidegate_table::Lsn;
 use tidegate_wal::record_bytes;
@@ -77,6 +77,8 @@ pub(crate) struct Sequencer {
     processed: Processed,
     /// True while the disk has no room for another log segment.
     no_room: Arc<AtomicBool>,
+    /// Who is told that something new waits for another hub.
+    routes: Vec<Sender<()>>,
     stats: Arc<Stats>,
     pending: Pending,
     revealed: Revealed,
@@ -119,6 +121,7 @@ pub(crate) struct Parts {
     pub(crate) waiting: Arc<AtomicBool>,
     pub(crate) flow: Flow,
     pub(crate) no_room: Arc<AtomicBool>,
+    pub(crate) routes: Vec<Sender<()>>,
     pub(crate) stats: Arc<Stats>,
 }
 
@@ -154,6 +157,7 @@ impl Sequencer {
             waiting,
             flow,
             no_room,
+            routes,
             stats,
         } = parts;
         // Verified first, then executed: the pool has nothing else to do meanwhile, but for tables of keys.
@@ -182,6 +186,7 @@ impl Sequencer {
             waiting,
             processed: flow.processed,
             no_room,
+            routes,
             stats,
             pending: Pending::default(),
             ending,
@@ -397,6 +402,9 @@ impl Sequencer {
         self.lsn = self.lsn.next();
         self.checkpoints.note_log(record_bytes(job.record.len()));
         add(&self.stats.inputs, job.inputs as u64);
+        if !job.executed.forwarded.is_empty() {
+            job.reads.extend(self.routes.iter().cloned().map(Read::Wake));
+        }
         Ok(())
     }
 

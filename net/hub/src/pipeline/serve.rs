@@ -1,6 +1,7 @@
 //! Starting and ending the pipeline.
 
 mod error;
+mod routes;
 mod threads;
 
 use std::net::SocketAddr;
@@ -35,6 +36,7 @@ use crate::admin::{Admin, Storage};
 use crate::commitment::{Commitment, CommitmentThread, Feed};
 use crate::files::ledger_dir;
 use crate::state::HubState;
+use routes::Routes;
 use threads::{prepare, run_checkpoints, run_ledger, run_log, run_reactor, run_sequencer, spawn};
 
 pub use error::ServeError;
@@ -85,6 +87,8 @@ struct Threads {
     ledger: JoinHandle<Result<(), LedgerFailure>>,
     preparer: JoinHandle<Result<(), LogError>>,
     checkpoint: JoinHandle<()>,
+    /// One for each next hub.
+    routes: Vec<JoinHandle<()>>,
     /// Keeps what is known of other hubs, if links are wanted.
     peers_file: Option<JoinHandle<()>>,
     /// Held until every thread that writes has ended.
@@ -132,6 +136,7 @@ pub fn serve(options: ServeOptions, progress: &mut dyn FnMut(Opening)) -> Result
     let verifier = Arc::new(Verifier::new(config)?);
     let pool = verify_pool(settings.verify_threads)?;
     let (feed, entries, commitment) = open_commitment(&mut state, &pool, progress);
+    let routes = Routes::open(&disk, &options, node.ledger())?;
     let (reactor, listen, session) = open_reactor(&options, node.ledger())?;
     let links = open_links(&options, listen, session).map_err(ServeError::Thread)?;
     let heard = links.as_ref().map(|links| Arc::clone(&links.heard));
@@ -166,7 +171,7 @@ pub fn serve(options: ServeOptions, progress: &mut dyn FnMut(Opening)) -> Result
         pipes,
         (verifier, pool),
         (feed, commitment),
-        links,
+        (links, routes),
         Arc::clone(&stats),
         admin,
         lock,
@@ -290,7 +295,7 @@ fn start(
     pipes: Pipes,
     (verifier, pool): (Arc<Verifier>, rayon::ThreadPool),
     (feed, commitment): (Feed, CommitmentThread),
-    links: Option<OpenLinks>,
+    (links, routes): (Option<OpenLinks>, Routes),
     stats: Arc<Stats>,
     admin: Admin,
     lock: DirLock,
@@ -329,6 +334,7 @@ fn start(
         waiting: Arc::clone(&waiting),
         flow: flow.clone(),
         no_room: Arc::clone(&no_room),
+        routes: routes.wakes(),
         stats: Arc::clone(&stats),
     };
     let log = LogThread {
@@ -345,11 +351,13 @@ fn start(
     let (links, peers_file) = links.map(|opened| (opened.links, opened.keeping)).unzip();
     let to_ledger = ledger_queue.0.clone();
     let ends = (groups.0.clone(), sender.clone());
+    let routes = routes.start(&options, node.ledger(), (&groups.0, &to_ledger), &stats)?;
     let ledger = ledger_thread(&options, node, told, ledger_queue, &ends, &stats)?;
     let (ledger_end, prepare_end, reactor_end) = (ends.clone(), ends.clone(), groups.0.clone());
     let (log_end, sequencer_end) = (sender.clone(), sender);
     let front = Front::new(groups.0, to_ledger, waiting, flow, links);
     Ok(Threads {
+        routes,
         reactor: spawn("reactor", move || run_reactor(reactor, front, &reactor_end))?,
         peers_file,
         sequencer: spawn("sequencer", move || run_sequencer(parts, &sequencer_end))?,
@@ -455,6 +463,7 @@ impl Serving {
             ledger,
             preparer,
             checkpoint,
+            routes,
             peers_file,
             admin,
             lock,
@@ -470,6 +479,9 @@ impl Serving {
         }
         let preparer = preparer.join().map_err(panicked("log-prepare"))?;
         checkpoint.join().map_err(panicked("checkpoint"))?;
+        for route in routes {
+            route.join().map_err(panicked("route"))?;
+        }
         admin.stop();
         commitment.join().map_err(panicked("commitment"))?;
         drop(lock);

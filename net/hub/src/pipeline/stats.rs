@@ -19,6 +19,8 @@ pub(crate) struct Stats {
     pub(crate) refused: AtomicU64,
     pub(crate) acks: AtomicU64,
     pub(crate) height: AtomicU64,
+    /// Payments over several hubs.
+    pub(crate) forwards: Forwards,
     pub(crate) ready: AtomicBool,
     /// The ledger that is followed cannot be reached.
     pub(crate) ledger_away: AtomicBool,
@@ -37,6 +39,17 @@ pub(crate) struct Stats {
     pub(crate) groups_waiting: Histogrammed,
     /// Batches that the log has not made durable, when another begins.
     pub(crate) batches_in_flight: Histogrammed,
+}
+
+/// What became of hash locks for payees at other hubs. A lock that a restart finds may count twice.
+#[derive(Debug, Default)]
+pub(crate) struct Forwards {
+    /// Now.
+    pub(crate) waiting: AtomicU64,
+    pub(crate) sent: AtomicU64,
+    pub(crate) met: AtomicU64,
+    pub(crate) failed: AtomicU64,
+    pub(crate) expired: AtomicU64,
 }
 
 /// Values that one thread notes, a handful a batch, and another looks at now and then.
@@ -58,6 +71,7 @@ impl Default for Stats {
             refused: AtomicU64::new(0),
             acks: AtomicU64::new(0),
             height: AtomicU64::new(0),
+            forwards: Forwards::default(),
             ready: AtomicBool::new(false),
             ledger_away: AtomicBool::new(false),
             stalled: AtomicBool::new(false),

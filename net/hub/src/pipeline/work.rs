@@ -5,8 +5,8 @@ use std::sync::Arc;
 use crossbeam::channel::Sender;
 use hashbrown::HashSet;
 use tidegate_batch::{
-    AckInput, BlockInput, ChannelView, CloseInput, Executed, FulfilInput, OwedAck, OwedPreimage, PayInput,
-    PaymentProof, ReleaseInput, Shown, SpliceInput,
+    AckInput, BlockInput, ChannelView, CloseInput, Executed, ForwardInput, Forwarded, FulfilInput, OwedAck,
+    OwedPreimage, PayInput, PaymentProof, ReleaseInput, Shown, SpliceInput,
 };
 use tidegate_channel::ChannelEntry;
 use tidegate_reactor::ConnId;
@@ -118,12 +118,31 @@ pub(crate) enum Work {
     Duties(Ask, Sender<Duties>),
     /// The hub is about to start the close of a channel.
     Freeze(ChannelId),
+    /// Of what waits for other hubs.
+    Forward(ForwardWork),
     /// A close of a channel has begun on the ledger: whoever carries it is told.
     Dispute(DisputeNotice),
     /// Someone asks how full the tables are.
     Tables(Sender<TableRows>),
     /// Finish what is there, write a checkpoint, end.
     Stop,
+}
+
+/// What whoever forwards has to say, or to ask.
+#[derive(Debug)]
+pub(crate) enum ForwardWork {
+    /// What became of a lock.
+    End(ForwardInput),
+    /// What waits.
+    Ask(Sender<Waiting>),
+}
+
+/// What waits for other hubs.
+#[derive(Debug, Default)]
+pub(crate) struct Waiting {
+    /// The newest final block that the state has taken.
+    pub(crate) height: Height,
+    pub(crate) locks: Vec<Forwarded>,
 }
 
 /// How far the question goes for what is to be done on the ledger.
@@ -196,6 +215,9 @@ pub(crate) enum Read {
     Shown(Sender<Option<Shown>>, Box<Option<Shown>>),
     Proofs(Sender<Proofs>, Proofs),
     Duties(Sender<Duties>, Box<Duties>),
+    Waiting(Sender<Waiting>, Waiting),
+    /// There is something new that waits for another hub.
+    Wake(Sender<()>),
     /// The channel's number and entry, if there is one; the proof is made from the tree.
     Entry(Sender<Option<ProofAnswer>>, Option<(u32, Box<ChannelEntry>)>),
 }
@@ -208,6 +230,9 @@ impl Read {
             Self::Shown(sender, shown) => sender.send(*shown).is_ok(),
             Self::Proofs(sender, proofs) => sender.send(proofs).is_ok(),
             Self::Duties(sender, duties) => sender.send(*duties).is_ok(),
+            Self::Waiting(sender, waiting) => sender.send(waiting).is_ok(),
+            // One word is enough, however many batches it stands for.
+            Self::Wake(sender) => sender.try_send(()).is_ok(),
             Self::Entry(sender, None) => sender.send(None).is_ok(),
             Self::Entry(sender, Some((slot, entry))) => commitment.send(CommitWork::Prove(slot, entry, sender)).is_ok(),
         };

@@ -63,6 +63,7 @@ pub(crate) fn settings() -> Settings {
         requests_waiting_per_peer: 4_096,
         bad_signature_cpu_percent: 10,
         links: None,
+        routes: Vec::new(),
         backend: std::env::var("TIDEGATE_CPU").map_or(Backend::Auto, |word| word.parse().expect("a back end")),
         verifier_memory_bytes: 1 << 20,
         verify_threads: 2,

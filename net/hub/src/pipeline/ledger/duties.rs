@@ -86,7 +86,7 @@ impl LedgerThread {
         duties.ends.iter().all(|channel| self.freeze(*channel))
     }
 
-    fn reveal_preimage(&mut self, owed: &OwedPreimage) {
+    pub(super) fn reveal_preimage(&mut self, owed: &OwedPreimage) {
         if self.node.revealed(&owed.hash).is_some() || self.was_revealed(owed.hash) {
             return;
         }

@@ -12,7 +12,7 @@ use super::Sequencer;
 use super::gather::{Gathered, Question, Source};
 use crate::pipeline::front::error_message;
 use crate::pipeline::stats::add;
-use crate::pipeline::work::{Job, Origin, Read, SyncReply};
+use crate::pipeline::work::{Job, Origin, Read, SyncReply, Waiting};
 
 /// Stands for "nobody asked" among request ids.
 const NOBODY: u64 = 0;
@@ -61,6 +61,13 @@ impl Sequencer {
                     let slot = self.engine.channel(&channel);
                     let proofs = slot.map(|slot| self.engine.payment_proofs(slot));
                     job.reads.push(Read::Proofs(asker, proofs.unwrap_or_default()));
+                }
+                Question::Waiting(asker) => {
+                    let waiting = Waiting {
+                        height: self.engine.opened().height,
+                        locks: self.engine.forwards(),
+                    };
+                    job.reads.push(Read::Waiting(asker, waiting));
                 }
                 Question::Proof {
                     origin,

@@ -16,7 +16,7 @@ use crate::commitment::ProofAnswer;
 use crate::inside::TableRows;
 use crate::pipeline::front::error_message;
 use crate::pipeline::stats::add;
-use crate::pipeline::work::{Job, Origin, Proofs, Request, Work};
+use crate::pipeline::work::{ForwardWork, Job, Origin, Proofs, Request, Waiting, Work};
 
 /// Requests about one channel that one batch takes; the rest are told to come again. Keeps a channel's answers within
 /// what a receipt can hold.
@@ -72,6 +72,7 @@ pub(super) enum Question {
     View(ChannelId, Sender<Option<ChannelView>>),
     Shown(ChannelId, Sender<Option<Shown>>),
     Proofs(ChannelId, Sender<Proofs>),
+    Waiting(Sender<Waiting>),
     Prove(ChannelId, Sender<Option<ProofAnswer>>),
 }
 
@@ -168,6 +169,8 @@ impl Sequencer {
                     self.ending.extend(self.engine.channel(&channel));
                     gathered.push(Input::Freeze(channel), None);
                 }
+                Work::Forward(ForwardWork::End(end)) => gathered.push(Input::Forward(end), None),
+                Work::Forward(ForwardWork::Ask(asker)) => gathered.questions.push(Question::Waiting(asker)),
                 Work::Dispute(notice) => job.replies.extend(self.dispute_notice(&notice)),
                 // Nothing of a payment is in it, so it need not wait for the batch. Whoever asked may have gone.
                 Work::Tables(asker) => drop(asker.send(TableRows::of(&self.engine))),

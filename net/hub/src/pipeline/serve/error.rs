@@ -45,6 +45,9 @@ pub enum ServeError {
     /// This processor cannot run the verifier that was asked for.
     #[error("{0}")]
     Backend(#[from] tidegate_crypto::verify::BackendError),
+    /// The journals of the routes cannot be used.
+    #[error("{0}")]
+    Routes(#[from] crate::forward::KeptError),
     /// A thread could not be started.
     #[error("a thread could not be started: {0}")]
     Thread(std::io::Error),

@@ -1,0 +1,98 @@
+//! The journals of outgoing channels, read before any next hub is reached: which locks were sent where.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tidegate_client::{Channels, FileStore, HeaderCache, Signer, StepError};
+use tidegate_crypto::keys::PublicKey;
+use tidegate_disk::{Disk, DiskError};
+use tidegate_types::{KeyBytes, LedgerId, PaymentId};
+
+use super::Route;
+use crate::files::routes_dir;
+use crate::keys::HubKeys;
+
+/// A next hub without a route, to which payments are under way.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "{open} payments are under way to the hub {hub}, and no route leads there any more; keep the route until they have ended"
+)]
+pub struct OrphanRoute {
+    /// The next hub.
+    pub hub: KeyBytes,
+    /// How many locks are open there.
+    pub open: usize,
+}
+
+/// Why the journals cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum KeptError {
+    /// The folder cannot be read.
+    #[error(transparent)]
+    Disk(#[from] DiskError),
+    /// A journal cannot be read.
+    #[error("a journal of a route: {0}")]
+    Step(#[from] StepError),
+    /// A route that leads back.
+    #[error("a route leads to this hub itself")]
+    OwnHub,
+    /// A route is missing.
+    #[error(transparent)]
+    Orphan(#[from] OrphanRoute),
+}
+
+/// By the payment id of an outgoing lock: the route that it went.
+#[derive(Debug, Default)]
+pub(crate) struct Kept(BTreeMap<PaymentId, usize>);
+
+impl Kept {
+    /// Reads every journal below the data directory.
+    pub(crate) fn read(
+        disk: &Arc<dyn Disk>,
+        data: &Path,
+        (ledger, keys): (LedgerId, &HubKeys),
+        routes: &[Route],
+    ) -> Result<Self, KeptError> {
+        if routes.iter().any(|route| route.to.identity.bytes() == keys.public()) {
+            return Err(KeptError::OwnHub);
+        }
+        let mut kept = Self::default();
+        if !disk.exists(&routes_dir(data))? {
+            return Ok(kept);
+        }
+        for name in disk.list(&routes_dir(data))? {
+            let Ok(hub) = name.parse::<KeyBytes>() else { continue };
+            let Ok(key) = PublicKey::register(hub) else { continue };
+            let store =
+                FileStore::open(Arc::clone(disk), &folder(data, &hub, &keys.public())).map_err(StepError::from)?;
+            let signer = Signer {
+                ledger,
+                key: keys.identity(),
+            };
+            let channels = Channels::open(signer, Arc::new(HeaderCache::new(ledger, key)), store)?;
+            let living = channels.iter().filter(|channel| channel.closed().is_none());
+            let locks = living.flat_map(|channel| channel.wallet().client().locks());
+            let open: Vec<PaymentId> = locks.map(|open| open.lock.payment_id).collect();
+            match routes.iter().position(|route| route.to.identity.bytes() == hub) {
+                Some(route) => kept.0.extend(open.into_iter().map(|id| (id, route))),
+                None if open.is_empty() => {}
+                None => {
+                    let open = open.len();
+                    return Err(OrphanRoute { hub, open }.into());
+                }
+            }
+        }
+        Ok(kept)
+    }
+
+    /// The route that the lock of this payment id was sent before the start, if it is still open there.
+    pub(crate) fn route(&self, id: &PaymentId) -> Option<usize> {
+        self.0.get(id).copied()
+    }
+}
+
+/// The wallet with one next hub.
+pub(super) fn folder(data: &Path, hub: &KeyBytes, own: &KeyBytes) -> PathBuf {
+    routes_dir(data).join(hub.to_string()).join(own.to_string())
+}

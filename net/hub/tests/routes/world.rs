@@ -1,0 +1,384 @@
+//! Three hubs, each a process, on one ledger, a process too: A has a channel with the first, B with the last, and each hub one
+//! with the next. Every link leads through a proxy.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use tempfile::TempDir;
+use tidegate_channel::wallet::SettleOn;
+use tidegate_client::key_file::{Seed, random_seed};
+use tidegate_client::{Client, ClientError, ConnectOptions, FileStore, HubAddress, OpenPlan};
+use tidegate_crypto::keys::SecretKey;
+use tidegate_disk::{Disk, RealDisk};
+use tidegate_hub::config::{Config, RouteEntry};
+use tidegate_hub::keys::{HubKeys, LEDGER_KEYS_FILE};
+use tidegate_hub::state::{self, Params};
+use tidegate_ledger::{Genesis, GenesisHeader, GenesisWriter, NetworkName, Output};
+use tidegate_settle::Node;
+use tidegate_types::{Age, Amount, ChannelId, Digest, LedgerId, UnixMillis};
+
+use super::proxy::Proxy;
+
+pub(crate) const HUBS: usize = 3;
+pub(crate) const MARGIN: u32 = 6;
+/// What each hub but the last keeps of a payment.
+pub(crate) const KEEPS: [u64; HUBS - 1] = [2, 1];
+pub(crate) const BLOCK_MS: u32 = 100;
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+pub(crate) fn sat(n: u64) -> Amount {
+    Amount::from_sat(n).expect("test amounts are small")
+}
+
+fn disk() -> Arc<dyn Disk> {
+    Arc::new(RealDisk)
+}
+
+/// A process that is killed when the test ends.
+struct Process {
+    child: Child,
+    admin: String,
+}
+
+impl Process {
+    fn start(words: &[&str]) -> (Self, Value) {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tidegate"));
+        let foreign = std::env::vars_os().map(|(name, _)| name);
+        for name in foreign.filter(|name| name.to_string_lossy().starts_with("TIDEGATE_")) {
+            command.env_remove(name);
+        }
+        let log = std::env::var("TIDEGATE_ROUTES_LOG").unwrap_or_else(|_| "error".into());
+        command.env("TIDEGATE_LOG", log);
+        let mut child = command
+            .args(words)
+            .arg("--json")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the program runs");
+        let mut line = String::new();
+        let out = child.stdout.take().expect("piped");
+        BufReader::new(out).read_line(&mut line).expect("readable output");
+        let value: Value = serde_json::from_str(&line).unwrap_or_else(|_| panic!("{words:?} did not start"));
+        let admin = value["admin"].as_str().unwrap_or_default().to_owned();
+        (Self { child, admin }, value)
+    }
+
+    /// SIGKILL; nothing is finished.
+    fn kill(&mut self) {
+        self.child.kill().expect("it lives");
+        self.child.wait().expect("a child");
+    }
+
+    fn stop(&mut self) {
+        let pid = i32::try_from(self.child.id())
+            .ok()
+            .and_then(rustix::process::Pid::from_raw);
+        rustix::process::kill_process(pid.expect("a process number"), rustix::process::Signal::TERM).expect("it lives");
+        let status = self.child.wait().expect("a child");
+        assert!(status.success(), "{status}");
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ended = (self.child.kill(), self.child.wait());
+    }
+}
+
+/// One hub.
+pub(crate) struct Hub {
+    pub(crate) dir: PathBuf,
+    pub(crate) port: u16,
+    ledger: String,
+    process: Mutex<Option<Process>>,
+    pub(crate) keys: HubKeys,
+}
+
+impl Hub {
+    pub(crate) fn start(&self) {
+        let listen = format!("127.0.0.1:{}", self.port);
+        let data = self.dir.to_str().expect("UTF-8");
+        let words = [
+            "start",
+            "--data",
+            data,
+            "--ledger",
+            &self.ledger,
+            "--listen",
+            &listen,
+            "--admin",
+            "127.0.0.1:0",
+        ];
+        let (process, _) = Process::start(&words);
+        *self.process.lock().expect("no panic") = Some(process);
+    }
+
+    pub(crate) fn kill(&self) {
+        if let Some(mut process) = self.process.lock().expect("no panic").take() {
+            process.kill();
+        }
+    }
+
+    pub(crate) fn stop(&self) {
+        if let Some(mut process) = self.process.lock().expect("no panic").take() {
+            process.stop();
+        }
+    }
+
+    /// What the admin endpoint says; `None` while the hub is away.
+    pub(crate) fn get(&self, path: &str) -> Option<String> {
+        let admin = self.process.lock().expect("no panic").as_ref()?.admin.clone();
+        let mut stream = TcpStream::connect(admin).ok()?;
+        write!(stream, "GET {path} HTTP/1.1\r\n\r\n").ok()?;
+        let mut text = String::new();
+        stream.read_to_string(&mut text).ok()?;
+        Some(text.split_once("\r\n\r\n")?.1.to_owned())
+    }
+
+    /// A counter or gauge of `/metrics`.
+    pub(crate) fn metric(&self, name: &str) -> Option<u64> {
+        let text = self.get("/metrics")?;
+        let mut values = text
+            .lines()
+            .filter_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        values.next()?.parse().ok()
+    }
+}
+
+/// A person with a wallet, at one end.
+pub(crate) struct Person {
+    seed: Seed,
+    options: ConnectOptions,
+    folder: PathBuf,
+    client: Option<Client<FileStore>>,
+    pub(crate) channel: ChannelId,
+}
+
+impl Person {
+    /// Does something with the wallet; after a failure of the connection it is opened anew at the next call.
+    pub(crate) fn with<T>(
+        &mut self,
+        act: impl FnOnce(&mut Client<FileStore>, ChannelId) -> Result<T, ClientError>,
+    ) -> Result<T, ClientError> {
+        if self.client.is_none() {
+            let store = FileStore::open(disk(), &self.folder).expect("a wallet");
+            let mut client = Client::connect(&self.options, &self.seed, store, SettleOn::PayeeAck)?;
+            if self.channel != ChannelId::ZERO {
+                client.sync(&self.channel)?;
+                client.fetch_proofs(&self.channel)?;
+            }
+            self.client = Some(client);
+        }
+        let client = self.client.as_mut().expect("just connected");
+        act(client, self.channel).inspect_err(|_| self.client = None)
+    }
+
+    pub(crate) fn key(&self) -> tidegate_types::KeyBytes {
+        SecretKey::from_seed(*self.seed).public().bytes()
+    }
+}
+
+/// All of it. Dropped, every process is killed.
+pub(crate) struct World {
+    pub(crate) folder: TempDir,
+    _ledger: Process,
+    pub(crate) hubs: Vec<Arc<Hub>>,
+    /// A's link, those between hubs, and B's.
+    pub(crate) links: Vec<Proxy>,
+    pub(crate) channels: Vec<ChannelId>,
+    pub(crate) payer: Person,
+    pub(crate) payee: Person,
+}
+
+fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    listener.local_addr().expect("bound").port()
+}
+
+fn config() -> Config {
+    let mut config = Config::default();
+    config.ledger.block_interval_ms = BLOCK_MS;
+    config.payments.margin_blocks = MARGIN;
+    config.channels.dispute_window_blocks = 144;
+    config.channels.evidence_grace_blocks = 6;
+    config.storage.segment_bytes = 1 << 20;
+    config.storage.checkpoint_bytes = 1 << 20;
+    config.cpu.threads = 1;
+    config.cpu.verifier_memory_bytes = 1 << 20;
+    config
+}
+
+/// The genesis: coins for all keys.
+fn genesis(validator: &HubKeys, keys: &[tidegate_types::KeyBytes]) -> Vec<u8> {
+    let header = GenesisHeader {
+        params: config().ledger_params(),
+        time: UnixMillis::new(1),
+        validator: validator.public(),
+        network: NetworkName::new(&config().ledger.network).expect("a short name"),
+    };
+    let mut writer = GenesisWriter::new(&header);
+    for key in keys {
+        for _ in 0..4 {
+            writer.push(&Output::to_key(sat(5_000_000), *key));
+        }
+    }
+    writer.finish()
+}
+
+fn format(dir: &Path, keys: &HubKeys, bytes: &[u8]) -> LedgerId {
+    std::fs::create_dir_all(dir).expect("a folder");
+    keys.save(&RealDisk, dir).expect("a writable folder");
+    let genesis = Genesis::parse(bytes).expect("a good genesis");
+    let ledger = Node::create(&disk(), &dir.join("ledger"), bytes, 7).expect("an empty folder");
+    let params = Params {
+        hub: keys.public(),
+        ledger,
+        policy: config().policy(),
+        salt_secret: keys.salt_secret(),
+        log_identity: 9,
+        segment_bytes: config().storage.segment_bytes,
+    };
+    let block = Digest::from_bytes(*genesis.ledger().as_bytes());
+    state::create(&disk(), dir, &params, block, UnixMillis::new(1), []).expect("an empty folder");
+    std::fs::write(dir.join("genesis"), bytes).expect("a writable folder");
+    std::fs::write(dir.join("config.toml"), config().to_toml()).expect("a writable folder");
+    ledger
+}
+
+fn start_ledger(folder: &Path, keys: &HubKeys, bytes: &[u8]) -> (Process, String) {
+    let dir = folder.join("ledger");
+    std::fs::create_dir_all(&dir).expect("a folder");
+    std::fs::write(dir.join("genesis"), bytes).expect("a writable folder");
+    Node::create(&disk(), &dir.join("ledger"), bytes, 5).expect("an empty folder");
+    keys.save_as(&RealDisk, &dir, LEDGER_KEYS_FILE)
+        .expect("a writable folder");
+    let data = dir.to_str().expect("UTF-8");
+    let (process, value) = Process::start(&["ledger", "--data", data, "--listen", "127.0.0.1:0"]);
+    let address = value["address"].as_str().expect("an address").to_owned();
+    (process, address)
+}
+
+fn options(address: HubAddress, ledger: LedgerId) -> ConnectOptions {
+    ConnectOptions {
+        address,
+        ledger,
+        push_ack_proofs: false,
+        share_paths: false,
+        timeout: Duration::from_secs(5),
+    }
+}
+
+fn open(client: &mut Client<FileStore>, own: u64) -> ChannelId {
+    let plan = OpenPlan {
+        capacity: sat(2_000_000),
+        own: sat(own),
+        fee: sat(2_000),
+        dust: sat(330),
+        lifetime: Age::new(100_000),
+        payout: None,
+        timeout: Duration::from_secs(10),
+    };
+    client.open(&plan).expect("the hub opens channels")
+}
+
+impl World {
+    pub(crate) fn new() -> Self {
+        let folder = TempDir::new().expect("a temporary folder");
+        let validator = HubKeys::generate().expect("random numbers");
+        let keys: Vec<HubKeys> = (0..HUBS)
+            .map(|_| HubKeys::generate().expect("random numbers"))
+            .collect();
+        let seeds = [random_seed().expect("random"), random_seed().expect("random")];
+        let mut rich: Vec<_> = keys.iter().map(HubKeys::public).collect();
+        rich.extend(seeds.iter().map(|seed| SecretKey::from_seed(**seed).public().bytes()));
+        let bytes = genesis(&validator, &rich);
+        let (ledger_process, ledger_address) = start_ledger(folder.path(), &validator, &bytes);
+        let mut ledger = None;
+        let hubs: Vec<Arc<Hub>> = keys
+            .into_iter()
+            .enumerate()
+            .map(|(at, keys)| {
+                let dir = folder.path().join(format!("hub{at}"));
+                ledger = Some(format(&dir, &keys, &bytes));
+                let hub = Hub {
+                    dir,
+                    port: free_port(),
+                    ledger: ledger_address.clone(),
+                    process: Mutex::new(None),
+                    keys,
+                };
+                hub.start();
+                Arc::new(hub)
+            })
+            .collect();
+        let ledger = ledger.expect("there are hubs");
+        let links: Vec<Proxy> = [0, 1, 2, 2].map(|hub: usize| Proxy::to(hubs[hub].port)).into();
+        let address = |link: usize, hub: usize| hubs[hub].keys.address("127.0.0.1", links[link].port);
+        let [a, b] = seeds;
+        let person = |seed: Seed, link: usize, hub: usize, name: &str| Person {
+            seed,
+            options: options(address(link, hub), ledger),
+            folder: folder.path().join(name),
+            client: None,
+            channel: ChannelId::ZERO,
+        };
+        let (mut payer, mut payee) = (person(a, 0, 0, "a"), person(b, HUBS, HUBS - 1, "b"));
+        payer.channel = payer.with(|client, _| Ok(open(client, 1_500_000))).expect("opened");
+        payee.channel = payee.with(|client, _| Ok(open(client, 500_000))).expect("opened");
+        let mut channels = vec![payer.channel];
+        for at in 0..HUBS - 1 {
+            let next = &hubs[at + 1].keys;
+            let own = hubs[at].keys.public().to_string();
+            let wallet = hubs[at].dir.join("routes").join(next.public().to_string()).join(own);
+            let store = FileStore::open(disk(), &wallet).expect("a wallet");
+            let options = options(address(at + 1, at + 1), ledger);
+            let seed = hubs[at].keys.identity_seed();
+            let mut client = Client::connect(&options, &seed, store, SettleOn::PayeeAck).expect("the hub answers");
+            channels.push(open(&mut client, 1_000_000));
+        }
+        channels.push(payee.channel);
+        for at in 0..HUBS - 1 {
+            let mut config = config();
+            config.routes = vec![RouteEntry {
+                to: address(at + 1, at + 1).to_string(),
+                fee_base_sat: KEEPS[at],
+                ..RouteEntry::default()
+            }];
+            hubs[at].stop();
+            std::fs::write(hubs[at].dir.join("config.toml"), config.to_toml()).expect("a writable folder");
+            hubs[at].start();
+        }
+        let world = Self {
+            folder,
+            _ledger: ledger_process,
+            hubs,
+            links,
+            channels,
+            payer,
+            payee,
+        };
+        world
+    }
+
+    /// Waits until something holds.
+    #[track_caller]
+    pub(crate) fn wait(what: &str, mut holds: impl FnMut() -> bool) {
+        let deadline = Instant::now() + PATIENCE;
+        while !holds() {
+            assert!(Instant::now() < deadline, "not in time: {what}");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// What the hub of a hop says of its channel; the first hop is A's, the last B's.
+    pub(crate) fn channel(&self, hop: usize) -> Option<Value> {
+        let hub = &self.hubs[hop.min(HUBS - 1)];
+        serde_json::from_str(&hub.get(&format!("/channel/{}", self.channels[hop]))?).ok()
+    }
+}
