@@ -1,0 +1,108 @@
+//! Each hub is killed at each message: for every frame of every link, of both ways, each hub in its turn gets SIGKILL while
+//! that frame is on its way, and is started again.
+//!
+//! The short form takes some of these points, spread over all of them and other ones each day of the month;
+//! `TIDEGATE_ROUTE_KILLS=all` takes every one, a number so many.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::payment::{End, Payee, Trial};
+use super::proxy::Way;
+use super::world::{HUBS, World};
+
+/// Points of the short form.
+const FEW: usize = 18;
+/// How long a hub stays dead: the others notice.
+const DEAD: Duration = Duration::from_millis(20);
+
+/// Where a hub is killed.
+#[derive(Clone, Copy, Debug)]
+struct Point {
+    payee: Payee,
+    hub: usize,
+    link: usize,
+    way: Way,
+    frame: u64,
+}
+
+/// The frames of each link and way that an undisturbed payment takes.
+fn frames(world: &mut World, number: &mut u64, payee: Payee) -> Vec<[u64; 2]> {
+    // The first one may find connections that are not there yet.
+    for _ in 0..2 {
+        world.links.iter().for_each(|link| drop(link.take_counts()));
+        *number += 1;
+        Trial::new(world, *number, payee).run(world);
+    }
+    world.links.iter().map(super::proxy::Proxy::take_counts).collect()
+}
+
+fn points(payee: Payee, frames: &[[u64; 2]]) -> Vec<Point> {
+    let mut points = Vec::new();
+    for hub in 0..HUBS {
+        for (link, counts) in frames.iter().enumerate() {
+            for (way, &count) in [Way::Up, Way::Down].into_iter().zip(counts) {
+                points.extend((0..count).map(|frame| Point {
+                    payee,
+                    hub,
+                    link,
+                    way,
+                    frame,
+                }));
+            }
+        }
+    }
+    points
+}
+
+fn wanted(all: usize) -> usize {
+    match std::env::var("TIDEGATE_ROUTE_KILLS").as_deref() {
+        Ok("all") => all,
+        Ok(text) => text.parse().expect("TIDEGATE_ROUTE_KILLS is a number, or all"),
+        Err(_) => FEW,
+    }
+}
+
+#[test]
+fn no_lock_is_lost_between_channels_whichever_hub_is_killed_at_whichever_message() {
+    let began = Instant::now();
+    let mut world = World::new();
+    let mut number = 0;
+    let mut all = Vec::new();
+    for payee in [Payee::Fulfils, Payee::Releases] {
+        let counts = frames(&mut world, &mut number, payee);
+        all.extend(points(payee, &counts));
+    }
+    let count = wanted(all.len()).min(all.len());
+    let (mut paid, mut refunded, mut sprung) = (0_u32, 0_u32, 0_u32);
+    for nth in 0..count {
+        // Spread evenly: the last of each equal part.
+        let point = all[(nth + 1) * all.len() / count - 1];
+        number += 1;
+        let hub = Arc::clone(&world.hubs[point.hub]);
+        let again = Arc::clone(&hub);
+        world.links[point.link].arm(point.way, point.frame, move || {
+            hub.kill();
+            std::thread::spawn(move || {
+                std::thread::sleep(DEAD);
+                again.start();
+            });
+        });
+        let trial = Trial::new(&world, number, point.payee);
+        let end = trial.run(&mut world);
+        if !world.links[point.link].disarm() {
+            sprung += 1;
+        }
+        match (point.payee, end) {
+            (Payee::Fulfils, End::PaidThrough) => paid += 1,
+            (Payee::Releases, End::RefundedThrough) => refunded += 1,
+            other => panic!("{point:?}: {other:?}"),
+        }
+    }
+    println!(
+        "{count} of {} points: {sprung} kills, {paid} paid through, {refunded} refunded through, 0 lost; {:.1} s",
+        all.len(),
+        began.elapsed().as_secs_f64()
+    );
+    assert!(u64::from(sprung) * 2 > count as u64, "most of the points were reached");
+}
