@@ -77,6 +77,28 @@ fn a_preimage_pays_the_payee_and_is_the_payers_proof() {
     assert_eq!(rig.engine.free_records()[12..14], [1, 1], "nothing of it is left");
 }
 
+/// A hub that pays the next one settles there what it has chosen, whatever else its wallet knows.
+#[test]
+fn a_wallet_settles_what_is_chosen_and_drops_the_rest_as_ever() {
+    let mut rig = Rig::new(2);
+    let locks = offered(&mut rig, &[500, 20, 3]);
+    let (fulfil, other) = (rig.fulfil(1, locks[0], PREIMAGE), rig.fulfil(1, locks[1], PREIMAGE));
+    let release = rig.release(1, locks[2]);
+    rig.batch(vec![fulfil, other, release]);
+    let due = |rig: &Rig| rig.clients[0].wallet.due_operations(Height::new(rig.height));
+    let slot = |n| LockSlot::new(n).expect("a slot");
+    assert_eq!(due(&rig).len(), 3);
+    rig.clients[0].wallet.settle_only(Some([].into()));
+    assert_eq!(due(&rig), [Operation::Drop { slot: slot(2) }]);
+    rig.clients[0].wallet.settle_only(Some([locks[1]].into()));
+    let pay = rig.pay(0, &[]);
+    rig.batch(vec![pay]);
+    assert_eq!((rig.refusal(), rig.view(0).sums.debit), (None, sat(20)));
+    assert_eq!(due(&rig), [], "it stays chosen");
+    rig.clients[0].wallet.settle_only(None);
+    assert_eq!(due(&rig), [Operation::Settle { slot: slot(0) }]);
+}
+
 #[test]
 fn two_locks_of_one_hash_and_amount_are_two_locks() {
     let mut rig = Rig::new(2);

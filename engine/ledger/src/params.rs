@@ -66,6 +66,8 @@ impl LedgerParams {
     pub const BOND_COST: u64 = 4 * Self::DISPUTE_COST;
     /// A fault's reporter gets one part of so many of the stake: little enough that no hub gains by reporting itself.
     pub const REWARD_DIVISOR: u64 = 100;
+    /// What a revealed preimage takes of blocks at most, with the hub's coin that pays for it.
+    pub const REVEAL_COST: u64 = 2_000;
     /// Ordinary transactions fill at most three of so many parts of a block; the rest is kept for disputes (rule 15).
     pub const RESERVE_DIVISOR: u64 = 4;
     /// No genesis may allow wider transactions.
@@ -99,6 +101,13 @@ impl LedgerParams {
             return Err(ParamsError::FinalityDepth);
         }
         Ok(())
+    }
+
+    /// How many preimages find room within so many blocks in what is kept for reveals and disputes (rule 15).
+    #[must_use]
+    pub fn reveals_within(&self, blocks: Age) -> u64 {
+        let reserve = self.block_cost_max / Self::RESERVE_DIVISOR;
+        (reserve / Self::REVEAL_COST).saturating_mul(blocks.get().into())
     }
 
     /// The least fee for `cost` units, rounded up; [`Amount::MAX`] where it would be higher.

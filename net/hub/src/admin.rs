@@ -1,6 +1,6 @@
 //! The admin endpoint: HTTP/1.1 on loopback, for operators and their tools.
 //!
-//! `/status`, `/channel/ID`, `/proof/ID`, `/audit`, `/wal`, `/tables`, `/checkpoints` and `/peers` JSON, `/metrics` Prometheus text, `/healthz` and `/readyz` for supervisors. One
+//! `/status`, `/channel/ID`, `/proof/ID`, `/audit`, `/wal`, `/tables`, `/checkpoints`, `/forwards` and `/peers` JSON, `/metrics` Prometheus text, `/healthz` and `/readyz` for supervisors. One
 //! request per connection, one thread: it is for a poll a second, not for load.
 
 use std::io::{Read, Write};
@@ -22,9 +22,9 @@ use tidegate_wal::Segments;
 
 use crate::audit::Audit;
 use crate::commitment::{CommitWork, ProofAnswer, StateRoot, WorkSender};
-use crate::inside::{CheckpointRows, LogRows, TableRows};
+use crate::inside::{CheckpointRows, ForwardRows, LogRows, TableRows};
 use crate::pipeline::links::{Heard, PeerRows};
-use crate::pipeline::{Group, Histogrammed, Stats, Work, get, quantiles};
+use crate::pipeline::{ForwardWork, Forwards, Group, Histogrammed, Stats, Work, get, quantiles};
 use crate::pipeline::{ServeOptions, Status};
 use crate::proof::ProofRow;
 use crate::state::{HubState, state_dir};
@@ -261,12 +261,13 @@ fn respond(path: &str, source: &Source) -> (&'static str, &'static str, String) 
         "/wal" => json(log(source)),
         "/tables" => json(tables(source)),
         "/checkpoints" => json(checkpoints(source)),
+        "/forwards" => json(waiting(source)),
         "/peers" => json(Some(peers(source))),
         "/metrics" => ("200 OK", "text/plain; version=0.0.4", metrics(source)),
         _ => (
             "404 Not Found",
             TEXT,
-            "try /status, /metrics, /channel/ID, /proof/ID, /audit, /wal, /tables, /checkpoints, /peers, /healthz, /readyz\n"
+            "try /status, /metrics, /channel/ID, /proof/ID, /audit, /wal, /tables, /checkpoints, /forwards, /peers, /healthz, /readyz\n"
                 .to_owned(),
         ),
     }
@@ -323,6 +324,14 @@ fn tables(source: &Source) -> Option<TableRows> {
     receiver.recv_timeout(ROOT_PATIENCE).ok()
 }
 
+fn waiting(source: &Source) -> Option<ForwardRows> {
+    let (sender, receiver) = bounded(1);
+    let ask = Work::Forward(ForwardWork::Ask(sender));
+    source.groups.send(vec![ask]).ok()?;
+    let waiting = receiver.recv_timeout(ROOT_PATIENCE).ok()?;
+    Some(ForwardRows::of(waiting.height, &waiting.locks))
+}
+
 fn root(source: &Source) -> Option<StateRoot> {
     let (sender, receiver) = bounded(1);
     source.commitment.send(CommitWork::Root(sender)).ok()?;
@@ -376,6 +385,7 @@ fn status(source: &Source) -> Option<Status> {
         signatures: get(&stats.signatures),
         refused: get(&stats.refused),
         acks: get(&stats.acks),
+        forwards_waiting: get(&stats.forwards.waiting),
         sync_us: quantiles(&stats.sync_us),
         verify_us: quantiles(&stats.verify_us),
         execute_us: quantiles(&stats.execute_us),
@@ -449,7 +459,10 @@ fn metrics(source: &Source) -> String {
         ),
         ("tidegate_resident_bytes", "gauge", "resident memory", usage.rss_bytes),
     ];
-    let rows = rows.into_iter().chain(connections(&source.reactor));
+    let rows = rows
+        .into_iter()
+        .chain(connections(&source.reactor))
+        .chain(forwards(&stats.forwards));
     let rows =
         rows.map(|(name, kind, help, value)| format!("# HELP {name} {help}\n# TYPE {name} {kind}\n{name} {value}\n"));
     rows.chain([stages(stats)]).collect()
@@ -457,6 +470,39 @@ fn metrics(source: &Source) -> String {
 
 /// Name, type, meaning and value of one metric.
 type MetricRow = (&'static str, &'static str, &'static str, u64);
+
+/// Payments over several hubs.
+fn forwards(forwards: &Forwards) -> [MetricRow; 5] {
+    let counter = |name, help, value| (name, "counter", help, get(value));
+    [
+        (
+            "tidegate_forwards_waiting",
+            "gauge",
+            "hash locks that wait for other hubs; alert if it stays",
+            get(&forwards.waiting),
+        ),
+        counter(
+            "tidegate_forwards_sent_total",
+            "locks signed for next hubs",
+            &forwards.sent,
+        ),
+        counter(
+            "tidegate_forwards_met_total",
+            "locks that a next hub has shown the preimage of",
+            &forwards.met,
+        ),
+        counter(
+            "tidegate_forwards_failed_total",
+            "locks that failed on the way",
+            &forwards.failed,
+        ),
+        counter(
+            "tidegate_forwards_expired_total",
+            "locks that expired on the way",
+            &forwards.expired,
+        ),
+    ]
+}
 
 /// Who is connected, and who was not let in.
 fn connections(reactor: &tidegate_reactor::Stats) -> [MetricRow; 5] {

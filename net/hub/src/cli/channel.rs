@@ -19,14 +19,14 @@ mod top_up;
 
 use clap::{Args, Subcommand};
 use serde_json::json;
-use tidegate_channel::ChannelTerms;
 use tidegate_channel::wallet::LockStatus;
+use tidegate_channel::{ChannelTerms, FailReason};
 use tidegate_client::{ClientError, OpenPlan, PaidLock, Payment};
 use tidegate_types::{Age, Amount, ChannelId, Fixed, KeyBytes};
 use tidegate_wire::messages::{LedgerQuery, LedgerResult};
 
 use super::Outcome;
-use super::amounts::parse_positive;
+use super::amounts::{parse_amount, parse_positive};
 use super::output::{JsonFlag, grouped};
 use crate::error::Error;
 use claim::ClaimArgs;
@@ -45,7 +45,7 @@ pub(super) enum ChannelVerb {
                             --own 100000"
     )]
     Open(OpenArgs),
-    /// Pay to another channel of the same hub
+    /// Pay to another channel: of the same hub, or by a hash of any hub that yours has a way to
     #[command(
         after_help = "Example:\n  tidegate channel pay --hub tg1…@127.0.0.1:7411 --key alice.key --to CHANNEL --amount \
                             2500\n  tidegate channel pay --hub tg1…@127.0.0.1:7411 --key alice.key --to CHANNEL --amount 2500 \
@@ -164,8 +164,11 @@ pub(super) struct PayArgs {
     #[arg(long, value_name = "HEX")]
     hash: Option<String>,
     /// Blocks until a payment by hash that nobody claimed is yours again
-    #[arg(long, value_name = "BLOCKS", requires = "hash")]
+    #[arg(long, value_name = "BLOCKS")]
     blocks: Option<u32>,
+    /// What all hubs on the way may keep together, in satoshi; what your own hub asks for unless said
+    #[arg(long, value_name = "SATOSHI")]
+    fee: Option<String>,
     /// Wait so many seconds for the payee's own acknowledgement, or for the preimage
     #[arg(long, value_name = "SECONDS", default_value_t = 0)]
     wait: u64,
@@ -280,7 +283,8 @@ fn open(args: &OpenArgs) -> Outcome {
 
 fn pay(args: &PayArgs) -> Outcome {
     let wanted = Wanted::of(args)?;
-    let hash = hash_lock::asked(args)?;
+    let hash = hash_lock::asked(args, wanted.hash())?;
+    let fee = args.fee.as_deref().map(parse_amount).transpose()?;
     let mut session = Session::connect(&args.session)?;
     wanted.check(&session)?;
     let from = session.channel(args.from.as_deref())?;
@@ -289,7 +293,7 @@ fn pay(args: &PayArgs) -> Outcome {
         payee: payee_of(&mut session, &wanted.to)?,
         payee_channel: wanted.to,
         amount,
-        fee: None,
+        fee,
         payment_id: None,
         hash,
     };
@@ -317,11 +321,16 @@ fn report(args: &PayArgs, from: &ChannelId, wanted: &Wanted, paid: &PaidLock, en
             "pending",
             "the payee has been offered it, and has not shown the preimage yet",
         ),
-        LockStatus::Failed(_) => ("failed", "the payee has given it up; the amount is yours again"),
+        LockStatus::Failed(FailReason::Released) => ("failed", "the payee has given it up; the amount is yours again"),
+        LockStatus::Failed(_) => ("failed", "a hub on the way has failed it; the amount is yours again"),
         LockStatus::Delivered => (
             "delivered",
             "the hub has credited the payee; it is final once the payee acknowledges it",
         ),
+    };
+    let reason = match end {
+        LockStatus::Failed(reason) => Some(reason),
+        _ => None,
     };
     let preimage = match end {
         LockStatus::Fulfilled(preimage) => Some(hex::encode(preimage)),
@@ -336,12 +345,14 @@ fn report(args: &PayArgs, from: &ChannelId, wanted: &Wanted, paid: &PaidLock, en
         "amount_sat": amount.to_sat(),
         "fee_sat": fee,
         "preimage": preimage,
+        "reason": reason.map(FailReason::name),
     });
     args.json.emit(&value, || {
         format!(
-            "{}\n{status}: {} sat, fee {fee} sat; {text}\n",
+            "{}\n{status}: {} sat, fee {fee} sat; {text}{}\n",
             paid.payment_id,
-            grouped(amount.to_sat().into())
+            grouped(amount.to_sat().into()),
+            reason.map_or_else(String::new, |reason| format!(" ({reason})")),
         )
     })
 }

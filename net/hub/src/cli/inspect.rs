@@ -1,6 +1,7 @@
 //! `tidegate inspect …`: one thing of a data directory, or of a running hub.
 
 mod checkpoint;
+mod forwards;
 mod log;
 mod peers;
 mod proof;
@@ -62,6 +63,11 @@ pub(super) enum InspectVerb {
         after_help = "Example:\n  tidegate inspect peers --admin 127.0.0.1:7412\n  tidegate inspect peers --data hub\n\nWith --data: what is kept, which has no links. There are links if `peers.links` is set."
     )]
     Peers(peers::PeersArgs),
+    /// Payments that wait for other hubs
+    #[command(
+        after_help = "Example:\n  tidegate inspect forwards --admin 127.0.0.1:7412\n  tidegate inspect forwards --data hub\n\nThere are routes if the configuration has [[routes]]."
+    )]
+    Forwards(forwards::ForwardsArgs),
     /// The verdict of every path of the verifier on each signature of a file
     #[command(
         after_help = "Example:\n  tidegate inspect signatures doubtful.jsonl\n\nExit code 1 if any two paths differ."
@@ -108,6 +114,7 @@ pub(super) fn run(verb: &InspectVerb) -> Outcome {
         InspectVerb::Table(args) => table::run(args),
         InspectVerb::Checkpoint(args) => checkpoint::run(args),
         InspectVerb::Peers(args) => peers::run(args),
+        InspectVerb::Forwards(args) => forwards::run(args),
         InspectVerb::Signatures(args) => signatures::run(args),
     }
 }

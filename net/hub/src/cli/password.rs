@@ -5,10 +5,12 @@ use std::path::{Path, PathBuf};
 
 use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
 use tidegate_client::key_file::{KeyFile, KeyFileError, Seed};
+use tidegate_disk::RealDisk;
 use zeroize::Zeroizing;
 
 use super::output::read_file;
 use crate::error::Error;
+use crate::keys::HubKeys;
 
 /// The variable that may hold a password.
 const VARIABLE: &str = "TIDEGATE_PASSWORD";
@@ -39,6 +41,10 @@ impl PasswordFlag {
 
     /// The seed of a key file, by the password that it needs.
     pub(super) fn seed(&self, path: &Path) -> Result<Seed, Error> {
+        // A hub is a client of the next hub by its own key.
+        if let Ok(hub) = HubKeys::load_file(&RealDisk, path) {
+            return Ok(hub.identity_seed());
+        }
         let file = KeyFile::open(path)?;
         if !file.is_encrypted() {
             return Ok(file.seed(None)?);

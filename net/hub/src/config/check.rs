@@ -2,7 +2,7 @@
 
 use tidegate_crypto::verify::Backend;
 use tidegate_ledger::NetworkName;
-use tidegate_types::Amount;
+use tidegate_types::{Age, Amount};
 use tidegate_wal::PAGE_BYTES;
 
 use super::Config;
@@ -203,6 +203,12 @@ fn times(config: &Config) -> Option<Breach> {
             tidegate_batch::PolicyError::InLocks { .. } => "payments.max_in_locks",
         };
         return breach(key, format!("cannot be kept: {error}"));
+    }
+    let blocks = config.payments.margin_blocks - config.ledger.finality_depth_blocks;
+    let most = config.ledger_params().reveals_within(Age::new(blocks));
+    if u64::from(config.payments.max_forwarded_locks) > most {
+        let rule = format!("must be at most {most}, the preimages that blocks take within the margin (rule 15)");
+        return breach("payments.max_forwarded_locks", rule);
     }
     if let Err(error) = config.ledger_params().check() {
         return breach("ledger.finality_depth_blocks", format!("makes no ledger: {error}"));

@@ -153,6 +153,10 @@ fn each_rule_is_kept() {
         ("[payments]\nmax_unfirm_credits = 0\n", "payments.max_unfirm_credits"),
         ("[payments]\nack_interval_ms = 0\n", "payments.ack_interval_ms"),
         ("[payments]\nmargin_blocks = 0\n", "payments.margin_blocks"),
+        (
+            "[payments]\nmax_forwarded_locks = 12001\n",
+            "payments.max_forwarded_locks",
+        ),
         ("[ledger]\nfinality_depth_blocks = 6\n", "payments.margin_blocks"),
         ("[ledger]\nblock_interval_ms = 0\n", "ledger.block_interval_ms"),
         ("[ledger]\nnetwork = \"Main\"\n", "ledger.network"),

@@ -37,3 +37,6 @@ pub(crate) fn payment_id(incoming: &LockId) -> PaymentId {
     let hash = tidegate_crypto::hash::payment_hash(incoming.as_bytes());
     PaymentId::from_bytes(*hash.first_chunk().expect("a hash has 32 bytes"))
 }
+
+#[cfg(test)]
+mod tests;

@@ -427,24 +427,20 @@ impl Worker {
 
     /// A state that the next hub refuses is given up, and the next one accepted in its place; true if it was.
     fn supersede_if_refused(&mut self, result: Result<(), ClientError>) -> Result<bool, Fault> {
-        let reason = match result {
+        let (counter, reason) = match result {
             Ok(()) => return Ok(false),
-            Err(ClientError::Refused { reason, .. }) => reason,
+            Err(ClientError::Refused { counter, reason }) => (counter, reason),
             Err(error) => return Err(error.into()),
         };
         tracing::warn!(%reason, "the next hub has refused a state");
         let (client, channel) = self.client.as_mut().zip(self.channel).ok_or(Fault::NoChannel)?;
         if reason == RefuseReason::AckOverdue {
             client.ack(&channel)?;
-            return Err(ClientError::Refused {
-                counter: tidegate_types::ClientCounter::ZERO,
-                reason,
-            }
-            .into());
+            return Err(ClientError::Refused { counter, reason }.into());
         }
         client.settle_only(&channel, Some(BTreeSet::new()))?;
-        client.supersede(&channel)?;
-        Ok(true)
+        // False if it was accepted after all.
+        Ok(client.supersede(&channel)?)
     }
 }
 

@@ -5,9 +5,11 @@
 //! absent.
 
 mod checkpoints;
+mod forwards;
 mod log;
 mod tables;
 
 pub use checkpoints::{CheckpointRow, CheckpointRows, RegionRow};
+pub use forwards::{ForwardRow, ForwardRows};
 pub use log::{LogEnd, LogRows, SegmentRow};
 pub use tables::{TableRow, TableRows};

@@ -42,5 +42,5 @@ pub use options::{ChannelPolicy, ServeOptions, Settings};
 pub use sequencer::SequencerError;
 pub use serve::{Opening, ServeError, Serving, StopHandle, serve};
 pub use stats::Status;
-pub(crate) use stats::{Histogrammed, Stats, add, get, quantiles};
+pub(crate) use stats::{Forwards, Histogrammed, Stats, add, get, quantiles};
 pub(crate) use work::{ForwardWork, Group, Waiting, Work};

@@ -157,6 +157,8 @@ pub struct Status {
     pub refused: u64,
     /// Acks taken since the start.
     pub acks: u64,
+    /// Hash locks that wait for other hubs.
+    pub forwards_waiting: u64,
     /// Median and 99th percentile of a log write with its sync, µs.
     pub sync_us: [u64; 2],
     /// Median and 99th percentile of a batch's signature checks, µs.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::payment::{End, Payee, Trial};
-use super::proxy::Way;
+use super::proxy::{Proxy, Way};
 use super::world::{HUBS, World};
 
 /// Points of the short form.
@@ -30,11 +30,11 @@ struct Point {
 fn frames(world: &mut World, number: &mut u64, payee: Payee) -> Vec<[u64; 2]> {
     // The first one may find connections that are not there yet.
     for _ in 0..2 {
-        world.links.iter().for_each(|link| drop(link.take_counts()));
+        world.links.iter().for_each(Proxy::forget);
         *number += 1;
         Trial::new(world, *number, payee).run(world);
     }
-    world.links.iter().map(super::proxy::Proxy::take_counts).collect()
+    world.links.iter().map(Proxy::take_counts).collect()
 }
 
 fn points(payee: Payee, frames: &[[u64; 2]]) -> Vec<Point> {
@@ -63,6 +63,47 @@ fn wanted(all: usize) -> usize {
     }
 }
 
+/// Kills a hub at one frame, and has it started again.
+fn arm(world: &World, point: Point) {
+    let hub = Arc::clone(&world.hubs[point.hub]);
+    let again = Arc::clone(&hub);
+    world.links[point.link].arm(point.way, point.frame, move || {
+        hub.kill();
+        std::thread::spawn(move || {
+            std::thread::sleep(DEAD);
+            again.start();
+        });
+    });
+}
+
+/// The first hub is killed as its message to the next one leaves, and A's wallet is then what it was before it paid: A brings
+/// nothing again. What went on must have been durable.
+#[test]
+fn what_was_sent_on_is_held_though_its_payer_has_forgotten_it() {
+    let mut world = World::new();
+    let mut number = 0;
+    let counts = frames(&mut world, &mut number, Payee::Fulfils);
+    for frame in 0..counts[1][Way::Up as usize] {
+        number += 1;
+        let trial = Trial::new(&world, number, Payee::Fulfils);
+        let before = super::payment::books(&world);
+        let copy = world.payer.copy_wallet();
+        arm(
+            &world,
+            Point {
+                payee: Payee::Fulfils,
+                hub: 0,
+                link: 1,
+                way: Way::Up,
+                frame,
+            },
+        );
+        trial.run_while(&mut world, |world| !world.links[1].is_sprung());
+        world.payer.restore_wallet(&copy);
+        assert_eq!(trial.run_on(&mut world, before), End::PaidThrough, "frame {frame}");
+    }
+}
+
 #[test]
 fn no_lock_is_lost_between_channels_whichever_hub_is_killed_at_whichever_message() {
     let began = Instant::now();
@@ -79,15 +120,7 @@ fn no_lock_is_lost_between_channels_whichever_hub_is_killed_at_whichever_message
         // Spread evenly: the last of each equal part.
         let point = all[(nth + 1) * all.len() / count - 1];
         number += 1;
-        let hub = Arc::clone(&world.hubs[point.hub]);
-        let again = Arc::clone(&hub);
-        world.links[point.link].arm(point.way, point.frame, move || {
-            hub.kill();
-            std::thread::spawn(move || {
-                std::thread::sleep(DEAD);
-                again.start();
-            });
-        });
+        arm(&world, point);
         let trial = Trial::new(&world, number, point.payee);
         let end = trial.run(&mut world);
         if !world.links[point.link].disarm() {

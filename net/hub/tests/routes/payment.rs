@@ -3,11 +3,11 @@
 use std::time::{Duration, Instant};
 
 use tidegate_channel::wallet::LockStatus;
-use tidegate_client::{ClientError, ConnectionError, HashLock, Payment};
+use tidegate_client::{ClientError, HashLock, Payment};
 use tidegate_crypto::hash::payment_hash;
-use tidegate_types::{Age, ChannelId, LockId, PaymentId};
+use tidegate_types::{Age, ChannelId, PaymentId};
 
-use super::world::{HUBS, KEEPS, PATIENCE, World, sat};
+use super::world::{HUBS, KEEPS, MARGIN, PATIENCE, World, sat};
 
 /// What B does with what it is offered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +39,9 @@ pub(crate) struct Trial {
     pub(crate) preimage: [u8; 32],
 }
 
+/// Blocks of a lock that is to expire: long enough for every hop, and over soon.
+pub(crate) const SHORT: u32 = 3 * MARGIN + 12;
+
 impl Trial {
     pub(crate) fn new(world: &World, number: u64, payee: Payee) -> Self {
         let mut preimage = [7; 32];
@@ -48,7 +51,7 @@ impl Trial {
             fee: KEEPS.iter().sum(),
             to: world.payee.channel,
             payee,
-            blocks: None,
+            blocks: (payee == Payee::Sleeps).then_some(SHORT),
             preimage,
         }
     }
@@ -72,6 +75,39 @@ impl Trial {
     /// Pays, and goes on until every hop has ended it.
     pub(crate) fn run(&self, world: &mut World) -> End {
         let before = books(world);
+        self.run_on(world, before)
+    }
+
+    /// Pays, and goes on until B is offered the lock, which it does not touch.
+    pub(crate) fn run_until_offered(&self, world: &mut World) {
+        let asleep = Self {
+            payee: Payee::Sleeps,
+            ..*self
+        };
+        World::wait("B is offered the lock", || {
+            let paid = self.step_payer(world);
+            assert_ne!(paid.ok(), Some(true), "nothing has ended");
+            asleep.step_payee(world).is_ok_and(|gone| !gone)
+        });
+    }
+
+    /// B shows the preimage, and is credited; nobody else does anything.
+    pub(crate) fn fulfil(&self, world: &mut World) {
+        World::wait("B is credited", || self.step_payee(world).is_ok_and(|gone| gone));
+    }
+
+    /// Pays, and goes on while something holds.
+    pub(crate) fn run_while(&self, world: &mut World, holds: impl Fn(&World) -> bool) {
+        let deadline = Instant::now() + PATIENCE;
+        while holds(world) {
+            assert!(Instant::now() < deadline, "not in time: {self:?}");
+            // What fails now is tried again.
+            let _failed = (self.step_payer(world), self.step_payee(world));
+        }
+    }
+
+    /// As [`Trial::run`], of a payment that was begun when the books said `before`.
+    pub(crate) fn run_on(&self, world: &mut World, before: Books) -> End {
         let deadline = Instant::now() + PATIENCE;
         loop {
             assert!(
@@ -103,16 +139,24 @@ impl Trial {
             }),
         };
         let id = self.payment_id();
+        let was_open = world.open_once.contains(&id);
+        let open_once = &mut world.open_once;
         world.payer.with(|client, channel| {
             let own = client.channels().get(&channel).expect("opened");
-            let sent = own.states().any(|state| {
-                let operations = state.message().operations;
-                operations.windows(16).any(|bytes| bytes == id.as_bytes())
-            });
             let open = own.wallet().locks().find(|(open, _)| open.lock.payment_id == id);
-            match open.map(|(_, status)| status) {
-                None if sent => return Ok(true),
-                None => drop(client.pay(&channel, &[payment])?),
+            let status = open.map(|(_, status)| status);
+            if status.is_some() {
+                open_once.insert(id);
+            }
+            match status {
+                None if was_open => return Ok(true),
+                None => {
+                    if self.blocks.is_some() {
+                        // A wallet that has slept counts blocks from too low a height.
+                        client.sync(&channel)?;
+                    }
+                    client.pay(&channel, &[payment])?;
+                }
                 Some(LockStatus::Fulfilled(_) | LockStatus::Failed(_)) => {
                     client.settle(&channel)?;
                     return Ok(true);
@@ -140,8 +184,8 @@ impl Trial {
                 return Ok(true);
             };
             match payee {
-                Payee::Fulfils => gone_is_done(client.fulfil(&channel, &lock, &preimage), lock)?,
-                Payee::Releases => gone_is_done(client.release(&channel, &lock), lock)?,
+                Payee::Fulfils => client.fulfil(&channel, &lock, &preimage)?,
+                Payee::Releases => client.release(&channel, &lock)?,
                 Payee::Sleeps => {
                     client.poll(Duration::from_millis(20))?;
                     client.sync(&channel)?;
@@ -164,14 +208,6 @@ impl Trial {
                 self.moved()
             )
         }
-    }
-}
-
-/// Shown twice a preimage finds its lock gone: that is no failure.
-fn gone_is_done(result: Result<(), ClientError>, _lock: LockId) -> Result<(), ClientError> {
-    match result {
-        Err(ClientError::Connection(error @ ConnectionError::Remote { .. })) => Err(error.into()),
-        other => other,
     }
 }
 

@@ -59,14 +59,24 @@ impl Proxy {
         [0, 1].map(|way| self.shared.counts[way].swap(0, Ordering::SeqCst))
     }
 
+    /// Counts from zero.
+    pub(crate) fn forget(&self) {
+        let _counted = self.take_counts();
+    }
+
     /// Counts from zero, and lets `spring` happen at one frame.
     pub(crate) fn arm(&self, way: Way, frame: u64, spring: impl FnOnce() + Send + 'static) {
-        self.take_counts();
+        self.forget();
         *self.shared.trap.lock().expect("no panic") = Some(Trap {
             way,
             frame,
             spring: Box::new(spring),
         });
+    }
+
+    /// True if no trap is set any more.
+    pub(crate) fn is_sprung(&self) -> bool {
+        self.shared.trap.lock().expect("no panic").is_none()
     }
 
     /// True if the trap was never sprung.

@@ -1,6 +1,7 @@
 //! Three hubs, each a process, on one ledger, a process too: A has a channel with the first, B with the last, and each hub one
 //! with the next. Every link leads through a proxy.
 
+use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
@@ -11,7 +12,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tempfile::TempDir;
 use tidegate_channel::wallet::SettleOn;
-use tidegate_client::key_file::{Seed, random_seed};
+use tidegate_client::key_file::{KeyFile, Seed};
 use tidegate_client::{Client, ClientError, ConnectOptions, FileStore, HubAddress, OpenPlan};
 use tidegate_crypto::keys::SecretKey;
 use tidegate_disk::{Disk, RealDisk};
@@ -20,7 +21,7 @@ use tidegate_hub::keys::{HubKeys, LEDGER_KEYS_FILE};
 use tidegate_hub::state::{self, Params};
 use tidegate_ledger::{Genesis, GenesisHeader, GenesisWriter, NetworkName, Output};
 use tidegate_settle::Node;
-use tidegate_types::{Age, Amount, ChannelId, Digest, LedgerId, UnixMillis};
+use tidegate_types::{Age, Amount, ChannelId, Digest, KeyBytes, LedgerId, PaymentId, UnixMillis};
 
 use super::proxy::Proxy;
 
@@ -47,17 +48,11 @@ struct Process {
 
 impl Process {
     fn start(words: &[&str]) -> (Self, Value) {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_tidegate"));
-        let foreign = std::env::vars_os().map(|(name, _)| name);
-        for name in foreign.filter(|name| name.to_string_lossy().starts_with("TIDEGATE_")) {
-            command.env_remove(name);
-        }
+        let mut command = program(words);
         let log = std::env::var("TIDEGATE_ROUTES_LOG").unwrap_or_else(|_| "error".into());
         command.env("TIDEGATE_LOG", log);
         let mut child = command
-            .args(words)
             .arg("--json")
-            .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()
             .expect("the program runs");
@@ -154,7 +149,7 @@ impl Hub {
 /// A person with a wallet, at one end.
 pub(crate) struct Person {
     seed: Seed,
-    options: ConnectOptions,
+    pub(crate) options: ConnectOptions,
     folder: PathBuf,
     client: Option<Client<FileStore>>,
     pub(crate) channel: ChannelId,
@@ -170,7 +165,11 @@ impl Person {
             let store = FileStore::open(disk(), &self.folder).expect("a wallet");
             let mut client = Client::connect(&self.options, &self.seed, store, SettleOn::PayeeAck)?;
             if self.channel != ChannelId::ZERO {
-                client.sync(&self.channel)?;
+                match client.sync(&self.channel) {
+                    // It has lost what it signed.
+                    Err(ClientError::Behind { .. }) => client.recover(&self.channel)?,
+                    other => other?,
+                }
                 client.fetch_proofs(&self.channel)?;
             }
             self.client = Some(client);
@@ -179,8 +178,27 @@ impl Person {
         act(client, self.channel).inspect_err(|_| self.client = None)
     }
 
-    pub(crate) fn key(&self) -> tidegate_types::KeyBytes {
-        SecretKey::from_seed(*self.seed).public().bytes()
+    /// Lets go of the wallet, so that another process may open it.
+    pub(crate) fn leave(&mut self) {
+        self.client = None;
+    }
+
+    /// The wallet as it is now.
+    pub(crate) fn copy_wallet(&mut self) -> TempDir {
+        self.leave();
+        let copy = TempDir::new().expect("a temporary folder");
+        copy_files(&self.folder, copy.path());
+        copy
+    }
+
+    /// The wallet is what it was: whatever was signed since is forgotten.
+    pub(crate) fn restore_wallet(&mut self, copy: &TempDir) {
+        self.leave();
+        copy_files(copy.path(), &self.folder);
+    }
+
+    pub(crate) fn key(&self) -> KeyBytes {
+        public(&self.seed)
     }
 }
 
@@ -194,6 +212,43 @@ pub(crate) struct World {
     pub(crate) channels: Vec<ChannelId>,
     pub(crate) payer: Person,
     pub(crate) payee: Person,
+    /// Payments of A that its wallet has held a lock of.
+    pub(crate) open_once: BTreeSet<PaymentId>,
+}
+
+fn public(seed: &Seed) -> KeyBytes {
+    SecretKey::from_seed(**seed).public().bytes()
+}
+
+/// A plain key file, and what is in it.
+fn new_key(path: &Path) -> Seed {
+    verb(&["key", "new", "--plain", "--out", path.to_str().expect("UTF-8")]);
+    KeyFile::open(path).expect("just made").seed(None).expect("plain")
+}
+
+/// A verb of the program that must succeed; what it printed.
+#[track_caller]
+pub(crate) fn verb(words: &[&str]) -> String {
+    let output = program(words).output().expect("the program runs");
+    assert!(output.status.success(), "{words:?}: {output:?}");
+    String::from_utf8(output.stdout).expect("UTF-8")
+}
+
+fn program(words: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tidegate"));
+    let foreign = std::env::vars_os().map(|(name, _)| name);
+    for name in foreign.filter(|name| name.to_string_lossy().starts_with("TIDEGATE_")) {
+        command.env_remove(name);
+    }
+    command.args(words).stdin(Stdio::null());
+    command
+}
+
+fn copy_files(from: &Path, to: &Path) {
+    for entry in std::fs::read_dir(from).expect("a folder") {
+        let entry = entry.expect("an entry");
+        std::fs::copy(entry.path(), to.join(entry.file_name())).expect("a writable folder");
+    }
 }
 
 fn free_port() -> u16 {
@@ -215,7 +270,7 @@ fn config() -> Config {
 }
 
 /// The genesis: coins for all keys.
-fn genesis(validator: &HubKeys, keys: &[tidegate_types::KeyBytes]) -> Vec<u8> {
+fn genesis(validator: &HubKeys, keys: &[KeyBytes]) -> Vec<u8> {
     let header = GenesisHeader {
         params: config().ledger_params(),
         time: UnixMillis::new(1),
@@ -294,9 +349,9 @@ impl World {
         let keys: Vec<HubKeys> = (0..HUBS)
             .map(|_| HubKeys::generate().expect("random numbers"))
             .collect();
-        let seeds = [random_seed().expect("random"), random_seed().expect("random")];
+        let seeds = ["a.key", "b.key"].map(|name| new_key(&folder.path().join(name)));
         let mut rich: Vec<_> = keys.iter().map(HubKeys::public).collect();
-        rich.extend(seeds.iter().map(|seed| SecretKey::from_seed(**seed).public().bytes()));
+        rich.extend(seeds.iter().map(public));
         let bytes = genesis(&validator, &rich);
         let (ledger_process, ledger_address) = start_ledger(folder.path(), &validator, &bytes);
         let mut ledger = None;
@@ -322,9 +377,10 @@ impl World {
         let address = |link: usize, hub: usize| hubs[hub].keys.address("127.0.0.1", links[link].port);
         let [a, b] = seeds;
         let person = |seed: Seed, link: usize, hub: usize, name: &str| Person {
-            seed,
             options: options(address(link, hub), ledger),
-            folder: folder.path().join(name),
+            // Where the program's own verbs look for it.
+            folder: folder.path().join(name).join(public(&seed).to_string()),
+            seed,
             client: None,
             channel: ChannelId::ZERO,
         };
@@ -354,7 +410,7 @@ impl World {
             std::fs::write(hubs[at].dir.join("config.toml"), config.to_toml()).expect("a writable folder");
             hubs[at].start();
         }
-        let world = Self {
+        Self {
             folder,
             _ledger: ledger_process,
             hubs,
@@ -362,8 +418,13 @@ impl World {
             channels,
             payer,
             payee,
-        };
-        world
+            open_once: BTreeSet::new(),
+        }
+    }
+
+    /// The height of a hub's newest final block.
+    pub(crate) fn height(&self, hub: usize) -> u64 {
+        self.hubs[hub].metric("tidegate_height").unwrap_or(0)
     }
 
     /// Waits until something holds.

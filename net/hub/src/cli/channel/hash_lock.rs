@@ -44,11 +44,23 @@ pub(in crate::cli) struct ReleaseArgs {
     json: JsonFlag,
 }
 
-/// The hash lock that the flags ask for, if they do.
-pub(super) fn asked(args: &PayArgs) -> Result<Option<HashLock>, Error> {
-    let Some(text) = &args.hash else { return Ok(None) };
-    let hash: Digest = parse_id(text, "payment hash")?;
-    Ok(Some(HashLock {
+/// The hash lock that the flags or the request ask for, if they do.
+pub(super) fn asked(args: &PayArgs, requested: Option<Digest>) -> Result<Option<HashLock>, Error> {
+    let said = args
+        .hash
+        .as_deref()
+        .map(|text| parse_id(text, "payment hash"))
+        .transpose()?;
+    if let (Some(said), Some(requested)) = (said, requested)
+        && said != requested
+    {
+        return Err(Error::RequestUnpayable("it asks for another hash than --hash says"));
+    }
+    let hash: Option<Digest> = said.or(requested);
+    if hash.is_none() && args.blocks.is_some() {
+        return Err(Error::RequestUnpayable("--blocks is for payments by hash"));
+    }
+    Ok(hash.map(|hash| HashLock {
         hash: *hash.as_bytes(),
         blocks: args.blocks.map(Age::new),
     }))

@@ -5,7 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use clap::Args;
 use serde_json::json;
 use tidegate_client::{PaymentRequest, RequestCondition};
-use tidegate_types::{Amount, ChannelId, KeyBytes, UnixMillis};
+use tidegate_types::{Amount, ChannelId, Digest, KeyBytes, UnixMillis};
 
 use super::super::Outcome;
 use super::super::amounts::{parse_id, parse_positive};
@@ -24,6 +24,9 @@ pub(in crate::cli) struct RequestArgs {
     /// Your channel; may be left out if the wallet has one
     #[arg(long, value_name = "CHANNEL")]
     channel: Option<String>,
+    /// To be paid for the preimage of this SHA-256, 64 hex digits: from any hub that has a way to yours
+    #[arg(long, value_name = "HEX")]
+    hash: Option<String>,
     /// Not to be paid after so many seconds from now
     #[arg(long, value_name = "SECONDS")]
     expires: Option<u64>,
@@ -33,6 +36,11 @@ pub(in crate::cli) struct RequestArgs {
 
 pub(super) fn run(args: &RequestArgs) -> Outcome {
     let amount = args.amount.as_deref().map(parse_positive).transpose()?;
+    let hash: Option<Digest> = args
+        .hash
+        .as_deref()
+        .map(|text| parse_id(text, "payment hash"))
+        .transpose()?;
     let session = Session::connect(&args.session)?;
     let hello = session.client.hello();
     let request = PaymentRequest {
@@ -41,7 +49,7 @@ pub(super) fn run(args: &RequestArgs) -> Outcome {
         payee: session.client.key(),
         channel: session.channel(args.channel.as_deref())?,
         amount,
-        condition: RequestCondition::Ack,
+        condition: hash.map_or(RequestCondition::Ack, RequestCondition::Hash),
         expires: args.expires.map(|seconds| later(now(), seconds)),
     };
     let value = json!({
@@ -49,6 +57,7 @@ pub(super) fn run(args: &RequestArgs) -> Outcome {
         "channel": request.channel.to_string(),
         "payee": request.payee.to_string(),
         "amount_sat": amount.map(Amount::to_sat),
+        "hash": hash.map(|hash| hash.to_string()),
         "expires_ms": request.expires.map(UnixMillis::get),
     });
     args.json.emit(&value, || {
@@ -96,9 +105,6 @@ impl Wanted {
         if request.is_expired(now()) {
             return refuse("it has expired");
         }
-        if request.condition != RequestCondition::Ack {
-            return refuse("it asks for a payment by hash, which `channel pay` does with --hash");
-        }
         let amount = match (request.amount, amount) {
             (Some(asked), Some(said)) if asked != said => {
                 return refuse("it asks for another amount than --amount says");
@@ -114,15 +120,25 @@ impl Wanted {
         })
     }
 
-    /// The request must be one of this hub and ledger.
+    /// The hash that the request asks to be paid by, if it does.
+    pub(super) fn hash(&self) -> Option<Digest> {
+        match self.request.as_ref()?.condition {
+            RequestCondition::Ack => None,
+            RequestCondition::Hash(hash) => Some(hash),
+        }
+    }
+
+    /// The request must be one of this ledger, and of this hub unless it is paid by hash.
     pub(super) fn check(&self, session: &Session) -> Result<(), Error> {
         let Some(request) = &self.request else { return Ok(()) };
         let hello = session.client.hello();
         if request.ledger != hello.ledger {
             return Err(Error::RequestUnpayable("it is of another ledger"));
         }
-        if request.hub != hello.hub {
-            return Err(Error::RequestUnpayable("the payee's channel is with another hub"));
+        if request.hub != hello.hub && request.condition == RequestCondition::Ack {
+            return Err(Error::RequestUnpayable(
+                "the payee's channel is with another hub, so it has to ask for a payment by hash",
+            ));
         }
         Ok(())
     }

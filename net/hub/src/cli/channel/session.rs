@@ -4,7 +4,6 @@ use std::fs;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use clap::Args;
@@ -270,7 +269,8 @@ impl Session {
             if !waits || Instant::now() >= deadline {
                 return Ok(known);
             }
-            sleep(Duration::from_millis(100));
+            // A failure is told by a leaf, which comes unasked.
+            self.client.poll(Duration::from_millis(100))?;
         }
     }
 
