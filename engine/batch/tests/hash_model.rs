@@ -3,15 +3,19 @@
 mod rig;
 
 use proptest::prelude::*;
+use rig::acts::end_of;
 use rig::{MARGIN, Rig, sat};
-use tidegate_batch::{Input, Reveal};
+use tidegate_batch::{ForwardEnd, ForwardInput, Input, Reveal};
 use tidegate_channel::{FailReason, OpOutcome, Operation};
 use tidegate_types::{Amount, Height, LockId};
 
 /// How long the locks of the rig live.
 const LIFE: u32 = 50;
-/// The share of one payer in a payee's locks, by the rig's policy.
+/// The share of one payer in a payee's locks, by the rig's policy, and in those that wait for other hubs.
 const SHARE: usize = 16;
+/// Who stands for all payees at other hubs, and how many locks may wait for them.
+const AWAY: usize = 3;
+const AWAY_LOCKS: usize = 40;
 
 #[derive(Clone, Copy, Debug)]
 enum Move {
@@ -22,18 +26,18 @@ enum Move {
         secret: u8,
         locks: usize,
     },
-    /// The payee of some lock shows its preimage, or another.
+    /// The payee of some lock, or the next hub, shows its preimage, or another.
     Fulfil { which: usize, right: bool },
-    /// The payee of some lock gives it up.
+    /// The payee of some lock gives it up, or the next hub has failed it.
     Release { which: usize },
     /// Blocks, the last of which may reveal a secret.
     Blocks { count: u32, reveals: Option<u8> },
 }
 
 fn a_move() -> impl Strategy<Value = Move> {
-    let pay = (0_usize..3, 1_usize..3, 0_u8..4, 0_usize..6).prop_map(|(payer, other, secret, locks)| Move::Pay {
+    let pay = (0_usize..3, 1_usize..4, 0_u8..4, 0_usize..6).prop_map(|(payer, other, secret, locks)| Move::Pay {
         payer,
-        payee: (payer + other) % 3,
+        payee: (payer + other) % 4,
         secret,
         locks,
     });
@@ -81,7 +85,10 @@ impl Model {
             .filter(waits)
             .filter(|l| l.payer == owed.payer)
             .count();
-        let fate = if of_payer >= SHARE {
+        let all = self.locks.iter().filter(waits).count();
+        let fate = if owed.payee == AWAY && all >= AWAY_LOCKS {
+            Fate::Failed(FailReason::PayeeLocksFull)
+        } else if of_payer >= SHARE {
             Fate::Failed(FailReason::PayerLimit)
         } else {
             Fate::Waits
@@ -126,7 +133,10 @@ fn pay(rig: &mut Rig, model: &mut Model, (payer, payee): (usize, usize), secret:
     let full = rig.clients[payer].wallet.client().locks().len() > 56;
     let locks = if full { 0 } else { locks };
     let locks: Vec<_> = (0..locks)
-        .map(|n| rig.hash_lock(payee, 3 + n as u64, &preimage(secret)))
+        .map(|n| match payee {
+            AWAY => rig.away_lock(3 + n as u64, &preimage(secret)),
+            payee => rig.hash_lock(payee, 3 + n as u64, &preimage(secret)),
+        })
         .collect();
     let Input::Pay(pay) = rig.pay(payer, &locks) else {
         unreachable!()
@@ -148,6 +158,15 @@ fn pay(rig: &mut Rig, model: &mut Model, (payer, payee): (usize, usize), secret:
     Input::Pay(pay)
 }
 
+/// The end of a lock that waits for another hub.
+fn end(rig: &Rig, lock: &Owed, end: ForwardEnd) -> Input {
+    Input::Forward(ForwardInput {
+        payer: rig.clients[lock.payer].id,
+        lock: lock.id,
+        end,
+    })
+}
+
 /// The inputs of one batch, and the places of those that are refused.
 fn inputs(rig: &mut Rig, model: &mut Model, moves: &[Move]) -> (Vec<Input>, Vec<u32>) {
     let (mut inputs, mut refused) = (Vec::new(), Vec::new());
@@ -166,7 +185,11 @@ fn inputs(rig: &mut Rig, model: &mut Model, moves: &[Move]) -> (Vec<Input>, Vec<
                 let place = which % model.locks.len();
                 let lock = model.locks[place];
                 let shown = if right { preimage(lock.secret) } else { [0xee; 32] };
-                inputs.push(rig.fulfil(lock.payee, lock.id, shown));
+                inputs.push(if lock.payee == AWAY {
+                    end(rig, &lock, ForwardEnd::Met(shown))
+                } else {
+                    rig.fulfil(lock.payee, lock.id, shown)
+                });
                 if !model.fulfil(place, right) {
                     refused.push(at);
                 }
@@ -174,6 +197,16 @@ fn inputs(rig: &mut Rig, model: &mut Model, moves: &[Move]) -> (Vec<Input>, Vec<
             Move::Release { which } if !model.locks.is_empty() => {
                 let place = which % model.locks.len();
                 let lock = model.locks[place];
+                if lock.payee == AWAY {
+                    let waits = lock.fate == Fate::Waits && lock.batch < model.batch;
+                    inputs.push(end(rig, &lock, ForwardEnd::Failed(FailReason::Released)));
+                    if waits {
+                        model.locks[place].fate = Fate::Failed(FailReason::Released);
+                    } else {
+                        refused.push(at);
+                    }
+                    continue;
+                }
                 let told = rig.clients[lock.payee].wallet.hub().in_locks();
                 if told.iter().any(|open| open.lock.lock == lock.id) {
                     inputs.push(rig.release(lock.payee, lock.id));
@@ -196,6 +229,10 @@ fn inputs(rig: &mut Rig, model: &mut Model, moves: &[Move]) -> (Vec<Input>, Vec<
                 block.revealed = reveals.map(reveal).into_iter().collect();
                 inputs.push(Input::Block(block));
                 model.blocks(count, reveals);
+                // Whoever forwards says at once what has expired.
+                let waiting = rig.engine.forwards();
+                let expired = waiting.iter().filter(|lock| lock.expiry < Height::new(rig.height));
+                inputs.extend(expired.map(|lock| end_of(lock, ForwardEnd::Expired)));
             }
         }
     }

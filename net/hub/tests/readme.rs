@@ -94,6 +94,28 @@ fn the_cheat_is_corrected_word_for_word() {
 }
 
 #[test]
+fn a_payment_over_two_hubs_works_word_for_word() {
+    let verbs = [
+        "--identity",
+        "--genesis",
+        "[[routes]]",
+        "request",
+        "--fee",
+        "inspect forwards",
+        "fulfil",
+    ];
+    let signs = [
+        "pending: 2 500 sat, fee 5 sat",
+        "1 locks wait for other hubs",
+        "received 2 500 sat in 1 locks",
+        "2 505 sat settled",
+        "good: one",
+        "good: two",
+    ];
+    run_as_it_stands("hops", &verbs, &signs);
+}
+
+#[test]
 fn the_operators_section_works_word_for_word() {
     let verbs = [
         "backup --data",

@@ -29,6 +29,7 @@ use super::amounts::parse_key;
 use super::attempt::Attempt;
 use super::config::ConfigFlags;
 use super::output::{JsonFlag, Ticker, grouped, read_file};
+use super::password::PasswordFlag;
 use crate::config::{Config, Sources};
 use crate::error::Error;
 use crate::files::{CONFIG_FILE, GENESIS_FILE, ledger_dir};
@@ -57,12 +58,17 @@ pub(super) struct FormatArgs {
     /// Whose key makes the blocks: 64 hex digits or a key file; the hub's own unless said (for `start --dev`)
     #[arg(long, value_name = "KEY", conflicts_with = "genesis")]
     validator: Option<String>,
+    /// Take the hub's key from this key file, so that a genesis made before can have funded it; a new one unless said
+    #[arg(long, value_name = "FILE")]
+    identity: Option<PathBuf>,
     /// Open the channels of this file, from `tidegate loadgen prepare channels`
     #[arg(long, value_name = "FILE")]
     channels: Option<PathBuf>,
     /// Where clients will reach the hub
     #[arg(long, value_name = "IP:PORT")]
     listen: Option<SocketAddr>,
+    #[command(flatten)]
+    password: PasswordFlag,
     #[command(flatten)]
     json: JsonFlag,
 }
@@ -86,7 +92,10 @@ pub(super) fn run(args: &FormatArgs) -> Outcome {
     let validator = args.validator.as_deref().map(parse_key).transpose()?;
     let given = args.genesis.as_deref().map(read_file).transpose()?;
 
-    let keys = HubKeys::generate()?;
+    let keys = match &args.identity {
+        Some(path) => HubKeys::of_identity(args.password.seed(path)?)?,
+        None => HubKeys::generate()?,
+    };
     let time = now();
     let ticker = Ticker::new("formatting");
     let bytes = match given {
