@@ -107,6 +107,16 @@ impl Model {
         taken
     }
 
+    /// True if the failure at another hub is taken.
+    fn fail_away(&mut self, at: usize) -> bool {
+        let lock = &mut self.locks[at];
+        let waits = lock.fate == Fate::Waits && lock.batch < self.batch;
+        if waits {
+            lock.fate = Fate::Failed(FailReason::Released);
+        }
+        waits
+    }
+
     fn blocks(&mut self, count: u32, reveals: Option<u8>) {
         self.height += count;
         for lock in self.locks.iter_mut().filter(|l| l.fate == Fate::Waits) {
@@ -198,13 +208,8 @@ fn inputs(rig: &mut Rig, model: &mut Model, moves: &[Move]) -> (Vec<Input>, Vec<
                 let place = which % model.locks.len();
                 let lock = model.locks[place];
                 if lock.payee == AWAY {
-                    let waits = lock.fate == Fate::Waits && lock.batch < model.batch;
                     inputs.push(end(rig, &lock, ForwardEnd::Failed(FailReason::Released)));
-                    if waits {
-                        model.locks[place].fate = Fate::Failed(FailReason::Released);
-                    } else {
-                        refused.push(at);
-                    }
+                    refused.extend((!model.fail_away(place)).then_some(at));
                     continue;
                 }
                 let told = rig.clients[lock.payee].wallet.hub().in_locks();

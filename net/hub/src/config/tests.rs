@@ -35,9 +35,8 @@ fn what_is_shown_reads_back() {
     config.cpu.backend = "portable".into();
     assert_eq!(parse(&config.to_toml()).unwrap(), config);
     assert_eq!(parse("").unwrap(), Config::default());
-    let to = tidegate_hub_address();
     config.routes = vec![RouteEntry {
-        to: to.clone(),
+        to: tidegate_hub_address(),
         payees: vec!["ab".repeat(32)],
         fee_ppm: 3,
         ..RouteEntry::default()

@@ -22,6 +22,7 @@
 
 mod decide;
 mod kept;
+mod next;
 mod route;
 mod worker;
 

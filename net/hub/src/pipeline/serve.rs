@@ -310,9 +310,8 @@ fn start(
         reactor: sender,
     } = pipes;
     let (segments, lsn) = (state.log.segments(), state.log.synced_lsn());
+    let (told, no_room) = (state.engine.opened().height, Arc::new(AtomicBool::new(false)));
     let hello = hello(&options, &node, &state);
-    let told = state.engine.opened().height;
-    let no_room = Arc::new(AtomicBool::new(false));
     let (checkpoints, checkpoint_thread) = checkpoints(
         state.checkpointer,
         state.replayed_bytes,
@@ -349,18 +348,16 @@ fn start(
         heard: links.as_ref().map(|links| Arc::clone(&links.heard)),
     };
     let (links, peers_file) = links.map(|opened| (opened.links, opened.keeping)).unzip();
-    let to_ledger = ledger_queue.0.clone();
-    let ends = (groups.0.clone(), sender.clone());
+    let (to_ledger, ends) = (ledger_queue.0.clone(), (groups.0.clone(), sender.clone()));
     let routes = routes.start(&options, node.ledger(), (&groups.0, &to_ledger), &stats)?;
     let ledger = ledger_thread(&options, node, told, ledger_queue, &ends, &stats)?;
-    let (ledger_end, prepare_end, reactor_end) = (ends.clone(), ends.clone(), groups.0.clone());
-    let (log_end, sequencer_end) = (sender.clone(), sender);
-    let front = Front::new(groups.0, to_ledger, waiting, flow, links);
+    let (ledger_end, prepare_end, log_end) = (ends.clone(), ends.clone(), sender.clone());
+    let front = Front::new(groups.0.clone(), to_ledger, waiting, flow, links);
     Ok(Threads {
         routes,
-        reactor: spawn("reactor", move || run_reactor(reactor, front, &reactor_end))?,
+        reactor: spawn("reactor", move || run_reactor(reactor, front, &groups.0))?,
         peers_file,
-        sequencer: spawn("sequencer", move || run_sequencer(parts, &sequencer_end))?,
+        sequencer: spawn("sequencer", move || run_sequencer(parts, &sender))?,
         log: spawn("log", move || run_log(log, &log_end))?,
         commitment: spawn("commitment", move || commitment.run())?,
         ledger: spawn("ledger", move || run_ledger(ledger, &ledger_end.0, &ledger_end.1))?,

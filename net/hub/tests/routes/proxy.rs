@@ -20,6 +20,8 @@ pub(crate) enum Way {
 struct Trap {
     way: Way,
     frame: u64,
+    /// The frame, and all behind it, is lost.
+    is_lost: bool,
     spring: Box<dyn FnOnce() + Send>,
 }
 
@@ -64,12 +66,13 @@ impl Proxy {
         let _counted = self.take_counts();
     }
 
-    /// Counts from zero, and lets `spring` happen at one frame.
-    pub(crate) fn arm(&self, way: Way, frame: u64, spring: impl FnOnce() + Send + 'static) {
+    /// Counts from zero, and lets `spring` happen at one frame, which is delivered after that, or lost with its connection.
+    pub(crate) fn arm(&self, (way, frame, is_lost): (Way, u64, bool), spring: impl FnOnce() + Send + 'static) {
         self.forget();
         *self.shared.trap.lock().expect("no panic") = Some(Trap {
             way,
             frame,
+            is_lost,
             spring: Box::new(spring),
         });
     }
@@ -121,6 +124,10 @@ fn pass(mut from: &TcpStream, mut to: &TcpStream, way: Way, shared: &Shared) {
         };
         if let Some(trap) = sprung {
             (trap.spring)();
+            if trap.is_lost {
+                let _gone = (to.shutdown(Shutdown::Both), from.shutdown(Shutdown::Both));
+                return;
+            }
         }
         if to.write_all(&frame).is_err() {
             return;

@@ -81,8 +81,11 @@ fn a_request_by_hash_is_paid_over_three_hubs_by_the_programs_own_verbs() {
     let after = books(&world);
     assert_eq!(after[0] - before[0], AMOUNT + fee);
     assert_eq!(after[HUBS] - before[HUBS], AMOUNT);
+    look_inside(&world, AMOUNT + fee - KEEPS[0]);
+}
 
-    // What waits, for an operator, and the wallet of the outgoing channel by the hub's own key.
+/// What waits, for an operator, and the wallet of the outgoing channel by the hub's own key.
+fn look_inside(world: &World, paid: u64) {
     let data = world.hubs[0].dir.display().to_string();
     world.hubs[0].stop();
     let waiting = verb(&["inspect", "forwards", "--data", &data]);
@@ -107,7 +110,7 @@ fn a_request_by_hash_is_paid_over_three_hubs_by_the_programs_own_verbs() {
     ];
     let shown = verb(&[&["channel", "show"][..], &flags].concat());
     let shown: Value = serde_json::from_str(&shown).expect("JSON");
-    assert_eq!(shown["debit_sat"].as_u64(), Some(AMOUNT + fee - KEEPS[0]), "{shown}");
+    assert_eq!(shown["debit_sat"].as_u64(), Some(paid), "{shown}");
     let verdict = verb(&["verify", "--data", &data, "--json"]);
     let verdict: Value = serde_json::from_str(&verdict).expect("JSON");
     assert_eq!(verdict["ok"], true, "{verdict}");

@@ -114,6 +114,19 @@ impl Hub {
         *self.process.lock().expect("no panic") = Some(process);
     }
 
+    /// Has it bring payments to the next hub from now on.
+    fn lead_to(&self, next: &HubAddress, keeps: u64) {
+        let mut config = config();
+        config.routes = vec![RouteEntry {
+            to: next.to_string(),
+            fee_base_sat: keeps,
+            ..RouteEntry::default()
+        }];
+        self.stop();
+        std::fs::write(self.dir.join("config.toml"), config.to_toml()).expect("a writable folder");
+        self.start();
+    }
+
     pub(crate) fn kill(&self) {
         if let Some(mut process) = self.process.lock().expect("no panic").take() {
             process.kill();
@@ -342,6 +355,16 @@ fn open(client: &mut Client<FileStore>, own: u64) -> ChannelId {
     client.open(&plan).expect("the hub opens channels")
 }
 
+/// A channel of one hub with the next, in the wallet that the first one's route uses.
+fn open_next(hub: &Hub, next: &Hub, address: HubAddress, ledger: LedgerId) -> ChannelId {
+    let own = hub.keys.public().to_string();
+    let wallet = hub.dir.join("routes").join(next.keys.public().to_string()).join(own);
+    let store = FileStore::open(disk(), &wallet).expect("a wallet");
+    let seed = hub.keys.identity_seed();
+    let client = Client::connect(&options(address, ledger), &seed, store, SettleOn::PayeeAck);
+    open(&mut client.expect("the hub answers"), 1_000_000)
+}
+
 impl World {
     pub(crate) fn new() -> Self {
         let folder = TempDir::new().expect("a temporary folder");
@@ -388,27 +411,10 @@ impl World {
         payer.channel = payer.with(|client, _| Ok(open(client, 1_500_000))).expect("opened");
         payee.channel = payee.with(|client, _| Ok(open(client, 500_000))).expect("opened");
         let mut channels = vec![payer.channel];
-        for at in 0..HUBS - 1 {
-            let next = &hubs[at + 1].keys;
-            let own = hubs[at].keys.public().to_string();
-            let wallet = hubs[at].dir.join("routes").join(next.public().to_string()).join(own);
-            let store = FileStore::open(disk(), &wallet).expect("a wallet");
-            let options = options(address(at + 1, at + 1), ledger);
-            let seed = hubs[at].keys.identity_seed();
-            let mut client = Client::connect(&options, &seed, store, SettleOn::PayeeAck).expect("the hub answers");
-            channels.push(open(&mut client, 1_000_000));
-        }
+        channels.extend((0..HUBS - 1).map(|at| open_next(&hubs[at], &hubs[at + 1], address(at + 1, at + 1), ledger)));
         channels.push(payee.channel);
         for at in 0..HUBS - 1 {
-            let mut config = config();
-            config.routes = vec![RouteEntry {
-                to: address(at + 1, at + 1).to_string(),
-                fee_base_sat: KEEPS[at],
-                ..RouteEntry::default()
-            }];
-            hubs[at].stop();
-            std::fs::write(hubs[at].dir.join("config.toml"), config.to_toml()).expect("a writable folder");
-            hubs[at].start();
+            hubs[at].lead_to(&address(at + 1, at + 1), KEEPS[at]);
         }
         Self {
             folder,
