@@ -108,7 +108,8 @@ const fn kind(input: &Input) -> &'static str {
         Input::Fulfil(_) => 6,
         Input::Release(_) => 7,
         Input::Freeze(_) => 8,
-        Input::Splice(_) | Input::Forward(_) => 9,
+        Input::Splice(_) => 9,
+        Input::Forward(_) => 10,
     }]
 }
 
