@@ -1,12 +1,13 @@
 //! The journals of outgoing channels, read before any next hub is reached: which locks were sent where.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tidegate_client::{Channels, FileStore, HeaderCache, Signer, StepError};
 use tidegate_crypto::keys::PublicKey;
-use tidegate_disk::{Disk, DiskError};
+use tidegate_disk::Disk;
 use tidegate_types::{KeyBytes, LedgerId, PaymentId};
 
 use super::Route;
@@ -29,8 +30,8 @@ pub struct OrphanRoute {
 #[derive(Debug, thiserror::Error)]
 pub enum KeptError {
     /// The folder cannot be read.
-    #[error(transparent)]
-    Disk(#[from] DiskError),
+    #[error("the folder of the routes cannot be read: {0}")]
+    Folder(#[from] io::Error),
     /// A journal cannot be read.
     #[error("a journal of a route: {0}")]
     Step(#[from] StepError),
@@ -58,11 +59,7 @@ impl Kept {
             return Err(KeptError::OwnHub);
         }
         let mut kept = Self::default();
-        if !disk.exists(&routes_dir(data))? {
-            return Ok(kept);
-        }
-        for name in disk.list(&routes_dir(data))? {
-            let Ok(hub) = name.parse::<KeyBytes>() else { continue };
+        for hub in next_hubs(data)? {
             let Ok(key) = PublicKey::register(hub) else { continue };
             let store =
                 FileStore::open(Arc::clone(disk), &folder(data, &hub, &keys.public())).map_err(StepError::from)?;
@@ -90,6 +87,18 @@ impl Kept {
     pub(crate) fn route(&self, id: &PaymentId) -> Option<usize> {
         self.0.get(id).copied()
     }
+}
+
+/// The hubs with which there is a wallet: each has a folder, which a disk's list of files leaves out.
+fn next_hubs(data: &Path) -> io::Result<Vec<KeyBytes>> {
+    let entries = match std::fs::read_dir(routes_dir(data)) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error),
+    };
+    let names = entries.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()));
+    let names: Vec<String> = names.collect::<io::Result<_>>()?;
+    Ok(names.iter().filter_map(|name| name.parse().ok()).collect())
 }
 
 /// The wallet with one next hub.

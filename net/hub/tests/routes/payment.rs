@@ -61,7 +61,7 @@ impl Trial {
     }
 
     /// What each hop moves if it is paid: the amount, and what hubs further on keep.
-    fn moved(&self) -> Books {
+    pub(crate) fn moved(&self) -> Books {
         let mut left = self.amount + self.fee;
         let mut moved = [0; HUBS + 1];
         for (hop, keeps) in KEEPS.iter().chain(&[0, 0]).enumerate().take(HUBS) {
@@ -126,7 +126,7 @@ impl Trial {
     }
 
     /// A brings its payment, and settles or drops it; true if nothing is open any more.
-    fn step_payer(&self, world: &mut World) -> Result<bool, ClientError> {
+    pub(crate) fn step_payer(&self, world: &mut World) -> Result<bool, ClientError> {
         let payment = Payment {
             payee: world.payee.key(),
             payee_channel: self.to,

@@ -13,7 +13,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tidegate_channel::wallet::SettleOn;
 use tidegate_client::key_file::{KeyFile, Seed};
-use tidegate_client::{Client, ClientError, ConnectOptions, FileStore, HubAddress, OpenPlan};
+use tidegate_client::{Client, ClientError, ConnectOptions, FileStore, HubAddress, MemoryStore, OpenPlan};
 use tidegate_crypto::keys::SecretKey;
 use tidegate_disk::{Disk, RealDisk};
 use tidegate_hub::config::{Config, RouteEntry};
@@ -127,6 +127,35 @@ impl Hub {
         self.start();
     }
 
+    /// Starts it without routes; what it says when it does not start.
+    pub(crate) fn start_without_routes(&self) -> String {
+        let file = self.dir.join("config.toml");
+        let with = std::fs::read(&file).expect("a configuration");
+        std::fs::write(&file, config().to_toml()).expect("a writable folder");
+        let data = self.dir.to_str().expect("UTF-8");
+        let any = "127.0.0.1:0";
+        let words = [
+            "start",
+            "--data",
+            data,
+            "--ledger",
+            &self.ledger,
+            "--listen",
+            any,
+            "--admin",
+            any,
+        ];
+        let mut command = program(&words);
+        let mut child = command.stderr(Stdio::piped()).spawn().expect("the program runs");
+        World::wait("it says why it does not start", || {
+            child.try_wait().expect("a child").is_some()
+        });
+        let output = child.wait_with_output().expect("a child");
+        std::fs::write(&file, with).expect("a writable folder");
+        assert!(!output.status.success(), "{output:?}");
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    }
+
     pub(crate) fn kill(&self) {
         if let Some(mut process) = self.process.lock().expect("no panic").take() {
             process.kill();
@@ -194,6 +223,13 @@ impl Person {
     /// Lets go of the wallet, so that another process may open it.
     pub(crate) fn leave(&mut self) {
         self.client = None;
+    }
+
+    /// The same person at the hub of another, without channels there; and its key.
+    pub(crate) fn at(&self, other: &Self) -> (Client<MemoryStore>, SecretKey) {
+        let store = MemoryStore::default();
+        let client = Client::connect(&other.options, &self.seed, store, SettleOn::PayeeAck);
+        (client.expect("the hub answers"), SecretKey::from_seed(*self.seed))
     }
 
     /// The wallet as it is now.
