@@ -23,6 +23,7 @@ const VERBS: &[&[&str]] = &[
     &["inspect", "wal"],
     &["inspect", "table"],
     &["inspect", "checkpoint"],
+    &["inspect", "forwards"],
     &["inspect", "peers"],
     &["inspect", "signatures"],
     &["channel", "open"],
