@@ -383,8 +383,8 @@ fn a_close_needs_an_empty_channel_and_freezes_it() {
     }
     let slot = rig.engine.channel(&rig.clients[0].id).expect("known");
     assert_eq!(rig.engine.final_terms(slot), Some(finals[0].1));
-    let refresh = Input::Refresh(rig.clients[0].id);
-    rig.batch(vec![refresh]);
+    let again = rig.close(0, 10);
+    rig.batch(vec![again]);
     assert_eq!(rig.refusal(), Some(RefuseReason::Closing));
 }
 

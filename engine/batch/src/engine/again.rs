@@ -12,6 +12,7 @@ use crate::store::digest;
 
 impl<S: Slots> Engine<S> {
     /// Notes that a frozen channel's final leaf is asked for again.
+    #[cold]
     pub(super) fn repeat_final(&mut self, input: u32, slot: u32) -> Result<(), RefuseReason> {
         let answer = Answer {
             input,
@@ -53,6 +54,7 @@ impl<S: Slots> Engine<S> {
     }
 
     /// Puts the leaves that are told again behind those that the batch made, of which there are so many.
+    #[cold]
     pub(super) fn tell_again(&mut self, mut place: usize, out: &mut Executed) {
         for leaf in self.again.drain(..) {
             out.digests

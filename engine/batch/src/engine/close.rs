@@ -15,6 +15,7 @@ impl<S: Slots> Engine<S> {
     /// Freezes a channel without open locks, with the payouts of its balances in its last leaf.
     ///
     /// Open locks and unacknowledged credits are refused: the client first settles, drops and acks.
+    #[cold]
     pub(super) fn close(&mut self, input: u32, close: &CloseInput) -> Result<(), RefuseReason> {
         let (slot, client, hub_payout) = self.at_rest(&close.channel).map_err(|reason| match reason {
             // What stands under the outcome digests of logs that were written before these had names.

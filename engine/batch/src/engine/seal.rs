@@ -36,7 +36,9 @@ impl<S: Slots> Engine<S> {
             self.keep_leaf(leaf, digests.private[place], out.digests[place]);
         }
         self.leaf_digests = digests;
-        self.tell_again(leaves, out);
+        if !self.again.is_empty() {
+            self.tell_again(leaves, out);
+        }
         out.tree.rebuild(&out.digests);
         let outcomes = hash(Domain::OutcomeDigest, &self.outcome_log);
         let meta = self.store.meta_mut();

@@ -20,6 +20,7 @@ const SUCCESSOR_VOUT: u32 = 0;
 
 impl<S: Slots> Engine<S> {
     /// Freezes a channel without open locks and waiting credits, with its successor's name in its last leaf.
+    #[cold]
     pub(super) fn splice(&mut self, input: u32, splice: &SpliceInput) -> Result<(), RefuseReason> {
         let (slot, client, hub) = self.at_rest(&splice.channel)?;
         splice.check(client, hub)?;
