@@ -42,6 +42,7 @@ const SETTLE: u8 = 1;
 const DROP: u8 = 2;
 const HASH_ADD: u8 = 3;
 
+#[inline]
 fn put_varint(mut value: u64, out: &mut Vec<u8>) {
     while value >= 0x80 {
         out.push(value.to_le_bytes()[0] | 0x80);
