@@ -26,6 +26,15 @@ pub(super) struct Memory {
     pub(super) met: BTreeSet<PaymentId>,
 }
 
+impl Memory {
+    /// Keeps only what may still be asked for: of incoming locks that wait, and of outgoing ones that are open.
+    pub(super) fn forget(&mut self, waiting: &[Forwarded], open: &[Outgoing]) {
+        self.failed.retain(|id, _| waiting.iter().any(|lock| lock.lock == *id));
+        self.met
+            .retain(|id| open.iter().any(|open| open.lock.payment_id == *id));
+    }
+}
+
 /// The bounds that hold at the moment.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Bounds {

@@ -203,3 +203,20 @@ fn a_payee_has_the_route_that_names_it_or_the_one_for_all() {
     assert_eq!(route_of(&[route(), named(2)], &key(2)), Some(1));
     assert_eq!(route_of(&[route(), named(2)], &key(3)), Some(0));
 }
+
+/// A hub forwards for years: what is remembered is bounded by what is under way.
+#[test]
+fn what_has_ended_on_both_sides_is_forgotten() {
+    let (lock, other) = (waiting(1), waiting(2));
+    let open = outgoing(&lock, LockStatus::Pending);
+    let mut memory = Memory::default();
+    for lock in [lock, other] {
+        memory.failed.insert(lock.lock, FailReason::Released);
+        memory.met.insert(payment_id(&lock.lock));
+    }
+    memory.forget(&[other], &[open]);
+    assert_eq!(memory.failed.keys().collect::<Vec<_>>(), [&other.lock]);
+    assert_eq!(memory.met.iter().collect::<Vec<_>>(), [&open.lock.payment_id]);
+    memory.forget(&[], &[]);
+    assert!(memory.failed.is_empty() && memory.met.is_empty());
+}

@@ -210,6 +210,10 @@ impl Worker {
         (self.away_since, self.pause) = (None, Duration::ZERO);
         let next = self.next.as_ref().ok_or(NextError::NoChannel)?;
         let (open, bounds) = (next.open()?, next.bounds(waiting.height, self.margin)?);
+        // The set lives as long as the hub; what does not wait is never asked of it again.
+        self.sent
+            .retain(|id| waiting.locks.iter().any(|lock| payment_id(&lock.lock) == *id));
+        self.memory.forget(&waiting.locks, &open);
         let route = &self.routes[self.index];
         let plan = decide(&waiting.locks, &open, &mut self.memory, route, bounds);
         self.is_busy = !waiting.locks.is_empty() || !open.is_empty();
