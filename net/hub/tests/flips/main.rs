@@ -24,7 +24,7 @@ use world::World;
 /// Single flips of the short form, in each of the two directories.
 const SHORT: usize = 1_000;
 /// Byte positions of the short form that are flipped in all pages of the images at once.
-const SHORT_POSITIONS: usize = 6;
+const SHORT_POSITIONS: usize = 24;
 /// The long form takes hours.
 const PROGRESS_EVERY: Duration = Duration::from_secs(20);
 /// One single flip of so many is also opened for writing, as a start would.
