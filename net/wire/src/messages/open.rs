@@ -70,7 +70,7 @@ impl<'a> Body<'a> for OpenAccept<'a> {
 }
 
 /// `change amount u64 | change key 32`, both zero for none.
-pub(super) fn read_change(r: &mut Reader<'_>) -> Result<Option<(Amount, KeyBytes)>, WireError> {
+fn read_change(r: &mut Reader<'_>) -> Result<Option<(Amount, KeyBytes)>, WireError> {
     let (amount, key) = (Amount::read(r)?, KeyBytes::read(r)?);
     match (amount.is_zero(), key.is_zero()) {
         (true, true) => Ok(None),

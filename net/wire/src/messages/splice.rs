@@ -3,13 +3,12 @@
 use tidegate_types::{Amount, ChannelId, Fixed, KeyBytes, OutPoint, Txid, fixed_struct};
 
 use super::Body;
-use super::open::{put_transaction, read_change, read_transaction};
-use crate::cursor::{Put, Take};
-use crate::lengths::{MAX_OPEN_INPUTS, MAX_TERMS_LEN};
+use super::open::{OpenPropose, put_transaction, read_transaction};
+use crate::cursor::Put;
 use crate::{Items, Kind, Reader, WireError};
 
-/// A client asks for the final leaf that names a successor:
-/// `channel 32 | fee u64 | terms length u32 | coins u32 | change amount u64 | change key 32 | terms | coins × 36`.
+/// A client asks for the final leaf that names a successor: `channel 32 | fee u64`, then the successor as an [`OpenPropose`] has it:
+/// `terms length u32 | coins u32 | change amount u64 | change key 32 | terms | coins × 36`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SpliceRequest<'a> {
     /// The channel.
@@ -29,13 +28,12 @@ impl<'a> Body<'a> for SpliceRequest<'a> {
 
     fn read(r: &mut Reader<'a>) -> Result<Self, WireError> {
         let (channel, fee) = (ChannelId::read(r)?, Amount::read(r)?);
-        let (terms_len, coins) = (u32::read(r)?, u32::read(r)?);
-        let change = read_change(r)?;
+        let OpenPropose { terms, inputs, change } = OpenPropose::read(r)?;
         Ok(Self {
             channel,
             fee,
-            terms: r.blob(terms_len, "bytes of terms", MAX_TERMS_LEN)?,
-            coins: Items::read(r, coins, "inputs", MAX_OPEN_INPUTS)?,
+            terms,
+            coins: inputs,
             change,
         })
     }
@@ -43,13 +41,12 @@ impl<'a> Body<'a> for SpliceRequest<'a> {
     fn put(&self, out: &mut Vec<u8>) {
         out.put(&self.channel);
         out.put(&self.fee);
-        out.count(self.terms.len(), "bytes of terms", MAX_TERMS_LEN);
-        out.count(self.coins.len(), "inputs", MAX_OPEN_INPUTS);
-        let (amount, key) = self.change.unwrap_or((Amount::ZERO, KeyBytes::ZERO));
-        out.put(&amount);
-        out.put(&key);
-        out.list(self.terms);
-        self.coins.put(out);
+        let proposal = OpenPropose {
+            terms: self.terms,
+            inputs: self.coins,
+            change: self.change,
+        };
+        proposal.put(out);
     }
 }
 
