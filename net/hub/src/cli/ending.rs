@@ -1,5 +1,6 @@
 //! How a program that serves is told to end.
 
+use std::io::Write as _;
 use std::thread;
 
 use signal_hook::iterator::Signals;
@@ -15,17 +16,20 @@ pub(super) fn end_on_signal(
     let watch = move || {
         let mut received = signals.forever();
         if received.next().is_some() {
-            if let Some(text) = says {
-                eprintln!("{text}");
-            }
+            says.into_iter().for_each(say);
             stop();
         }
         if received.next().is_some() {
-            eprintln!("stopped at once; the next start replays the log");
+            say("stopped at once; the next start replays the log");
             std::process::exit(1);
         }
     };
     spawn("signals", watch)
+}
+
+/// A line on standard error, if anybody reads it: whoever does not must not end what serves, or keep it from ending.
+pub(super) fn say(text: &str) {
+    let _unread = writeln!(std::io::stderr(), "{text}");
 }
 
 /// Ends it with the program that started it.

@@ -14,7 +14,7 @@ use tidegate_ledger::Genesis;
 use super::Outcome;
 use super::config::ConfigFlags;
 use super::data::{load_keys, read_genesis, wrap_genesis};
-use super::ending::{end_on_signal, end_with_stdin};
+use super::ending::{end_on_signal, end_with_stdin, say};
 use super::output::{JsonFlag, Progress};
 use crate::config::Config;
 use crate::error::Error;
@@ -108,7 +108,7 @@ pub(super) fn run(args: &StartArgs) -> Outcome {
     }
     serving.wait()?;
     if !args.until_stdin_closes {
-        eprintln!("stopped; a checkpoint was written");
+        say("stopped; a checkpoint was written");
     }
     Ok(0)
 }
@@ -241,6 +241,8 @@ pub(super) fn log_to_stderr() {
     let filter = filter.unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(filter)
+        // Else an event that cannot be written would panic the thread that it happened in.
+        .log_internal_errors(false)
         .with_writer(std::io::stderr);
     // A second start in one process keeps the first one's subscriber.
     let _ = subscriber.try_init();

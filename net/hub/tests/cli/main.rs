@@ -5,6 +5,7 @@ mod benchmark;
 mod codes;
 mod config;
 mod dispute;
+mod ending;
 mod errors;
 mod evidence;
 mod format;
