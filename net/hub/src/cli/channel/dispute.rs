@@ -75,6 +75,8 @@ pub(super) fn close(args: &CloseArgs) -> Outcome {
     let mut ledger = wallet.ledger(&args.session)?;
     let (height, _) = ledger.tip()?;
     let pair = wallet.newest_pair(&channel, height)?;
+    // What this close shows. A tower, or the hub, may have corrected it before it is looked at.
+    let (client, hub) = pair.counters();
     let transaction = wallet.own(&channel)?.start_close(wallet.channels.signer(), pair);
     let txid = submit(&mut ledger, &transaction, args.session.timeout())?;
     let close = close_of(&mut ledger, channel)?.ok_or(LedgerError::OtherAnswer)?;
@@ -83,8 +85,8 @@ pub(super) fn close(args: &CloseArgs) -> Outcome {
         "channel": channel.to_string(),
         "txid": txid.to_string(),
         "status": "CLOSING",
-        "state_counter": close.client.counter.get(),
-        "leaf_counter": close.hub.counter.get(),
+        "state_counter": client.get(),
+        "leaf_counter": hub.get(),
         "deadline": close.deadline.get(),
         "settles_above": close.grace_end.get(),
         "revealed": proofs,
@@ -93,8 +95,8 @@ pub(super) fn close(args: &CloseArgs) -> Outcome {
         format!(
             "closing {channel}\n  transaction  {txid}\n  shown        state {}, leaf {}\n  newer evidence counts up to block {}; \
              the ledger pays both sides above block {}\n",
-            close.client.counter.get(),
-            close.hub.counter.get(),
+            client.get(),
+            hub.get(),
             close.deadline,
             close.grace_end,
         ) + &revealed_lines(&value)
