@@ -8,6 +8,7 @@
 use tidegate_channel::Operation;
 
 use super::Engine;
+use super::pages::slots_of;
 use super::plan::Plan;
 use crate::slots::Slots;
 
@@ -41,11 +42,9 @@ impl<S: Slots> Engine<S> {
     /// The locks beside those that a state changes: their ids are hashed with them.
     pub(super) fn prefetch_groups(&self, slot: u32, operations: &[Operation]) {
         let open = self.open_locks(slot);
-        for operation in operations {
-            if let Operation::Add { slot, .. } | Operation::Settle { slot } | Operation::Drop { slot } = operation {
-                let first = slot.index() / 4 * 4;
-                (first..first + 4).for_each(|at| self.store.locks.prefetch_at(open.link(at)));
-            }
+        for slot in slots_of(operations) {
+            let first = slot.index() / 4 * 4;
+            (first..first + 4).for_each(|at| self.store.locks.prefetch_at(open.link(at)));
         }
     }
 

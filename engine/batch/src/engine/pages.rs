@@ -3,6 +3,7 @@
 //! A client that takes the lowest free slot, as ours do, comes to the ninth only with eight payments open at a time. So a page is
 //! three lines of memory instead of nineteen, and of the lock tree two groups and the root are kept instead of 21 nodes.
 
+use tidegate_channel::Operation;
 use tidegate_crypto::merkle::{FirstLockTree, FirstLocks, LockTree};
 use tidegate_types::{Digest, LockSlot};
 
@@ -18,7 +19,16 @@ pub(super) const fn is_wide(slot: LockSlot) -> bool {
     slot.index() >= FIRST
 }
 
-const fn bit(slot: LockSlot) -> u64 {
+/// The slots that operations on out-locks name.
+pub(super) fn slots_of(operations: &[Operation]) -> impl Iterator<Item = LockSlot> {
+    operations.iter().filter_map(|operation| match operation {
+        Operation::Add { slot, .. } | Operation::Settle { slot } | Operation::Drop { slot } => Some(*slot),
+        Operation::Release { .. } => None,
+    })
+}
+
+/// A slot in a mask of all 64.
+pub(super) const fn bit(slot: LockSlot) -> u64 {
     1 << slot.index()
 }
 

@@ -10,6 +10,7 @@ mod judge;
 use tidegate_channel::{ClientState, Condition, LeafRef, Lock, OpKind, OpOutcome, Operation, Outcome, RefuseReason};
 use tidegate_types::{Amount, Digest, Fixed, Height, LockId, LockSlot};
 
+use super::pages::bit;
 use super::plan::{Part, Plan, Planned, PlannedRoot};
 use super::{Engine, UNACKED_MAX};
 use crate::executed::Answer;
@@ -228,10 +229,6 @@ pub(crate) struct NamedLeaf {
     link: Link,
     /// True if the acknowledgement is new and in time.
     acknowledges: bool,
-}
-
-const fn bit(slot: LockSlot) -> u64 {
-    1 << slot.index()
 }
 
 fn known_counter<T>(state: &ClientState, digest: &Digest, record: &LiveRecord) -> Result<Option<T>, RefuseReason> {

@@ -6,7 +6,7 @@ use tidegate_crypto::merkle::{FirstLockTree, LockChange, LockScratch, LockTree, 
 use tidegate_types::{Digest, LockId, LockSlot};
 
 use crate::engine::Engine;
-use crate::engine::pages::{self, OpenLocks};
+use crate::engine::pages::{self, OpenLocks, bit, slots_of};
 use crate::engine::pay::{Judged, JudgedLock, Verdict};
 use crate::input::{AckInput, Input, PayInput};
 use crate::record::ACTIVE;
@@ -149,18 +149,6 @@ pub(super) fn adds(pay: &PayInput) -> impl Iterator<Item = (LockSlot, &tidegate_
     })
 }
 
-/// The slots that a state names.
-fn slots(pay: &PayInput) -> impl Iterator<Item = LockSlot> {
-    pay.operations.iter().filter_map(|operation| match operation {
-        Operation::Add { slot, .. } | Operation::Settle { slot } | Operation::Drop { slot } => Some(*slot),
-        Operation::Release { .. } => None,
-    })
-}
-
-const fn bit(slot: LockSlot) -> u64 {
-    1 << slot.index()
-}
-
 impl Part {
     /// What follows from the operations of the states that will be taken, not yet looking at what they say of it. `number` is
     /// that of the part; `known` has the channels that the caller has looked up, by input.
@@ -287,7 +275,7 @@ impl Part {
             let known = &mut self.chains[chain as usize];
             let place = known.states;
             known.states += 1;
-            known.wide |= slots(pay).any(pages::is_wide);
+            known.wide |= slots_of(&pay.operations).any(pages::is_wide);
             (self.inputs[at].chain, self.inputs[at].place) = (chain, place);
             if self.rounds.len() == place as usize {
                 self.rounds.push(Vec::new());
@@ -372,7 +360,7 @@ impl Part {
         let open = engine.open_locks(slot);
         // Each group once, however many operations name it: a client pays for a signature, not for hashes.
         let mut groups = 0_u16;
-        for at in slots(pay) {
+        for at in slots_of(&pay.operations) {
             let group = 1 << (at.index() / 4);
             if groups & group != 0 {
                 continue;
