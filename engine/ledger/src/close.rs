@@ -70,7 +70,7 @@ impl ChannelClose {
     ) -> Result<(), CloseError> {
         let terms = &self.terms;
         self.check_leaf(id)?;
-        if !terms.successor.txid.is_zero() || terms.successor.vout != 0 {
+        if terms.is_splice() {
             return Err(CloseError::Splice);
         }
         if body.outputs != expected.outputs {

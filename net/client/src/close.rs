@@ -4,7 +4,7 @@ use tidegate_channel::{
     BalanceError, FinalTerms, HalfSums, LeafPrivate, LeafPublic, SignedHeader, client_balance, hub_balance,
 };
 use tidegate_ledger::{ChannelClose, Transaction, Witness};
-use tidegate_types::{Amount, Digest};
+use tidegate_types::{Amount, Digest, SignatureBytes};
 
 use crate::channel::{ClientChannel, Signer};
 use crate::error::CloseError;
@@ -24,6 +24,21 @@ pub struct FinalLeaf {
     pub public: LeafPublic,
     /// How the channel ends.
     pub terms: FinalTerms,
+}
+
+impl FinalLeaf {
+    /// What claims the channel on the ledger: the leaf, and the client's signature of the transaction that it promises.
+    pub(crate) fn completed(&self, signature: SignatureBytes) -> ChannelClose {
+        ChannelClose {
+            header: self.header,
+            index: self.index,
+            path: self.path.clone(),
+            private: self.private,
+            public: self.public,
+            terms: self.terms,
+            signature,
+        }
+    }
 }
 
 impl ClientChannel {
@@ -54,15 +69,7 @@ impl ClientChannel {
             last.terms.client_payout,
             last.terms.hub_payout,
         );
-        let close = ChannelClose {
-            header: last.header,
-            index: last.index,
-            path: last.path.clone(),
-            private: last.private,
-            public: last.public,
-            terms: last.terms,
-            signature: body.sign(&signer.ledger, &signer.key),
-        };
+        let close = last.completed(body.sign(&signer.ledger, &signer.key));
         Ok(Transaction {
             body,
             witnesses: vec![Witness::ChannelClose(Box::new(close))],
@@ -70,7 +77,7 @@ impl ClientChannel {
     }
 
     fn check_payouts(&self, leaf: &LeafPrivate, found: &FinalTerms, fee: Amount) -> Result<(), CloseError> {
-        if found.channel != self.id() || !found.successor.txid.is_zero() || found.successor.vout != 0 {
+        if found.channel != self.id() || found.is_splice() {
             return Err(CloseError::NotAClose);
         }
         if found.fee != fee {

@@ -5,7 +5,7 @@
 //! transaction can be made again from it.
 
 use tidegate_channel::{ChannelTerms, TermsError};
-use tidegate_ledger::{ChannelClose, Splice, Transaction, Witness};
+use tidegate_ledger::{Splice, Transaction, Witness};
 use tidegate_types::{Amount, AmountError, ChannelId, Fixed as _, Height, OutPoint, Txid};
 use tidegate_wire::WireError;
 use tidegate_wire::messages::{self as wire, Body as _};
@@ -225,15 +225,7 @@ impl ClientChannel {
         let last = self.final_leaf.as_ref().ok_or(SpliceError::NotFinal)?;
         let body = asked.splice.body();
         let signature = body.sign(&signer.ledger, &signer.key);
-        let close = ChannelClose {
-            header: last.header,
-            index: last.index,
-            path: last.path.clone(),
-            private: last.private,
-            public: last.public,
-            terms: last.terms,
-            signature,
-        };
+        let close = last.completed(signature);
         let coins = asked.splice.coins.iter().map(|_| Witness::Key(signature));
         let witnesses = core::iter::once(Witness::ChannelSplice(Box::new(close))).chain(coins);
         let transaction = Transaction {
