@@ -5,6 +5,9 @@
 //! channel's last leaves (oldest first, each with its credits), its open locks (by slot, through its lock page), and its answers
 //! (pages of closed payment ids, oldest first).
 
+use core::mem::offset_of;
+use core::ops::Range;
+
 use bytemuck::{Pod, Zeroable};
 use tidegate_channel::ChannelEntry;
 use tidegate_crypto::merkle::{FirstLocks, LockTree};
@@ -193,6 +196,11 @@ pub(crate) struct WidePageRecord {
     pub(crate) prints: [u32; 64],
     pub(crate) next: Link,
     pub(crate) reserved: u32,
+}
+
+impl WidePageRecord {
+    /// The bytes that say which locks there are.
+    pub(crate) const SLOTS: Range<usize> = offset_of!(Self, locks)..offset_of!(Self, next);
 }
 
 /// One open lock of a payer.

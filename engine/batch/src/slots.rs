@@ -204,6 +204,14 @@ impl<R: Pod, S: Slots> Slab<R, S> {
         }
     }
 
+    /// As [`Slab::prefetch_at`], for some bytes of the record.
+    #[inline]
+    pub(crate) fn prefetch_part_at(&self, link: Link, part: Range<usize>) {
+        if link != 0 {
+            self.slots.prefetch((link - 1) as usize, part);
+        }
+    }
+
     #[inline(always)]
     pub(crate) fn at(&self, link: Link) -> &R {
         self.get(link - 1)

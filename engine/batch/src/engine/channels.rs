@@ -110,8 +110,13 @@ impl<S: Slots> Engine<S> {
 
     /// As [`Engine::channel`], by somebody who may know the number already.
     pub(super) fn channel_known(&self, id: &ChannelId, known: Option<u32>) -> Option<u32> {
-        let is = |slot: &u32| *slot < self.store.meta().channels && self.channel_id(*slot) == *id;
+        let is = |slot: &u32| self.holds(*slot) && self.channel_id(*slot) == *id;
         known.filter(is).or_else(|| self.channel(id))
+    }
+
+    /// True if there is a channel of this number.
+    pub(super) fn holds(&self, slot: u32) -> bool {
+        slot < self.store.meta().channels
     }
 
     pub(crate) fn channel_id(&self, slot: u32) -> ChannelId {

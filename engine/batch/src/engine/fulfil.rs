@@ -14,9 +14,10 @@ use crate::record::{ACTIVE, FIRM};
 use crate::slots::{Link, Slots};
 
 impl<S: Slots> Engine<S> {
-    /// Takes a preimage. One shown again finds its lock gone.
-    pub(super) fn fulfil(&mut self, input: u32, fulfil: &FulfilInput) -> Result<(), RefuseReason> {
-        let slot = self.channel(&fulfil.channel).ok_or(RefuseReason::NotOffered)?;
+    /// Takes a preimage. One shown again finds its lock gone. `known` is the channel's number, if the caller has looked it up.
+    pub(super) fn fulfil(&mut self, input: u32, fulfil: &FulfilInput, known: Option<u32>) -> Result<(), RefuseReason> {
+        let slot = self.channel_known(&fulfil.channel, known);
+        let slot = slot.ok_or(RefuseReason::NotOffered)?;
         if self.status(slot) != ACTIVE {
             return Err(RefuseReason::Closing);
         }

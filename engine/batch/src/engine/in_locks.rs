@@ -166,6 +166,15 @@ impl<S: Slots> Engine<S> {
         None
     }
 
+    /// The in-lock that is most likely of this name; zero for none. A guess, for what is asked for ahead.
+    pub(super) fn in_lock_alike(&self, payee: u32, id: &LockId) -> Link {
+        let print = print_of_id(id.as_bytes());
+        let found = self
+            .in_page(payee)
+            .and_then(|page| Some(page.locks[page.prints.iter().position(|&p| p == print)?]));
+        found.unwrap_or(0)
+    }
+
     /// The page of a channel's in-locks, if it has any.
     pub(crate) fn in_page(&self, slot: u32) -> Option<&InPageRecord> {
         match self.live(slot).map_or(0, |live| live.in_page) {

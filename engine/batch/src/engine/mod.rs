@@ -278,11 +278,12 @@ impl<S: Slots> Engine<S> {
         self.wake_planned(&plan, inputs);
         let run = plan::run_of(inputs);
         let parts = self.parts_for(inputs.len());
+        let mut ahead = ahead::Ahead::default();
         for (index, input) in (0_u32..).zip(inputs) {
             if parts > 1 && index == run.start {
                 plan.judge(self, inputs, &run);
             }
-            self.prefetch_input(index, &plan);
+            self.prefetch_input(index, inputs, &plan, &mut ahead);
             self.execute_one(index, input, &mut plan, out);
         }
         self.keep_trees(&plan);
@@ -308,7 +309,10 @@ impl<S: Slots> Engine<S> {
                 self.set_policy(policy);
                 (None, Ok(true))
             }
-            Input::Fulfil(fulfil) => (Some(fulfil.channel), self.fulfil(index, fulfil).map(|()| true)),
+            Input::Fulfil(fulfil) => (
+                Some(fulfil.channel),
+                self.fulfil(index, fulfil, plan.known(index)).map(|()| true),
+            ),
             Input::Release(message) => {
                 let channel = message.release.channel;
                 (Some(channel), self.release(index, message).map(|()| true))

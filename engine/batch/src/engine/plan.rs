@@ -185,6 +185,17 @@ impl Plan {
         Some((planned.slot?, part.first_payee(planned)))
     }
 
+    /// The payees' channels of the locks that a state adds.
+    pub(crate) fn payees(&self, input: u32, pay: &PayInput) -> &[Option<u32>] {
+        let (part, planned) = self.entry(input);
+        part.payees(planned, part::adds(pay).count())
+    }
+
+    /// The channel that an input is about as its caller has looked it up, unchecked.
+    pub(crate) fn known(&self, input: u32) -> Option<u32> {
+        *self.known.get(input as usize)?
+    }
+
     /// The payee's channel of the `nth` lock that a state adds, if that was there when the batch began.
     pub(crate) fn payee(&self, planned: &Planned, nth: usize) -> Option<u32> {
         self.part(planned).payee(planned, nth)

@@ -3,6 +3,9 @@
 //! An in-lock has two holders: the payee's page, until it is fulfilled, released or expired, and the payer's lock, until the
 //! payer has settled or dropped it. Its record lives as long as either. One that waits for another hub has its payer alone.
 
+use core::mem::offset_of;
+use core::ops::Range;
+
 use bytemuck::{Pod, Zeroable};
 use tidegate_crypto::merkle::LockTree;
 
@@ -35,6 +38,11 @@ pub(crate) struct InPageRecord {
     /// The lowest expiry among them: nothing can expire before.
     pub(crate) expiry_min: u32,
     pub(crate) next: Link,
+}
+
+impl InPageRecord {
+    /// The bytes that say which in-locks there are.
+    pub(crate) const SLOTS: Range<usize> = offset_of!(Self, prints)..size_of::<Self>();
 }
 
 /// One lock that waits, or waited, for its payee's preimage.

@@ -398,6 +398,11 @@ impl Part {
         self.payees[planned.first_add + nth]
     }
 
+    /// The payees' channels of the `count` locks that a state adds.
+    pub(super) fn payees(&self, planned: &Planned, count: usize) -> &[Option<u32>] {
+        &self.payees[planned.first_add..][..count]
+    }
+
     /// The first payee's channel, if there is one.
     pub(super) fn first_payee(&self, planned: &Planned) -> Option<u32> {
         self.payees.get(planned.first_add).copied().flatten()
