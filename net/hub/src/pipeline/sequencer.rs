@@ -1,7 +1,8 @@
 //! The sequencer thread: the only one that touches the engine.
 //!
 //! It gathers what arrived into a batch, refuses what is cheap to refuse, has the signatures checked, executes, and hands
-//! the batch to the log. While batch n syncs, n+1 is checked and executed; at most `batches_in_flight_max` wait.
+//! the batch to the log. While batch n syncs, n+1 is executed; at most `batches_in_flight_max` wait. While n+1 is executed the
+//! signatures of n+2 are checked, if by then enough has arrived for one.
 
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
@@ -53,6 +54,10 @@ const NAP: Duration = Duration::from_micros(200);
 const CROWD: usize = 64;
 /// Tables of keys that are made between two batches: few, so that no batch waits long for a worker.
 const TABLES_AT_ONCE: usize = 16;
+/// From so many waiting requests on, the signatures of the next batch are checked beside the execution of this one. With fewer
+/// the next one waits for company as it always does: to take it earlier makes batches smaller and saves little. A program with
+/// debug assertions takes this way whenever it can, so that the tests do.
+const AHEAD_MIN: usize = if cfg!(debug_assertions) { 1 } else { 512 };
 /// Inputs after which tables are thought of again: often under load, and no worker is woken for a lone payment.
 const MAINTAIN_EVERY: usize = 256;
 
@@ -98,9 +103,17 @@ pub(crate) struct Sequencer {
     since_maintenance: usize,
     /// True while tables of keys are being made.
     maintaining: Arc<AtomicBool>,
-    /// Memory of one batch, used again by the next.
+    /// The next batch, if its signatures were checked beside the execution of the one before.
+    ahead: Option<Batch>,
+    /// Memory of batches, used again by the next.
+    spare: Vec<(Gathered, Checks)>,
+}
+
+/// A batch before its execution.
+struct Batch {
     gathered: Gathered,
     checks: Checks,
+    job: Job,
 }
 
 /// What the sequencer is made of.
@@ -199,8 +212,8 @@ impl Sequencer {
             last_inputs: 0,
             since_maintenance: 0,
             maintaining: Arc::default(),
-            gathered: Gathered::default(),
-            checks: Checks::default(),
+            ahead: None,
+            spare: Vec::new(),
         }
     }
 
@@ -225,7 +238,7 @@ impl Sequencer {
     fn has_work(&self) -> bool {
         let block = || self.block.as_ref().is_some_and(BlockInput::has_events);
         // Who asked has ended, if the hub ends.
-        !self.pending.is_empty() || block() || (self.search.is_some() && !self.stopping)
+        self.ahead.is_some() || !self.pending.is_empty() || block() || (self.search.is_some() && !self.stopping)
     }
 
     /// True if the pending work should be sealed now: the log is idle, the batch is full, or its time has come.
@@ -235,7 +248,7 @@ impl Sequencer {
     fn is_due(&self) -> bool {
         let full = self.pending.len() >= self.settings.batch_inputs_max;
         let alone = self.in_flight == 0 && (self.last_inputs < CROWD || self.pending.is_empty());
-        alone || full || self.stopping || self.patience().is_zero()
+        self.ahead.is_some() || alone || full || self.stopping || self.patience().is_zero()
     }
 
     /// How long the pending work may still wait for company.
@@ -338,12 +351,54 @@ impl Sequencer {
     /// Makes one batch of what is pending and hands it to the log.
     fn batch(&mut self) -> Result<(), SequencerError> {
         let begin = Instant::now();
+        let mut batch = match self.ahead.take() {
+            Some(batch) => batch,
+            None => {
+                let mut batch = self.gather_batch(begin, false);
+                self.check(&batch.gathered, &mut batch.checks);
+                batch
+            }
+        };
+        self.sort_out(&mut batch.gathered, &batch.checks, &mut batch.job);
+        // Who is a suspect is known by now. The next batch is gathered before this one is executed, so of the state before it.
+        self.drain();
+        let next = self
+            .may_look_ahead(&batch.gathered)
+            .then(|| self.gather_batch(Instant::now(), true));
+        let execute_start = Instant::now();
+        note(&self.stats.verify_us, micros(execute_start - begin));
+        let mut waited = Duration::ZERO;
+        if let Some(mut next) = next {
+            let executed = self.check_beside(&next.gathered, &mut next.checks, |this| {
+                let executed = this.execute(&batch.gathered, &mut batch.job);
+                executed.map(|()| Instant::now())
+            })?;
+            waited = executed.elapsed();
+            self.ahead = Some(next);
+        } else {
+            self.execute(&batch.gathered, &mut batch.job)?;
+        }
+        let answer_start = Instant::now();
+        note(&self.stats.execute_us, micros(answer_start - execute_start - waited));
+        self.end_batch(batch, answer_start)
+    }
+
+    /// True if the next batch may be gathered before this one is executed: there is enough for one, and this one changes nothing
+    /// that gathering looks at, but for counters, which are looked at again.
+    fn may_look_ahead(&self, gathered: &Gathered) -> bool {
+        // Where anything else comes first, nothing would be taken, for ever.
+        let request = matches!(self.pending.oldest(), Some(Work::Request(..)));
+        request && self.pending.len() >= AHEAD_MIN && !self.stopping && self.block.is_none() && gathered.is_payments()
+    }
+
+    /// Gathers a batch and lists its signatures.
+    fn gather_batch(&mut self, begin: Instant, ahead: bool) -> Batch {
         let waited = self.pending_since.map_or(Duration::ZERO, |since| begin - since);
         note(&self.stats.wait_us, micros(waited));
         note(&self.stats.groups_waiting, self.groups.len() as u64);
         note(&self.stats.batches_in_flight, self.in_flight as u64);
         let mut job = self.free.pop().unwrap_or_default();
-        let mut gathered = std::mem::take(&mut self.gathered);
+        let (mut gathered, mut checks) = self.spare.pop().unwrap_or_default();
         // Who may ask about a channel is looked up before the batch is executed. Whoever was told that an opening is final asks at
         // once, so what opens channels is a batch of its own.
         let opens = self.block.as_ref().is_some_and(|block| !block.opened.is_empty());
@@ -351,25 +406,27 @@ impl Sequencer {
             gathered.push(Input::Block(block), None);
         }
         if !opens {
-            self.gather(&mut gathered, &mut job);
+            self.gather(&mut gathered, &mut job, ahead);
         }
         probes::batch_sealed(gathered.inputs.len(), self.pending.len());
-        let verify_start = Instant::now();
-        note(&self.stats.gather_us, micros(verify_start - begin));
-        self.verify(&mut gathered, &mut job);
-        let execute_start = Instant::now();
-        note(&self.stats.verify_us, micros(execute_start - verify_start));
-        if gathered.changes_state() {
-            self.execute(&gathered, &mut job)?;
-        }
-        let answer_start = Instant::now();
-        note(&self.stats.execute_us, micros(answer_start - execute_start));
+        self.list_checks(&gathered, &mut checks);
+        note(&self.stats.gather_us, micros(begin.elapsed()));
+        Batch { gathered, checks, job }
+    }
+
+    /// Hands an executed batch to the log.
+    fn end_batch(&mut self, batch: Batch, answer_start: Instant) -> Result<(), SequencerError> {
+        let Batch {
+            mut gathered,
+            checks,
+            mut job,
+        } = batch;
         let inputs = gathered.inputs.len();
         self.last_inputs = inputs;
         self.answer(&mut gathered, &mut job);
         self.search_on(&mut job);
         gathered.clear();
-        self.gathered = gathered;
+        self.spare.push((gathered, checks));
         note(&self.stats.answer_us, micros(answer_start.elapsed()));
         self.maintain(inputs);
         self.in_flight += 1;
@@ -394,6 +451,9 @@ impl Sequencer {
     }
 
     fn execute(&mut self, gathered: &Gathered, job: &mut Job) -> Result<(), SequencerError> {
+        if !gathered.changes_state() {
+            return Ok(());
+        }
         let known = |at: usize| gathered.sources[at].map(|source| source.slot);
         self.engine
             .execute_known(now(), &gathered.inputs, &known, &mut job.executed)?;

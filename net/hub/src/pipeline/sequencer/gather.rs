@@ -120,6 +120,19 @@ impl Gathered {
         !self.inputs.is_empty()
     }
 
+    /// True if it neither opens nor ends a channel, nor changes anything else than what channels have paid.
+    pub(super) fn is_payments(&self) -> bool {
+        self.inputs.iter().all(|input| match input {
+            Input::Pay(_) | Input::Ack(_) | Input::Fulfil(_) | Input::Release(_) | Input::Refresh(_) => true,
+            Input::Block(_)
+            | Input::Close(_)
+            | Input::Policy(_)
+            | Input::Freeze(_)
+            | Input::Splice(_)
+            | Input::Forward(_) => false,
+        })
+    }
+
     /// Empties it, keeping its memory.
     pub(super) fn clear(&mut self) {
         self.inputs.clear();
@@ -131,15 +144,17 @@ impl Gathered {
 }
 
 impl Sequencer {
-    pub(super) fn gather(&mut self, gathered: &mut Gathered, job: &mut Job) {
+    /// Takes what waits, as much as a batch holds. While the batch before is not executed, `ahead`, that is requests alone:
+    /// whoever says Hello must not hear of that batch before it is answered, and what is asked of the state would be asked early.
+    pub(super) fn gather(&mut self, gathered: &mut Gathered, job: &mut Job, ahead: bool) {
         let most = self.pending.len().min(self.settings.batch_inputs_max);
+        let is_mark = |work: &Work| matches!(work, Work::Processed(_));
         let mut count = 0;
         // A mark behind the last request is taken with it: left behind alone it would make a batch of nothing.
-        while let Some(work) = if count < most {
-            self.pending.take()
-        } else {
-            self.pending.take_mark()
-        } {
+        while let Some(work) = self.pending.take_if(|work| {
+            let fits = count < most && (!ahead || matches!(work, Work::Request(..)));
+            fits || is_mark(work)
+        }) {
             count += 1;
             match work {
                 Work::Hello {

@@ -39,14 +39,14 @@ impl Pending {
         Some(work)
     }
 
-    /// The oldest, if it is a mark (`credits`).
-    pub(super) fn take_mark(&mut self) -> Option<Work> {
-        let oldest = self.groups.front()?.as_slice().first()?;
-        if matches!(oldest, Work::Processed(_)) {
-            self.take()
-        } else {
-            None
-        }
+    /// The oldest, where it lies.
+    pub(super) fn oldest(&self) -> Option<&Work> {
+        self.groups.front()?.as_slice().first()
+    }
+
+    /// The oldest, if it is of this kind.
+    pub(super) fn take_if(&mut self, is: impl FnOnce(&Work) -> bool) -> Option<Work> {
+        if is(self.oldest()?) { self.take() } else { None }
     }
 }
 
@@ -61,8 +61,9 @@ mod tests {
         pending.push(Vec::new());
         pending.push(vec![Work::Processed(2)]);
         assert_eq!(pending.len(), 3);
-        assert!(matches!(pending.take_mark(), Some(Work::Processed(1))));
-        assert!(pending.take_mark().is_none());
+        let mark = |work: &Work| matches!(work, Work::Processed(_));
+        assert!(matches!(pending.take_if(mark), Some(Work::Processed(1))));
+        assert!(pending.take_if(mark).is_none());
         assert!(matches!(pending.take(), Some(Work::Stop)));
         assert!(matches!(pending.take(), Some(Work::Processed(2))));
         assert!(pending.is_empty() && pending.take().is_none());

@@ -1,5 +1,6 @@
 //! Signatures of a batch, checked together; inputs that do not hold never reach the engine.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use tidegate_batch::Input;
@@ -29,10 +30,52 @@ pub(super) struct Checks {
 }
 
 impl Sequencer {
-    pub(super) fn verify(&mut self, gathered: &mut Gathered, job: &mut Job) {
-        let mut checks = std::mem::take(&mut self.checks);
-        self.check(gathered, &mut checks);
-        let Checks { messages, verdicts } = &checks;
+    /// Lists what is to be checked of a batch.
+    pub(super) fn list_checks(&self, gathered: &Gathered, checks: &mut Checks) {
+        let ledger = self.hello.ledger;
+        checks.messages.clear();
+        checks.messages.extend(
+            gathered
+                .inputs
+                .iter()
+                .enumerate()
+                .filter_map(|(at, input)| message_of(input, &ledger).map(|m| (at, m))),
+        );
+        checks.verdicts.clear();
+        checks.verdicts.resize(checks.messages.len(), Verdict::Invalid);
+        add(&self.stats.signatures, checks.messages.len() as u64);
+    }
+
+    /// Checks what was listed, here or by the workers.
+    pub(super) fn check(&self, gathered: &Gathered, checks: &mut Checks) {
+        let Checks { messages, verdicts } = checks;
+        let items = self.items(gathered, messages);
+        if items.len() <= WORTH_WAKING {
+            self.verifier.verify_batch(&items, verdicts);
+        } else {
+            self.pool.install(|| self.verifier.verify_batch(&items, verdicts));
+        }
+    }
+
+    /// Has the workers check what was listed while `meanwhile` is done here; what that came to.
+    pub(super) fn check_beside<T>(
+        &mut self,
+        gathered: &Gathered,
+        checks: &mut Checks,
+        meanwhile: impl FnOnce(&mut Self) -> T,
+    ) -> T {
+        let Checks { messages, verdicts } = checks;
+        let items = self.items(gathered, messages);
+        let (pool, verifier) = (Arc::clone(&self.pool), Arc::clone(&self.verifier));
+        pool.in_place_scope(|scope| {
+            scope.spawn(|_| verifier.verify_batch(&items, verdicts));
+            meanwhile(self)
+        })
+    }
+
+    /// Takes out of a batch whatever has a signature that does not hold, and refuses it.
+    pub(super) fn sort_out(&mut self, gathered: &mut Gathered, checks: &Checks, job: &mut Job) {
+        let Checks { messages, verdicts } = checks;
         // From the back, so that the indices in front stay what they are.
         for ((at, _), verdict) in messages.iter().zip(verdicts).rev() {
             let Source { origin, slot, .. } = gathered.sources[*at].expect("signed inputs come from someone");
@@ -45,33 +88,12 @@ impl Sequencer {
             self.suspects.note_bad(origin.conn, slot);
             self.refuse_signature(&input, origin, slot, job);
         }
-        self.checks = checks;
         self.rest_suspects();
     }
 
-    fn check(&self, gathered: &Gathered, checks: &mut Checks) {
-        let ledger = self.hello.ledger;
-        let Checks { messages, verdicts } = checks;
-        messages.clear();
-        messages.extend(
-            gathered
-                .inputs
-                .iter()
-                .enumerate()
-                .filter_map(|(at, input)| message_of(input, &ledger).map(|m| (at, m))),
-        );
-        let items: Vec<Item<'_>> = messages
-            .iter()
-            .map(|(at, message)| self.item(gathered, *at, message))
-            .collect();
-        verdicts.clear();
-        verdicts.resize(items.len(), Verdict::Invalid);
-        if items.len() <= WORTH_WAKING {
-            self.verifier.verify_batch(&items, verdicts);
-        } else {
-            self.pool.install(|| self.verifier.verify_batch(&items, verdicts));
-        }
-        add(&self.stats.signatures, items.len() as u64);
+    fn items<'a>(&self, gathered: &'a Gathered, messages: &'a [(usize, SignedMessage)]) -> Vec<Item<'a>> {
+        let items = messages.iter();
+        items.map(|(at, message)| self.item(gathered, *at, message)).collect()
     }
 
     fn item<'a>(&self, gathered: &'a Gathered, at: usize, message: &'a SignedMessage) -> Item<'a> {
