@@ -185,6 +185,42 @@ fn counters_and_ids_are_idempotent() {
     assert_eq!(rig.refusal(), Some(RefuseReason::Conflict));
 }
 
+/// Sixteen payments a state are more closed ones than are looked through one by one.
+#[test]
+fn a_busy_payers_closed_ids_are_known_as_long_as_anyones() {
+    let mut rig = Rig::new(2);
+    let mut paid: Vec<Vec<tidegate_channel::Lock>> = Vec::new();
+    for round in 0..150 {
+        let locks: Vec<_> = (0..16).map(|_| rig.lock(1, 1)).collect();
+        let pay = rig.pay(0, &locks);
+        rig.batch(vec![pay]);
+        assert_eq!(rig.refusal(), None);
+        let ack = rig.ack(1);
+        rig.batch(vec![ack]);
+        paid.push(locks);
+        if round % 15 != 0 {
+            continue;
+        }
+        // A payment is closed by the state after the one that added it, and known for 64 states more.
+        for age in [1, 2, 10, 30, 63, 64] {
+            let Some(&lock) = paid.len().checked_sub(1 + age).map(|at| &paid[at][round % 16]) else {
+                continue;
+            };
+            let wallet = rig.clients[0].wallet.clone();
+            let again = rig.pay(0, &[lock]);
+            rig.batch(vec![again]);
+            assert_eq!(
+                rig.refusal(),
+                Some(RefuseReason::Duplicate),
+                "round {round}, {age} states ago"
+            );
+            rig.clients[0].wallet = wallet;
+        }
+    }
+    // The engine that has just been opened knows them too, and the one that reads its log.
+    rig.replay();
+}
+
 #[test]
 fn states_that_are_not_what_they_say_change_nothing() {
     let mut rig = Rig::new(2);

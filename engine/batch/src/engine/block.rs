@@ -57,7 +57,7 @@ impl<S: Slots> Engine<S> {
             return;
         }
         self.free_leaves(record.leaf_oldest);
-        self.free_answers(record.answer_oldest);
+        self.free_answers(slot, record.answer_oldest);
         self.free_in_locks(slot);
         self.forget_successor(slot);
         let record = self.record_mut(slot);
@@ -68,10 +68,15 @@ impl<S: Slots> Engine<S> {
         self.opened_or_settled.push(slot);
     }
 
-    fn free_answers(&mut self, first: Link) {
+    fn free_answers(&mut self, slot: u32, first: Link) {
         let (mut answers, mut link) = (self.store.meta().answers, first);
         while link != 0 {
-            let next = self.store.answers.at(link).next;
+            let page = self.store.answers.at(link);
+            let next = page.next;
+            for at in page.first..page.end {
+                let last = next == 0 && at + 1 == page.end;
+                self.closed.note_forgotten(slot, page.prints[at as usize], last);
+            }
             self.store.answers.give(&mut answers, link);
             link = next;
         }

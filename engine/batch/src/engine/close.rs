@@ -9,7 +9,7 @@ use super::{ANSWERS_KEPT, Engine};
 use crate::executed::Answer;
 use crate::input::CloseInput;
 use crate::record::{ACTIVE, ANSWERS_PER_PAGE, AnswerRecord, ClosedPayment, DISPUTED, FROZEN};
-use crate::slots::Slots;
+use crate::slots::{Link, Slots};
 
 impl<S: Slots> Engine<S> {
     /// Freezes a channel without open locks, with the payouts of its balances in its last leaf.
@@ -97,7 +97,7 @@ impl<S: Slots> Engine<S> {
                 page.payments[page.end as usize] = payment;
                 page.prints[page.end as usize] = print_of(&payment.payment_id);
                 page.end += 1;
-                return;
+                return self.closed.note_closed(slot, print_of(&payment.payment_id));
             }
         }
         let mut page = AnswerRecord {
@@ -115,6 +115,14 @@ impl<S: Slots> Engine<S> {
             self.store.answers.at_mut(newest).next = link;
         }
         self.record_mut(slot).answer_newest = link;
+        self.closed.note_closed(slot, print_of(&payment.payment_id));
+        self.list_if_busy(slot);
+    }
+
+    /// A channel's pages of closed payments from this one on.
+    pub(super) fn answer_pages(&self, first: Link) -> impl Iterator<Item = &AnswerRecord> {
+        let page = |link: Link| (link != 0).then(|| self.store.answers.at(link));
+        core::iter::successors(page(first), move |before| page(before.next))
     }
 
     /// Forgets the payments that were closed more than 64 accepted counters before `counter`.
@@ -129,6 +137,9 @@ impl<S: Slots> Engine<S> {
             let page = self.store.answers.at_mut(oldest);
             while page.first < page.end && counter.saturating_sub(page.payments[page.first as usize].c) > ANSWERS_KEPT {
                 page.first += 1;
+                let last = page.first == page.end && page.next == 0;
+                self.closed
+                    .note_forgotten(slot, page.prints[page.first as usize - 1], last);
             }
             if page.first < page.end {
                 return;

@@ -6,6 +6,7 @@ mod ahead;
 mod block;
 mod channels;
 mod close;
+mod closed;
 mod entries;
 mod forward;
 mod fulfil;
@@ -59,6 +60,7 @@ pub struct Engine<S> {
     notes_changes: bool,
     plan: plan::Plan,
     judged: pay::Judged,
+    closed: closed::ClosedIds,
     reading: logged::Reading,
     /// How many channels there were before the newest batch.
     channels_before: u32,
@@ -168,6 +170,7 @@ impl<S: Slots> Engine<S> {
             notes_changes: false,
             plan: plan::Plan::default(),
             judged: pay::Judged::default(),
+            closed: closed::ClosedIds::default(),
             reading: logged::Reading::default(),
             channels_before: meta.channels,
             leaf_digests: seal::LeafDigests::default(),

@@ -60,7 +60,7 @@ impl<S: Slots> Engine<S> {
         };
         let mut half = before;
         judged.locks.clear();
-        self.find_known_ids(record, locks, &pay.operations, &mut judged.adds);
+        self.find_known_ids((slot, record), locks, &pay.operations, &mut judged.adds);
         let mut adds = 0;
         for operation in &pay.operations {
             let lock = match operation {
@@ -194,7 +194,7 @@ impl<S: Slots> Engine<S> {
     /// before this state, whatever this state does to it. All adds of a state are looked for on one way along the answers.
     fn find_known_ids(
         &self,
-        record: &LiveRecord,
+        (slot, record): (u32, &LiveRecord),
         locks: OpenLocks<'_>,
         operations: &[Operation],
         adds: &mut Vec<JudgedAdd>,
@@ -207,7 +207,12 @@ impl<S: Slots> Engine<S> {
             }),
             _ => None,
         }));
-        let mut link = if adds.is_empty() { 0 } else { record.answer_oldest };
+        let sought = |add: &JudgedAdd| add.known.is_none() && self.closed.may_hold(slot, add.print);
+        let mut link = if adds.iter().any(sought) {
+            record.answer_oldest
+        } else {
+            0
+        };
         while link != 0 {
             let page = self.store.answers.at(link);
             for (place, add) in adds.iter_mut().enumerate().filter(|(_, add)| add.known.is_none()) {
