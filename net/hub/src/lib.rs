@@ -26,3 +26,4 @@ pub mod proof;
 mod rows;
 pub mod state;
 mod threads;
+pub mod watch;

@@ -18,6 +18,7 @@ pub mod check_whole;
 pub mod life;
 pub mod lying;
 pub mod model;
+pub mod old_states;
 pub mod rig;
 pub mod sites;
 pub mod sweep;

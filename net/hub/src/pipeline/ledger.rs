@@ -322,7 +322,8 @@ fn message<'a>(body: &impl Body<'a>, origin: Origin) -> Vec<u8> {
 /// Anybody can fund an output that names this hub. One whose terms the hub would not have agreed to, by which its share
 /// would go to another key, say, is not a channel of this hub. To a successor it has agreed by the final leaf that names it,
 /// whatever its terms of business are by now.
-pub(crate) fn block_input(block: &Block, hub: KeyBytes, policy: &ChannelPolicy) -> BlockInput {
+#[must_use]
+pub fn block_input(block: &Block, hub: KeyBytes, policy: &ChannelPolicy) -> BlockInput {
     let mut input = BlockInput::empty(block.header.height, block.hash());
     for transaction in &block.transactions {
         let txid = transaction.txid();

@@ -35,8 +35,8 @@ mod stats;
 mod unread;
 mod work;
 
-pub use ledger::LedgerFailure;
 pub(crate) use ledger::LedgerWork;
+pub use ledger::{LedgerFailure, block_input};
 pub use links::{LinkRow, LinkSettings};
 pub use options::{ChannelPolicy, ServeOptions, Settings};
 pub use sequencer::SequencerError;

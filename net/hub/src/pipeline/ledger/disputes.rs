@@ -17,30 +17,21 @@
 use std::collections::BTreeMap;
 
 use crossbeam::channel::{Receiver, TryRecvError, bounded};
-use tidegate_batch::{PaymentProof, Shown, ShownRelease};
+use tidegate_batch::{PaymentProof, Shown};
 use tidegate_channel::Ack;
-use tidegate_channel::evidence::{
-    ClientEvidence, HubEvidence, LeafProof, LockEvidence, Mandate, MandateSubject, Pair, ProvenLeaf, Side, StateNaming,
-    StateNote,
-};
-use tidegate_crypto::keys::SecretKey;
-use tidegate_ledger::{
-    Action, CloseState, LockCondition, LockPlace, OpenLock, Payer, Transaction, TransactionBody, Witness,
-};
-use tidegate_tower::{Package, PackageError};
-use tidegate_types::{Age, ChannelId, Digest, Height, LedgerId, LockId, OutPoint, SignatureBytes};
+use tidegate_ledger::{CloseState, LockCondition, Transaction};
+use tidegate_types::{Age, ChannelId, Digest, Height, LockId, OutPoint};
 use tidegate_wire::messages::DisputeNotice;
 
 use super::LedgerThread;
 use super::link::{Purpose, Verdict};
 use super::proofs::Proof;
 use crate::pipeline::work::{Proofs, Work};
+use crate::watch::Guard;
 
-const SHOW: &str = "newer evidence";
 const SETTLE: &str = "the settling";
 /// Closes whose proofs are asked for at once: 256 locks at most.
 const ASKED_AT_ONCE: usize = 4;
-const RELEASE: &str = "the release of a lock";
 
 /// The closes of this hub's channels.
 #[derive(Debug, Default)]
@@ -61,8 +52,8 @@ pub(crate) struct Disputes {
 enum Evidence {
     /// The sequencer was asked.
     Asked(Receiver<Option<Shown>>),
-    /// This, and what its client has given up since.
-    Held(Box<Package>, Vec<ShownRelease>),
+    /// This.
+    Held(Box<Guard>),
     /// Nothing: the channel is not in the state, or what is there is no evidence.
     None,
 }
@@ -217,13 +208,12 @@ impl LedgerThread {
                 Err(TryRecvError::Disconnected) => None,
             };
             came = true;
-            let Some(mut found) = found else {
+            let Some(found) = found else {
                 *evidence = Evidence::None;
                 continue;
             };
-            let releases = core::mem::take(&mut found.releases);
-            *evidence = match package(found, &ledger, &self.hub) {
-                Ok(package) => Evidence::Held(Box::new(package), releases),
+            *evidence = match Guard::of(found, &ledger, &self.hub) {
+                Ok(guard) => Evidence::Held(Box::new(guard)),
                 Err(error) => {
                     tracing::error!(%channel, %error, "what the hub holds of a closing channel is no evidence");
                     Evidence::None
@@ -236,54 +226,17 @@ impl LedgerThread {
     }
 
     fn act(&mut self, close: &Close) {
-        let Some(Evidence::Held(package, releases)) = self.disputes.watched.get(&close.state.channel) else {
+        let Some(Evidence::Held(guard)) = self.disputes.watched.get(&close.state.channel) else {
             return;
         };
         let (tip, state) = (self.node.tip().height, &close.state);
-        let mut due = Vec::new();
-        if tip < state.deadline && is_newer(package, state) {
-            due.push((SHOW, package.transaction()));
-        } else if is_left(tip, state) {
+        let locks = || self.node.locks_in_close(&close.funding);
+        let mut due = guard.due(state, locks, tip, (&self.node.ledger(), &self.hub));
+        if is_left(tip, state) {
             due.extend(self.node.settlement(&close.funding).map(|settling| (SETTLE, settling)));
-        }
-        if tip < state.grace_end && !releases.is_empty() {
-            let given_up = self.given_up(&close.funding, releases);
-            due.extend(given_up.into_iter().map(|evidence| (RELEASE, evidence)));
         }
         for (what, transaction) in due {
             self.bring_own(what, &state.channel, &transaction);
-        }
-    }
-
-    /// Evidence against the locks that were shown although their payee has given them up.
-    fn given_up(&self, funding: &OutPoint, releases: &[ShownRelease]) -> Vec<Transaction> {
-        let shown = self.node.locks_in_close(funding).into_iter();
-        let owed = shown.filter(|lock| lock.side == Side::Hub);
-        let released = owed.filter_map(|lock| {
-            let release = releases.iter().find(|release| release.lock == lock.lock)?;
-            Some(self.lock_evidence(*funding, &lock, release))
-        });
-        released.collect()
-    }
-
-    fn lock_evidence(&self, funding: OutPoint, lock: &OpenLock, release: &ShownRelease) -> Transaction {
-        let mandate = Mandate {
-            channel: lock.channel,
-            side: Side::Hub,
-            subject: MandateSubject::Lock(lock.lock),
-        };
-        let action = Action::LockEvidence {
-            place: LockPlace {
-                channel: lock.channel,
-                side: lock.side,
-                slot: lock.slot,
-            },
-            payer: Payer::Side(Side::Hub, mandate.sign(&self.node.ledger(), &self.hub)),
-            evidence: Box::new(LockEvidence::Released(release.signature)),
-        };
-        Transaction {
-            body: TransactionBody::of_action(vec![funding], Vec::new(), action),
-            witnesses: vec![Witness::Action],
         }
     }
 
@@ -293,12 +246,6 @@ impl LedgerThread {
             self.bring(transaction.encode(), Purpose::Own(what, *channel));
         }
     }
-}
-
-/// What the client owes by the hub's evidence is newer than what was shown. A newer leaf alone would only show what the hub
-/// owes; that is its client's to show.
-fn is_newer(package: &Package, state: &CloseState) -> bool {
-    package.counters().0 > state.client.counter
 }
 
 /// Whoever makes the blocks settles a close in the first one that may hold it; this is for one who does not.
@@ -313,52 +260,4 @@ pub(super) fn tell(what: &str, channel: &ChannelId, verdict: &Verdict) {
         Verdict::Refused(error) => tracing::warn!(%channel, %error, "the ledger has not taken {what}"),
         Verdict::Away => tracing::warn!(%channel, "the ledger is away; {what} is brought again"),
     }
-}
-
-/// The hub's evidence with its own signatures: under the notes that name both halves, and under the mandate to pay for it.
-pub(super) fn package(shown: Shown, ledger: &LedgerId, hub: &SecretKey) -> Result<Package, PackageError> {
-    let channel = shown.channel;
-    let client = shown.state.map(|(signed, locks)| {
-        let note = StateNote {
-            channel,
-            state: signed.state.reference(),
-        };
-        Box::new(ClientEvidence {
-            signed,
-            named: StateNaming::ByNote(note.sign(ledger, hub)),
-            locks,
-        })
-    });
-    let leaf = shown.leaf.map(|half| {
-        let mut leaf = ProvenLeaf {
-            proof: LeafProof::Note(SignatureBytes::ZERO),
-            private: half.private,
-            public: half.public,
-        };
-        leaf.proof = LeafProof::Note(leaf.note().sign(ledger, hub));
-        Box::new(HubEvidence {
-            leaf,
-            named: half.named,
-            locks: half.locks,
-        })
-    });
-    let pair = Pair { client, hub: leaf };
-    let (c, h) = pair.counters();
-    let mandate = Mandate {
-        channel,
-        side: Side::Hub,
-        subject: MandateSubject::Pair(c, h),
-    };
-    let package = Package {
-        channel,
-        funding: shown.funding,
-        terms: shown.terms,
-        side: Side::Hub,
-        pair,
-        mandate: mandate.sign(ledger, hub),
-        // The hub itself reveals what is owed, by its coins.
-        reveals: Vec::new(),
-    };
-    package.check(ledger)?;
-    Ok(package)
 }

@@ -19,8 +19,8 @@ use tidegate_ledger::{Action, Output, Payer, Transaction, TransactionBody, Witne
 use tidegate_types::{Age, Amount, ChannelId, Height, OutPoint, SignatureBytes};
 
 use super::LedgerThread;
-use super::disputes::package;
 use crate::pipeline::work::{Ask, Duties, Work};
+use crate::watch::package;
 
 const START: &str = "the start of a close";
 const REVEAL: &str = "a preimage that a payer owes by";
