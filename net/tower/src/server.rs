@@ -25,9 +25,11 @@ use tidegate_disk::Disk;
 use tidegate_ledger::CloseState;
 use tidegate_reactor::{Config, ConnId, Reactor, ReactorError, Sender as ReactorSender};
 use tidegate_session::{Limits as SessionLimits, NoiseSecret, ServerConfig};
-use tidegate_types::{ChannelId, Fixed as _, Height, KeyBytes};
+use tidegate_types::{ChannelId, Fixed as _, Height, KeyBytes, Txid};
 use tidegate_wire::ErrorCode;
-use tidegate_wire::messages::{Body, DisputeNotice, Error, LedgerQuery, LedgerResult, OutputStatus, TowerKept};
+use tidegate_wire::messages::{
+    Body, DisputeNotice, Error, LedgerQuery, LedgerResult, OutputStatus, TowerKept, TxStatus,
+};
 
 use crate::store::{Cursor, Store, StoreError};
 use crate::{Close, Happened, Limits, Package, Tower};
@@ -222,7 +224,8 @@ fn first_cursor(options: &ConnectOptions, store: &Store) -> Result<Cursor, Tower
     Ok(cursor)
 }
 
-/// Hands the ledger's blocks over, page by page, until the tower is gone.
+/// Hands the ledger's blocks over, page by page, until the tower is gone; a page without a final block too, whenever something may
+/// have changed.
 fn follow(options: &ConnectOptions, first: Height, work: &Sender<Work>) {
     let mut from = first;
     let mut told = false;
@@ -242,7 +245,9 @@ fn follow(options: &ConnectOptions, first: Height, work: &Sender<Work>) {
             }
         };
         told = false;
-        while let Ok(page) = connection.blocks(from, WAIT) {
+        while let Ok(page) = connection.blocks(from, Duration::ZERO) {
+            let last = page.blocks.last().map(|block| block.header.height);
+            let (is_behind, unseen) = (last.is_some_and(|last| last < page.final_height), page.tip.next());
             let (reply, next) = bounded(1);
             if work.send(Work::Page(Box::new(page), reply)).is_err() {
                 return;
@@ -250,6 +255,10 @@ fn follow(options: &ConnectOptions, first: Height, work: &Sender<Work>) {
             match next.recv() {
                 Ok(height) => from = height,
                 Err(_) => return,
+            }
+            // The next block, final or not: by each another may become final, and what was brought may be gone with a branch.
+            if !is_behind && connection.blocks(unseen.unwrap_or(Height::MAX), WAIT).is_err() {
+                break;
             }
         }
         std::thread::sleep(RETRY);
@@ -381,11 +390,8 @@ impl TowerThread {
                 }
             }
         }
-        if !blocks.is_empty() {
-            self.answer();
-            self.note_cursor()?;
-        }
-        Ok(())
+        self.answer();
+        self.note_cursor()
     }
 
     /// After a restart every block behind the cursor is read again: so it stays below each close that is watched.
@@ -403,11 +409,14 @@ impl TowerThread {
         Ok(())
     }
 
-    /// Brings evidence for every close that was shown something older. What the ledger refuses is brought again with the next
-    /// block, as long as it can count.
+    /// Brings evidence for every close that was shown something older. What the ledger refuses, or has lost with a branch of
+    /// blocks that were not final, is brought again with the next block, as long as it can count.
     fn answer(&mut self) {
         let height = self.chain.last().0;
         for (channel, transaction) in self.tower.answers(height) {
+            if self.is_on_its_way(transaction.txid()) {
+                continue;
+            }
             let bytes = transaction.encode();
             match self.ask(|ledger| ledger.submit(&bytes)) {
                 Ok(txid) => tracing::warn!(%channel, %txid, "a stale close was answered"),
@@ -416,6 +425,17 @@ impl TowerThread {
                 }
             }
         }
+    }
+
+    /// Whether a transaction waits for a block, or stands in one.
+    fn is_on_its_way(&mut self, txid: Txid) -> bool {
+        let status = self.ask(|ledger| {
+            ledger.query(LedgerQuery::Transaction(txid), |answer| match answer.result {
+                LedgerResult::Transaction(status) => Ok(status),
+                _ => Err(LedgerError::OtherAnswer),
+            })
+        });
+        status.is_ok_and(|status| status != TxStatus::Unknown)
     }
 
     fn notify(&self, channel: &ChannelId, close: Close) {
