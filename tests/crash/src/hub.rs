@@ -118,6 +118,20 @@ impl Site {
     /// If the program fails.
     #[must_use]
     pub fn format_in(clients: usize, seed: u64, block_interval_ms: u32, parent: Option<&Path>) -> Self {
+        Self::format_as(clients, seed, block_interval_ms, (parent, &[]))
+    }
+
+    /// As [`Site::format_in`], with values for the configuration by which the genesis is made.
+    ///
+    /// # Panics
+    /// If the program fails.
+    #[must_use]
+    pub fn format_as(
+        clients: usize,
+        seed: u64,
+        block_interval_ms: u32,
+        (parent, settings): (Option<&Path>, &[&str]),
+    ) -> Self {
         // Clients are not killed, so their files may be in memory: the less a client waits, the more is under way in the hub.
         let folder = mount::folder().expect("a temporary folder");
         let own = parent.is_none().then(|| TempDir::new().expect("a temporary folder"));
@@ -144,18 +158,11 @@ impl Site {
             format!("storage.segment_bytes={LOG_BYTES}"),
             format!("storage.checkpoint_bytes={LOG_BYTES}"),
         ];
-        site.run(&[
-            "format",
-            "--data",
-            &site.data_text(),
-            "--channels",
-            plan,
-            "--set",
-            &sizes[0],
-            "--set",
-            &sizes[1],
-            "--json",
-        ]);
+        let data = site.data_text();
+        let settings = sizes.iter().map(String::as_str).chain(settings.iter().copied());
+        let settings: Vec<&str> = settings.flat_map(|setting| ["--set", setting]).collect();
+        let words = ["format", "--data", &data, "--channels", plan, "--json"];
+        site.run(&[&words[..], &settings].concat());
         let bytes = std::fs::read(site.data().join("genesis")).expect("formatted");
         let genesis = Genesis::parse(&bytes).expect("a good genesis");
         site.ledger = genesis.ledger();
@@ -262,19 +269,23 @@ impl Site {
 
     fn launch(&self, outer: &[&str], more: &[&str], errors: Stdio) -> Result<Hub, i32> {
         let data = self.data_text();
-        let words = [
-            "start",
-            "--data",
-            &data,
-            "--dev",
-            "--json",
-            "--listen",
-            "127.0.0.1:0",
-            "--admin",
-            "127.0.0.1:0",
-            "--until-stdin-closes",
-        ];
-        let words = [words.as_slice(), more].concat();
+        let any = "127.0.0.1:0";
+        let words = ["start", "--data", &data, "--dev", "--listen", any, "--admin", any];
+        self.serve(outer, &[words.as_slice(), more].concat(), errors)
+    }
+
+    /// Starts a verb that serves until it is told to end (a hub that follows a ledger, a ledger, a tower), and waits until it does.
+    ///
+    /// # Panics
+    /// If it does not start; what it says stands in standard error.
+    #[must_use]
+    pub fn start_verb(&self, words: &[&str]) -> Hub {
+        self.serve(&[], words, Stdio::inherit())
+            .unwrap_or_else(|code| panic!("{words:?} did not start: exit code {code}"))
+    }
+
+    fn serve(&self, outer: &[&str], words: &[&str], errors: Stdio) -> Result<Hub, i32> {
+        let words = [words, &["--json", "--until-stdin-closes"]].concat();
         let mut command = match outer.split_first() {
             None => self.command(binary(), &words),
             Some((program, arguments)) => {
@@ -297,11 +308,11 @@ impl Site {
             return Err(status.code().expect("no signal ended the hub"));
         }
         let ready: Value = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"));
-        let text = |key: &str| ready[key].as_str().expect("a text").to_owned();
+        let text = |key: &str| ready[key].as_str().unwrap_or_default().to_owned();
         Ok(Hub {
-            address: text("address").parse().expect("the hub names its address"),
+            address: text("address").parse().expect("whoever serves names its address"),
             admin: text("admin"),
-            replayed: ready["replayed_batches"].as_u64().expect("a number"),
+            replayed: ready["replayed_batches"].as_u64().unwrap_or_default(),
             child,
             stdin: Some(stdin),
         })
@@ -320,14 +331,14 @@ impl Site {
     }
 }
 
-/// A running hub. It ends with this value, and with the process that holds it.
+/// A running hub, ledger or tower. It ends with this value, and with the process that holds it.
 #[derive(Debug)]
 pub struct Hub {
     /// Where it serves clients.
     pub address: HubAddress,
-    /// Where it serves its operator.
+    /// Where a hub serves its operator.
     pub admin: String,
-    /// Batches that it replayed when it started.
+    /// Batches that a hub replayed when it started.
     pub replayed: u64,
     child: Child,
     stdin: Option<ChildStdin>,

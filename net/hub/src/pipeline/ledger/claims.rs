@@ -17,12 +17,13 @@ const CLAIM: &str = "the claim of a lock";
 const REFUND: &str = "the return of a lock";
 
 impl LedgerThread {
-    /// Brings a claim, or a return, for each lock output that is the hub's now.
+    /// Brings a claim, or a return, for each lock output that is the hub's now. One that waits here may have been lost by a ledger
+    /// that is followed.
     pub(super) fn take_locks(&mut self) {
         let due: Vec<_> = self
             .node
             .locks()
-            .filter(|(outpoint, ..)| self.node.spender(outpoint).is_none())
+            .filter(|(outpoint, ..)| self.bring.is_some() || self.node.spender(outpoint).is_none())
             .filter_map(|(outpoint, amount, terms)| Some((outpoint, amount, self.due(&terms)?)))
             .collect();
         for (outpoint, amount, (what, witness)) in due {

@@ -20,7 +20,7 @@ use crossbeam::channel::{Receiver, TryRecvError, bounded};
 use tidegate_batch::{PaymentProof, Shown};
 use tidegate_channel::Ack;
 use tidegate_ledger::{CloseState, LockCondition, Transaction};
-use tidegate_types::{Age, ChannelId, Digest, Height, LockId, OutPoint};
+use tidegate_types::{Age, ChannelId, Digest, Height, LockId, OutPoint, Txid};
 use tidegate_wire::messages::DisputeNotice;
 
 use super::LedgerThread;
@@ -30,6 +30,8 @@ use crate::pipeline::work::{Proofs, Work};
 use crate::watch::Guard;
 
 const SETTLE: &str = "the settling";
+/// What has not come into one of so many blocks is brought again.
+const AGAIN_AFTER: Age = Age::new(2);
 /// Closes whose proofs are asked for at once: 256 locks at most.
 const ASKED_AT_ONCE: usize = 4;
 
@@ -45,6 +47,8 @@ pub(crate) struct Disputes {
     last_asked: Option<ChannelId>,
     /// When that is done next: payees may acknowledge while a payer's channel closes.
     again_at: Height,
+    /// The hub's own transactions of the last blocks, and when each was brought.
+    brought: BTreeMap<Txid, Height>,
 }
 
 /// What the hub can show of a channel.
@@ -240,11 +244,21 @@ impl LedgerThread {
         }
     }
 
-    /// Brings a transaction of the hub's own, unless it waits already.
+    /// Brings a transaction of the hub's own, unless it waits already. What waits here may have been lost by a ledger that is a
+    /// process of its own, with a branch of blocks or at its end: there it is brought again every few blocks.
     pub(super) fn bring_own(&mut self, what: &'static str, channel: &ChannelId, transaction: &Transaction) {
-        if !self.node.is_waiting(&transaction.txid()) {
-            self.bring(transaction.encode(), Purpose::Own(what, *channel));
+        let (txid, tip) = (transaction.txid(), self.node.tip().height);
+        let last = self.disputes.brought.get(&txid);
+        let is_recent = last
+            .and_then(|last| last.plus(AGAIN_AFTER))
+            .is_some_and(|again| tip < again);
+        if self.node.is_waiting(&txid) && (self.bring.is_none() || is_recent) {
+            return;
         }
+        let oldest = tip.minus(AGAIN_AFTER).unwrap_or(Height::ZERO);
+        self.disputes.brought.retain(|_, height| *height >= oldest);
+        self.disputes.brought.insert(txid, tip);
+        self.bring(transaction.encode(), Purpose::Own(what, *channel));
     }
 }
 
