@@ -5,9 +5,12 @@ use std::time::Duration;
 use tidegate_channel::RefuseReason;
 use tidegate_test_hostile::peer::{Got, PATIENCE, Peer};
 use tidegate_test_hostile::target::{HOSTILE, Target};
-use tidegate_types::{Amount, ClientCounter, HubCounter, LockId, SignatureBytes};
+use tidegate_types::{Amount, ClientCounter, Digest, Fixed as _, HubCounter, LockId, SignatureBytes};
 use tidegate_wire::frame::{HEADER_LEN, Header, VERSION};
-use tidegate_wire::messages::{AckProofQuery, CloseRequest, Ping, Refresh, SpliceRequest, Sync};
+use tidegate_wire::messages::{
+    Ack, AckProofQuery, CloseFinal, CloseRequest, Fulfill, Ping, Refresh, Release, SpliceFinal, SpliceRequest,
+    SubmitTx, Sync,
+};
 use tidegate_wire::{ErrorCode, Kind, ToClient};
 
 /// What is done, and its name.
@@ -74,8 +77,38 @@ fn another_clients_channel_is_not_attached() {
     let state = target.first_state(0);
     let channel = target.site.channels[0];
     let fee = Amount::from_sat(500).expect("small");
-    let misdeeds: [&dyn Fn(&mut Peer); 6] = [
+    let (lock, owner, ledger) = (LockId::from_bytes([1; 32]), target.secret(0), target.site.ledger);
+    let ack = tidegate_channel::Ack {
+        channel,
+        leaf: tidegate_channel::LeafRef {
+            counter: HubCounter::new(1),
+            digest: Digest::from_bytes([2; 32]),
+        },
+    };
+    let ack_bytes = ack.to_vec().try_into().expect("72 bytes");
+    let misdeeds: [&dyn Fn(&mut Peer); 9] = [
         &|peer| peer.send(&state.message()),
+        &|peer| {
+            peer.send(&Ack {
+                ack: &ack_bytes,
+                signature: &ack.sign(&ledger, &owner),
+            })
+        },
+        &|peer| {
+            peer.send(&Fulfill {
+                channel,
+                lock,
+                preimage: [3; 32],
+            })
+        },
+        &|peer| {
+            let signature = tidegate_channel::Release { channel, lock }.sign(&ledger, &owner);
+            peer.send(&Release {
+                channel,
+                lock,
+                signature,
+            })
+        },
         &|peer| {
             peer.send(&Sync {
                 channel,
@@ -107,7 +140,32 @@ fn another_clients_channel_is_not_attached() {
         assert_eq!(error(&mut peer), ErrorCode::NotAttached, "misdeed {number}");
     }
     assert_eq!(target.root(), before, "nothing has changed");
-    target.assert_serves("six requests for a channel of another");
+    target.assert_serves("nine requests for a channel of another");
+}
+
+#[test]
+fn what_is_no_transaction_is_refused() {
+    let mut target = Target::new(17);
+    let (before, channel) = (target.root(), target.site.channels[0]);
+    // A transaction says itself who signed it: whoever brings one that is none is told so.
+    let finals: [&dyn Fn(&mut Peer); 3] = [
+        &|peer| {
+            let transaction = &[0; 64];
+            peer.send(&CloseFinal { channel, transaction })
+        },
+        &|peer| {
+            let transaction = &[0; 64];
+            peer.send(&SpliceFinal { channel, transaction })
+        },
+        &|peer| peer.send(&SubmitTx { transaction: &[0; 64] }),
+    ];
+    for (number, bring) in finals.iter().enumerate() {
+        let mut peer = target.peer();
+        bring(&mut peer);
+        assert_eq!(error(&mut peer), ErrorCode::TransactionRefused, "transaction {number}");
+    }
+    assert_eq!(target.root(), before, "nothing has changed");
+    target.assert_serves("three transactions that are none");
 }
 
 #[test]

@@ -15,6 +15,7 @@
 pub mod check_prefix;
 pub mod check_state;
 pub mod check_whole;
+pub mod forged;
 pub mod life;
 pub mod lying;
 pub mod model;

@@ -2,13 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use tidegate_batch::{BlockInput, ChannelView, Engine, Executed, Input, Policy, Shown, Store, TABLES, VecSlots};
+use tidegate_batch::{
+    BlockInput, ChannelView, Engine, Executed, Input, PaymentProof, Policy, Shown, Store, TABLES, VecSlots,
+};
 use tidegate_channel::ChannelTerms;
 use tidegate_crypto::keys::SecretKey;
 use tidegate_hub::pipeline::{ChannelPolicy, block_input};
 use tidegate_hub::watch::Guard;
 use tidegate_ledger::Transaction;
-use tidegate_types::{Age, ChannelId, Digest, Height, LedgerId, OutPoint, Reader, UnixMillis};
+use tidegate_types::{Age, ChannelId, Digest, Height, KeyBytes, LedgerId, LockId, OutPoint, Reader, UnixMillis};
 
 use super::ledger::Ledger;
 use super::{GRACE, WINDOW, sat};
@@ -42,7 +44,7 @@ fn policy() -> Policy {
         max_unfirm_credits: 1_000,
         max_in_locks: 64,
         max_in_locks_per_payer: 16,
-        max_forwarded: 0,
+        max_forwarded: 40,
     }
 }
 
@@ -100,6 +102,37 @@ impl Hub {
         self.log.push((time, count, logged));
         let (held, capacity) = self.engine.value();
         assert_eq!(held, capacity, "value is conserved");
+    }
+
+    /// Executes one input beside the log; whether it was accepted. One that is refused changes nothing.
+    ///
+    /// # Panics
+    /// If the engine loses value, or runs out of room.
+    pub fn accepts(&mut self, input: Input) -> bool {
+        let time = UnixMillis::new(1_000 + self.log.len() as u64);
+        let executed = self.engine.execute(time, &[input], &mut self.out);
+        executed.expect("the tables are large");
+        let (held, capacity) = self.engine.value();
+        assert_eq!(held, capacity, "value is conserved");
+        self.out.refusals.is_empty() && self.out.header.leaf_count > 0
+    }
+
+    /// The key of the client of a channel, if it is one of this hub.
+    #[must_use]
+    pub fn client_of(&self, channel: &ChannelId) -> Option<KeyBytes> {
+        Some(self.engine.parties(self.engine.channel(channel)?).0)
+    }
+
+    /// The proof that a payee has acknowledged a payment.
+    #[must_use]
+    pub fn payment_proof(&self, channel: &ChannelId, lock: &LockId) -> Option<PaymentProof> {
+        self.engine.payment_proof(self.engine.channel(channel)?, lock)
+    }
+
+    /// The root over the state of all channels.
+    #[must_use]
+    pub fn state_root(&self) -> Digest {
+        self.engine.state_root()
     }
 
     /// Ends without a word and comes back from its log.

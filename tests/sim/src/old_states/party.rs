@@ -13,7 +13,7 @@ use tidegate_crypto::keys::{PublicKey, SecretKey};
 use tidegate_tower::{Package, Reveal};
 use tidegate_types::{Age, ChannelId, Fixed, Height, LedgerId, LockId, OutPoint};
 use tidegate_wire::Items;
-use tidegate_wire::messages::{Receipt, ReceiptEntry};
+use tidegate_wire::messages::{Body as _, Receipt, ReceiptEntry};
 
 use super::hub::MARGIN;
 
@@ -92,15 +92,30 @@ impl Party {
         self.channels.get(&self.channel).expect("adopted")
     }
 
+    /// Its wallet.
+    pub const fn channels(&mut self) -> &mut Channels<MemoryStore> {
+        &mut self.channels
+    }
+
     /// Takes its leaf of a batch, if there is one, from a receipt as it comes over the wire.
     ///
     /// # Panics
     /// If an honest hub's receipt does not hold.
     pub fn take(&mut self, executed: &Executed, header: &SignedHeader) {
+        if let Some(body) = self.receipt(executed, header) {
+            let receipt = Receipt::decode(&body).expect("just encoded");
+            self.channels.accept_receipt(&receipt).expect("an honest hub's receipt");
+        }
+    }
+
+    /// The body of the receipt of its leaf, if the batch has one.
+    ///
+    /// # Panics
+    /// Never: a batch here has few leaves.
+    #[must_use]
+    pub fn receipt(&self, executed: &Executed, header: &SignedHeader) -> Option<Vec<u8>> {
         let of_this = |leaf: &tidegate_batch::LeafOut| leaf.private.channel == self.channel;
-        let Some(index) = executed.leaves().iter().position(of_this) else {
-            return;
-        };
+        let index = executed.leaves().iter().position(of_this)?;
         let leaf = &executed.leaves()[index];
         let index = u32::try_from(index).expect("few leaves");
         let path: Vec<_> = executed.tree.path(index).collect();
@@ -124,7 +139,9 @@ impl Party {
             header: &array(header),
             entries: core::slice::from_ref(&entry).into(),
         };
-        self.channels.accept_receipt(&receipt).expect("an honest hub's receipt");
+        let mut body = Vec::new();
+        receipt.put(&mut body);
+        Some(body)
     }
 
     /// Signs a state that pays by these locks, if it can.

@@ -72,7 +72,19 @@ fn terms(seed: [u8; 32]) -> ChannelTerms {
 impl Story {
     /// Two channels, and some traffic.
     #[must_use]
-    pub fn tell(mut dice: Dice, plan: &Plan) -> Self {
+    pub fn tell(dice: Dice, plan: &Plan) -> Self {
+        let mut story = Self::open(dice, plan);
+        let steps = 5 + story.dice.below(9);
+        for step in 0..steps {
+            story.is_deaf = step + plan.missed >= steps;
+            story.step();
+        }
+        story
+    }
+
+    /// Two channels.
+    #[must_use]
+    pub fn open(mut dice: Dice, plan: &Plan) -> Self {
         let seeds = [[11; 32], [12; 32]];
         let outputs = seeds.map(|seed| Output::to_channel(&terms(seed)));
         let ledger = Ledger::new(plan.depth, &outputs);
@@ -97,11 +109,6 @@ impl Story {
             secrets: Vec::new(),
         };
         story.note();
-        let steps = 5 + story.dice.below(9);
-        for step in 0..steps {
-            story.is_deaf = step + plan.missed >= steps;
-            story.step();
-        }
         story
     }
 
