@@ -16,7 +16,7 @@ use std::sync::Arc;
 use tidegate_disk::{DirLock, Disk, DiskError, DiskFile, OpenMode};
 use tidegate_types::{ChannelId, Fixed, Reader};
 
-use super::{Opened, Record, RecordError, StoreError, WalletStore};
+use super::{MemoryStore, Opened, Record, RecordError, StoreError, WalletStore};
 
 const SUFFIX: &str = ".journal";
 const HEAD_LEN: usize = 8;
@@ -54,6 +54,57 @@ impl FileStore {
             open: BTreeMap::new(),
             poisoned: false,
         })
+    }
+
+    /// The journals of the wallet in `folder` as they are now, in memory. Nothing is locked and nothing is changed: a record that is
+    /// just being written by whoever holds the wallet is not there yet.
+    ///
+    /// # Errors
+    /// [`StoreError::Disk`], [`StoreError::Damaged`].
+    pub fn look(disk: &dyn Disk, folder: &Path) -> Result<MemoryStore, StoreError> {
+        let mut found = MemoryStore::default();
+        Self::each(disk, folder, |channel, opened, records, _| {
+            found.create(opened)?;
+            records.iter().try_for_each(|record| found.append(&channel, record))
+        })?;
+        Ok(found)
+    }
+
+    /// The bytes of these journals, up to the last whole record of each.
+    ///
+    /// # Errors
+    /// As [`FileStore::look`].
+    pub fn copy(disk: &dyn Disk, folder: &Path) -> Result<Vec<(ChannelId, Vec<u8>)>, StoreError> {
+        let mut found = Vec::new();
+        Self::each(disk, folder, |channel, _, _, bytes| {
+            found.push((channel, bytes.to_vec()));
+            Ok(())
+        })?;
+        Ok(found)
+    }
+
+    /// Hands over each journal: its opening, its other records, its bytes.
+    fn each(
+        disk: &dyn Disk,
+        folder: &Path,
+        mut take: impl FnMut(ChannelId, &Opened, &[Record], &[u8]) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        for name in disk.list(folder)? {
+            let Some(channel) = name.strip_suffix(SUFFIX).and_then(|name| name.parse().ok()) else {
+                continue;
+            };
+            let path = folder.join(&name);
+            let bytes = read(&*disk.open(&path, OpenMode::Read)?)?;
+            let (records, end) = Self::scan(&path, &bytes)?;
+            let end = usize::try_from(end).expect("within the bytes");
+            match records.split_first() {
+                Some((Record::Opened(opened), rest)) if opened.channel == channel => {
+                    take(channel, opened, rest, &bytes[..end])?;
+                }
+                _ => return Err(damaged_opening(path)),
+            }
+        }
+        Ok(())
     }
 
     fn path(&self, channel: &ChannelId) -> PathBuf {
@@ -104,6 +155,25 @@ impl FileStore {
         self.disk.rename(&unfinished, path)?;
         self.disk.sync_dir(&self.folder)?;
         Ok(file)
+    }
+}
+
+fn read(file: &dyn DiskFile) -> Result<Vec<u8>, DiskError> {
+    let len = usize::try_from(file.len()?).expect("a journal fits the memory it was made in");
+    let mut bytes = vec![0; len];
+    file.read_at(0, &mut bytes)?;
+    Ok(bytes)
+}
+
+fn is_opening(record: &Record, channel: &ChannelId) -> bool {
+    matches!(record, Record::Opened(opened) if opened.channel == *channel)
+}
+
+const fn damaged_opening(path: PathBuf) -> StoreError {
+    StoreError::Damaged {
+        path,
+        offset: 0,
+        what: RecordError::NoOpening,
     }
 }
 
@@ -166,18 +236,12 @@ impl WalletStore for FileStore {
             Err(DiskError::NotFound { .. }) => return Err(StoreError::Unknown(*channel)),
             Err(error) => return Err(error.into()),
         };
-        let len = usize::try_from(file.len()?).expect("a journal fits the memory it was made in");
-        let mut bytes = vec![0; len];
-        file.read_at(0, &mut bytes)?;
+        let bytes = read(&*file)?;
         let (records, end) = Self::scan(&path, &bytes)?;
-        if !matches!(records.first(), Some(Record::Opened(opened)) if opened.channel == *channel) {
-            return Err(StoreError::Damaged {
-                path,
-                offset: 0,
-                what: RecordError::NoOpening,
-            });
+        if !records.first().is_some_and(|first| is_opening(first, channel)) {
+            return Err(damaged_opening(path));
         }
-        if end != len as u64 {
+        if end != bytes.len() as u64 {
             file.set_len(end)?;
             file.sync_data()?;
         }

@@ -153,3 +153,26 @@ fn one_process_holds_a_wallet() {
         "it was never answered, and can be sent again"
     );
 }
+
+/// Whoever looks sees what is whole, also while the wallet is held, and leaves a record that is half written where it is.
+#[test]
+fn a_look_takes_no_lock_and_cuts_nothing() {
+    let disk = FaultyDisk::new();
+    run(&disk).1.unwrap();
+    let from = opened(&PlayedHub::new(), 1, 0).channel;
+    let disk = disk.restart();
+    let mut held = store(&disk).unwrap();
+    let records = held.load(&from).unwrap();
+    let look = |disk: &FaultyDisk| FileStore::look(disk, Path::new(FOLDER)).unwrap().load(&from).unwrap();
+    assert_eq!(look(&disk), records);
+    let len = disk.bytes(&journal(&from)).unwrap().len();
+    disk.flip(&journal(&from), len as u64 - 1, 1).unwrap();
+    assert_eq!(look(&disk), records[..4]);
+    assert_eq!(disk.bytes(&journal(&from)).unwrap().len(), len, "nothing is cut");
+    let copies = FileStore::copy(&disk, Path::new(FOLDER)).unwrap();
+    let last = records.last().map(|record| record.encode().len() + 8).unwrap();
+    assert_eq!(
+        copies,
+        [(from, disk.bytes(&journal(&from)).unwrap()[..len - last].to_vec())]
+    );
+}

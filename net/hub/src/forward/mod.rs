@@ -21,6 +21,7 @@
 //! and does not stand there was never sent or is gone, and what stands there and waits no more was met.
 
 mod decide;
+mod evidence;
 mod kept;
 mod next;
 mod route;
@@ -28,6 +29,7 @@ mod worker;
 
 use tidegate_types::{LockId, PaymentId};
 
+pub(crate) use evidence::{Disputed, Journals};
 pub(crate) use kept::Kept;
 pub use kept::{KeptError, OrphanRoute};
 pub use route::Route;

@@ -107,6 +107,11 @@ impl Next {
         self.client.channels().get(&self.channel).ok_or(NextError::NoChannel)
     }
 
+    /// The channel.
+    pub(super) const fn channel(&self) -> ChannelId {
+        self.channel
+    }
+
     /// Listens for so long; true if something came.
     pub(super) fn listen(&mut self, timeout: Duration) -> Result<bool, NextError> {
         Ok(!self.client.poll(timeout)?.is_empty())

@@ -13,6 +13,7 @@ use tidegate_client::key_file::Seed;
 use tidegate_types::{Age, KeyBytes, LedgerId, PaymentId};
 
 use super::decide::{Memory, Outgoing, Plan, decide};
+use super::evidence::Disputed;
 use super::kept::Kept;
 use super::next::{Next, NextError, Wallet};
 use super::payment_id;
@@ -40,6 +41,7 @@ pub(crate) struct Hands {
     pub(crate) margin: Age,
     pub(crate) groups: Sender<Group>,
     pub(crate) to_ledger: Sender<LedgerWork>,
+    pub(crate) disputed: Arc<Disputed>,
     pub(crate) stats: Arc<Stats>,
 }
 
@@ -49,6 +51,7 @@ pub(crate) struct Worker {
     margin: Age,
     groups: Sender<Group>,
     to_ledger: Sender<LedgerWork>,
+    disputed: Arc<Disputed>,
     stats: Arc<Stats>,
     routes: Arc<Vec<Route>>,
     kept: Arc<Kept>,
@@ -95,6 +98,7 @@ impl Worker {
             margin,
             groups,
             to_ledger,
+            disputed,
             stats,
         } = hands;
         Self {
@@ -107,6 +111,7 @@ impl Worker {
             margin,
             groups,
             to_ledger,
+            disputed,
             stats,
             routes,
             kept,
@@ -209,7 +214,8 @@ impl Worker {
         }
         (self.away_since, self.pause) = (None, Duration::ZERO);
         let next = self.next.as_ref().ok_or(NextError::NoChannel)?;
-        let (open, bounds) = (next.open()?, next.bounds(waiting.height, self.margin)?);
+        let (open, mut bounds) = (next.open()?, next.bounds(waiting.height, self.margin)?);
+        bounds.is_closing |= self.disputed.contains(&next.channel());
         // The set lives as long as the hub; what does not wait is never asked of it again.
         self.sent
             .retain(|id| waiting.locks.iter().any(|lock| payment_id(&lock.lock) == *id));

@@ -8,6 +8,7 @@ mod disputes;
 mod duties;
 pub(crate) mod link;
 mod open;
+pub(crate) mod outgoing;
 pub(crate) mod proofs;
 mod splice;
 
@@ -36,6 +37,7 @@ use disputes::Disputes;
 use duties::Running;
 use link::{Brought, Next, Purpose, Verdict};
 use open::{Proposal, Reserved};
+use outgoing::Outgoing;
 use proofs::Proofs;
 use splice::Proposed;
 
@@ -118,6 +120,7 @@ pub(crate) struct LedgerThread {
     pub(crate) reserved: Reserved,
     pub(crate) scans: Scans,
     pub(crate) disputes: Disputes,
+    pub(crate) outgoing: Outgoing,
     pub(crate) running: Running,
     pub(crate) proofs: Proofs,
     /// Blocks by which the hub acts before a deadline.
@@ -157,6 +160,7 @@ impl LedgerThread {
             if !self.tell_finals()? || !self.defend() || !self.do_duties() {
                 return Ok(());
             }
+            self.defend_outgoing();
             if self.node.tip().height > tip {
                 moved = Instant::now();
             }

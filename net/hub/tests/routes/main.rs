@@ -4,6 +4,7 @@ mod dead;
 mod kills;
 mod payment;
 mod proxy;
+mod stale;
 mod verbs;
 mod world;
 

@@ -220,6 +220,11 @@ impl Person {
         act(client, self.channel).inspect_err(|_| self.client = None)
     }
 
+    /// The ledger's name.
+    pub(crate) const fn ledger(&self) -> LedgerId {
+        self.options.ledger
+    }
+
     /// Lets go of the wallet, so that another process may open it.
     pub(crate) fn leave(&mut self) {
         self.client = None;

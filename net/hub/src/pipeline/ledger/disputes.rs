@@ -29,7 +29,7 @@ use super::proofs::Proof;
 use crate::pipeline::work::{Proofs, Work};
 use crate::watch::Guard;
 
-const SETTLE: &str = "the settling";
+pub(super) const SETTLE: &str = "the settling";
 /// What has not come into one of so many blocks is brought again.
 const AGAIN_AFTER: Age = Age::new(2);
 /// Closes whose proofs are asked for at once: 256 locks at most.
@@ -263,7 +263,7 @@ impl LedgerThread {
 }
 
 /// Whoever makes the blocks settles a close in the first one that may hold it; this is for one who does not.
-fn is_left(tip: Height, state: &CloseState) -> bool {
+pub(super) fn is_left(tip: Height, state: &CloseState) -> bool {
     state.grace_end.next().is_some_and(|first| tip > first)
 }
 

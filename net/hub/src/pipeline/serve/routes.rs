@@ -9,7 +9,7 @@ use tidegate_types::LedgerId;
 
 use super::ServeError;
 use super::threads::spawn;
-use crate::forward::{Hands, Kept, Worker};
+use crate::forward::{Disputed, Hands, Kept, Worker};
 use crate::pipeline::ledger::LedgerWork;
 use crate::pipeline::options::ServeOptions;
 use crate::pipeline::stats::Stats;
@@ -18,6 +18,7 @@ use crate::pipeline::work::Group;
 /// What the journals of all routes say, and the bells of their workers.
 pub(super) struct Routes {
     kept: Arc<Kept>,
+    disputed: Arc<Disputed>,
     bells: Vec<(Sender<()>, Receiver<()>)>,
 }
 
@@ -28,8 +29,14 @@ impl Routes {
         let kept = Kept::read(disk, &options.data, (ledger, &options.keys), routes)?;
         Ok(Self {
             kept: Arc::new(kept),
+            disputed: Arc::default(),
             bells: routes.iter().map(|_| bounded(1)).collect(),
         })
+    }
+
+    /// Channels where nothing more is sent, for whoever watches the ledger to say.
+    pub(super) fn disputed(&self) -> Arc<Disputed> {
+        Arc::clone(&self.disputed)
     }
 
     pub(super) fn wakes(&self) -> Vec<Sender<()>> {
@@ -55,6 +62,7 @@ impl Routes {
                 margin: options.settings.policy.margin,
                 groups: groups.clone(),
                 to_ledger: to_ledger.clone(),
+                disputed: Arc::clone(&self.disputed),
                 stats: Arc::clone(stats),
             };
             let worker = Worker::new(hands, Arc::clone(&routes), Arc::clone(&self.kept), index, heard);
