@@ -83,6 +83,25 @@ impl FileStore {
         Ok(found)
     }
 
+    /// Whether these bytes are a journal of that channel, whole to their end. `name` is what an error calls it.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`].
+    pub fn check(name: &Path, channel: &ChannelId, bytes: &[u8]) -> Result<(), StoreError> {
+        let (records, end) = Self::scan(name, bytes)?;
+        if !records.first().is_some_and(|first| is_opening(first, channel)) {
+            return Err(damaged_opening(name.to_owned()));
+        }
+        match usize::try_from(end) {
+            Ok(end) if end == bytes.len() => Ok(()),
+            _ => Err(StoreError::Damaged {
+                path: name.to_owned(),
+                offset: end,
+                what: RecordError::Checksum,
+            }),
+        }
+    }
+
     /// Hands over each journal: its opening, its other records, its bytes.
     fn each(
         disk: &dyn Disk,

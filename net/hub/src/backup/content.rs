@@ -7,8 +7,8 @@ use tidegate_disk::{Disk, Lsn};
 use tidegate_table::{PAGE_BYTES, SealedItem, SealedReader};
 
 use super::{
-    About, BackupError, End, FORMAT, PART_ABOUT, PART_CONFIG, PART_END, PART_GENESIS, PART_LEDGER, PART_LOG,
-    region_part,
+    About, BackupError, End, FORMAT, FORMAT_OF_ROUTES, PART_ABOUT, PART_CONFIG, PART_END, PART_GENESIS, PART_LEDGER,
+    PART_LOG, PART_ROUTES, region_part, routes,
 };
 use crate::check::{OnStep, Step};
 
@@ -30,6 +30,8 @@ pub(super) trait Taker {
     fn log_end(&mut self) -> Result<(), BackupError>;
     /// A block of the ledger.
     fn block(&mut self, encoded: &[u8]) -> Result<(), BackupError>;
+    /// A piece of a journal, behind those before it.
+    fn piece(&mut self, place: &routes::Place, bytes: &[u8]) -> Result<(), BackupError>;
 }
 
 /// What a whole backup says of itself.
@@ -49,6 +51,7 @@ enum Part {
     Region(usize),
     Log,
     Ledger,
+    Routes,
     End,
 }
 
@@ -68,6 +71,7 @@ pub(super) fn walk(
         page: 0,
         lsn: Lsn::ZERO,
         blocks: 0,
+        journal: None,
         end: None,
     };
     loop {
@@ -95,6 +99,8 @@ struct Walk<'a> {
     page: usize,
     lsn: Lsn,
     blocks: u64,
+    /// The last piece of a journal, and where the next one goes.
+    journal: Option<(routes::Place, u64)>,
     end: Option<End>,
 }
 
@@ -124,9 +130,30 @@ impl Walk<'_> {
             Some(Part::Config) => region(0),
             Some(Part::Region(at)) => region(at + 1),
             Some(Part::Log) => (Part::Ledger, PART_LEDGER.to_owned()),
-            Some(Part::Ledger) => (Part::End, PART_END.to_owned()),
+            Some(Part::Ledger) if self.has_routes() => (Part::Routes, PART_ROUTES.to_owned()),
+            Some(Part::Ledger | Part::Routes) => (Part::End, PART_END.to_owned()),
             Some(Part::End) => return None,
         })
+    }
+
+    fn has_routes(&self) -> bool {
+        self.about
+            .as_ref()
+            .is_some_and(|about| about.format >= FORMAT_OF_ROUTES)
+    }
+
+    /// Pieces of a journal follow each other, and journals do too.
+    fn piece(&mut self, unit: &[u8], taker: &mut dyn Taker) -> Result<(), BackupError> {
+        let (place, bytes) = routes::split(unit).ok_or_else(|| self.bad("a piece of a journal has no place"))?;
+        let expected = match &self.journal {
+            Some((last, next)) if last.journal() == place.journal() => *next,
+            _ => 0,
+        };
+        if place.offset != expected || bytes.is_empty() {
+            return Err(self.bad("a piece of a journal is missing"));
+        }
+        self.journal = Some((place, expected + bytes.len() as u64));
+        taker.piece(&place, bytes)
     }
 
     fn enter(&mut self, name: &str, taker: &mut dyn Taker) -> Result<(), BackupError> {
@@ -149,9 +176,9 @@ impl Walk<'_> {
         match self.part {
             Some(Part::About) => {
                 let about: About = self.json(unit)?;
-                if about.format != FORMAT {
+                if !(1..=FORMAT).contains(&about.format) {
                     let format = about.format;
-                    return Err(self.bad(format!("its format is {format}, this program reads {FORMAT}")));
+                    return Err(self.bad(format!("its format is {format}, this program reads 1 to {FORMAT}")));
                 }
                 self.lsn = Lsn::new(about.lsn);
                 taker.about(&about)?;
@@ -178,6 +205,7 @@ impl Walk<'_> {
                 taker.block(unit)?;
                 self.blocks += 1;
             }
+            Some(Part::Routes) => self.piece(unit, taker)?,
             Some(Part::End) => self.end = Some(self.json(unit)?),
             None => return Err(self.bad("it does not begin with a part")),
         }

@@ -8,6 +8,7 @@ use tidegate_settle::{CreateError, OpenError, QueryError};
 use tidegate_table::{CheckpointError, SealedError};
 use tidegate_wal::LogError;
 
+use crate::forward::KeptError;
 use crate::state::StateError;
 
 /// Why a backup was not made, checked or restored.
@@ -51,6 +52,9 @@ pub enum BackupError {
     /// The genesis is not one.
     #[error("genesis: {0}")]
     Genesis(#[from] GenesisError),
+    /// The journals of channels with next hubs cannot be read.
+    #[error("{0}")]
+    Journals(Box<KeptError>),
     /// A file cannot be read or written.
     #[error(transparent)]
     Disk(#[from] DiskError),

@@ -3,9 +3,10 @@
 //! ```text
 //! DIR/state, newest image ── pages, each with its sum ──▶ regions ┐
 //! DIR/wal, behind that image ── records up to LSN ──────▶ log     ├▶ F.part ─▶ synced, renamed ─▶ F
-//! DIR/ledger ── blocks, read last ──────────────────────▶ ledger  ┘
+//! DIR/ledger ── blocks ─────────────────────────────────▶ ledger  │
+//! DIR/routes ── journals with next hubs, read last ─────▶ routes  ┘
 //!
-//! parts of F, in this order:  about   genesis   config   region NAME …   log   ledger   end
+//! parts of F, in this order:  about   genesis   config   region NAME …   log   ledger   routes   end
 //! ```
 //!
 //! **Why from files, and not from a snapshot that the hub pins.** A checkpoint's image is immutable until the checkpoint
@@ -18,8 +19,9 @@
 //! leads to, each record must continue the one before. A hub that is so busy that it writes two checkpoints meanwhile
 //! overwrites what is being read; that shows, and the copying starts over with the newest image. The log goes at least up to
 //! the record that was the newest when its copying began, and is synced by the backup itself before it counts: no record
-//! of a backup can be missing in the hub after a loss of power. The ledger is read last, so it knows every block that the
-//! state knows.
+//! of a backup can be missing in the hub after a loss of power. The ledger is read after it, so it knows every block that the
+//! state knows. The journals are read last, each up to its last whole record: they are evidence, and the newest is the best.
+//! Backups of format 1 have no part for them.
 //!
 //! **What is not in it.** No key: `hub.key` never changes, so it is kept apart, once. A backup can be anywhere and signs
 //! nothing. It shows every channel and the salts of the receipts, so it is for the operator alone (mode 0600).
@@ -31,6 +33,7 @@
 mod content;
 mod error;
 mod restore;
+mod routes;
 mod source;
 mod verify;
 mod write;
@@ -52,6 +55,8 @@ const PART_GENESIS: &str = "genesis";
 const PART_CONFIG: &str = "config";
 const PART_LOG: &str = "log";
 const PART_LEDGER: &str = "ledger";
+/// Since format 2: `next hub 32 | own key 32 | channel 32 | offset u64 | bytes of the journal from there on` in each unit.
+const PART_ROUTES: &str = "routes";
 const PART_END: &str = "end";
 
 /// The part of one table.
@@ -60,12 +65,14 @@ fn region_part(name: &str) -> String {
 }
 
 /// The layout of the parts' content.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
+/// The first with journals.
+const FORMAT_OF_ROUTES: u32 = 2;
 
 /// The first part, as JSON: of what the backup is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct About {
-    /// The layout of the parts' content: 1.
+    /// The layout of the parts' content: 2, or 1 without journals of routes.
     pub format: u32,
     /// The program that made it.
     pub made_by: String,

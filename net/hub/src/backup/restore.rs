@@ -7,9 +7,11 @@ use tidegate_disk::{Disk, Lsn, OpenMode};
 use tidegate_settle::NewNode;
 
 use super::content::{Taker, Whole, walk};
+use super::routes::Place;
 use super::{About, BackupError};
 use crate::check::{self, OnStep, Verdict};
 use crate::files::{CONFIG_FILE, GENESIS_FILE, ledger_dir};
+use crate::forward::folder;
 use crate::state::{CopyOf, Copying, Tables};
 
 /// A directory that was restored, and checked after it.
@@ -136,5 +138,20 @@ impl Taker for Target<'_> {
     fn block(&mut self, encoded: &[u8]) -> Result<(), BackupError> {
         let missing = self.bad("its genesis is missing");
         Ok(self.ledger.as_mut().ok_or(missing)?.block(encoded)?)
+    }
+
+    fn piece(&mut self, place: &Place, bytes: &[u8]) -> Result<(), BackupError> {
+        let folder = folder(self.data, &place.hub, &place.own);
+        let path = folder.join(format!("{}.journal", place.channel));
+        let mode = if place.offset == 0 {
+            self.disk.create_dir_all(&folder)?;
+            OpenMode::CreateNew
+        } else {
+            OpenMode::Write
+        };
+        let file = self.disk.open(&path, mode)?;
+        file.write_at(place.offset, bytes)?;
+        file.sync_data()?;
+        Ok(self.disk.sync_dir(&folder)?)
     }
 }

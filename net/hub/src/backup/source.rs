@@ -11,6 +11,7 @@ use tidegate_wal::{LogError, LogReader};
 
 use super::BackupError;
 use crate::files::{CONFIG_FILE, GENESIS_FILE, ledger_dir};
+use crate::forward::{JournalCopy, copies};
 use crate::state::{Meta, StateError, state_dir, wal_dir};
 
 /// A data directory, and the checkpoint that is copied.
@@ -184,6 +185,11 @@ impl Source {
             }
         }
         Err(self.judge(found, error.into()))
+    }
+
+    /// The journals of channels with next hubs.
+    pub(super) fn journals(&self) -> Result<Vec<JournalCopy>, BackupError> {
+        copies(&*self.disk, &self.data).map_err(|error| BackupError::Journals(Box::new(error)))
     }
 
     /// Hands over the ledger's final blocks behind the first `skip`; all are durable when this returns. Their number.

@@ -3,11 +3,13 @@
 use std::collections::HashSet;
 use std::path::Path;
 
+use tidegate_client::FileStore;
 use tidegate_disk::{Disk, Lsn};
 use tidegate_settle::{Node, NodeReplay};
 use tidegate_types::{Height, OutPoint};
 
 use super::content::{Taker, Whole, walk};
+use super::routes::Place;
 use super::{About, BackupError};
 use crate::check::{Beside, OnStep, Verdict, look_at_ledger, look_at_state, spends};
 use crate::config::Config;
@@ -22,6 +24,8 @@ pub struct Checked {
     pub bytes: u64,
     /// BLAKE3 of the file, as `b3sum` prints it.
     pub hash: [u8; 32],
+    /// Journals of channels with next hubs.
+    pub journals: u64,
     /// What was found.
     pub verdict: Verdict,
 }
@@ -40,6 +44,8 @@ pub fn verify(disk: &dyn Disk, path: &Path, on_step: OnStep<'_>) -> Result<Check
         spent: HashSet::new(),
         height: Height::ZERO,
         config: None,
+        journal: None,
+        journals: 0,
     };
     let whole = walk(disk, path, &mut rebuilt, "checking the backup", on_step)?;
     rebuilt.judge(whole, on_step)
@@ -55,6 +61,9 @@ struct Rebuilt<'a> {
     /// The newest block that the state knows.
     height: Height,
     config: Option<String>,
+    /// The journal with a next hub that is coming, and how many came whole.
+    journal: Option<(Place, Vec<u8>)>,
+    journals: u64,
 }
 
 impl Rebuilt<'_> {
@@ -65,7 +74,17 @@ impl Rebuilt<'_> {
         }
     }
 
-    fn judge(self, whole: Whole, on_step: OnStep<'_>) -> Result<Checked, BackupError> {
+    /// Whether the journal that has come is one, to its end.
+    fn check_journal(&mut self) -> Result<(), BackupError> {
+        let Some((place, bytes)) = self.journal.take() else {
+            return Ok(());
+        };
+        self.journals += 1;
+        FileStore::check(self.path, &place.channel, &bytes).map_err(|error| self.bad(&error.to_string()))
+    }
+
+    fn judge(mut self, whole: Whole, on_step: OnStep<'_>) -> Result<Checked, BackupError> {
+        self.check_journal()?;
         let incomplete = || BackupError::Content {
             path: self.path.to_owned(),
             what: "a part is missing".to_owned(),
@@ -89,6 +108,7 @@ impl Rebuilt<'_> {
             about: whole.about,
             bytes: whole.bytes,
             hash: whole.hash,
+            journals: self.journals,
             verdict: verdict.conclude(),
         })
     }
@@ -141,6 +161,17 @@ impl Taker for Rebuilt<'_> {
         let block = self.ledger.as_mut().ok_or(missing)?.apply(encoded)?;
         if block.header.height > self.height {
             self.spent.extend(spends(&block));
+        }
+        Ok(())
+    }
+
+    fn piece(&mut self, place: &Place, bytes: &[u8]) -> Result<(), BackupError> {
+        if place.offset == 0 {
+            self.check_journal()?;
+            self.journal = Some((*place, Vec::new()));
+        }
+        if let Some((_, journal)) = &mut self.journal {
+            journal.extend_from_slice(bytes);
         }
         Ok(())
     }

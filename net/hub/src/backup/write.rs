@@ -12,7 +12,7 @@ use super::content::{join_record, split_record};
 use super::source::{Source, Stop};
 use super::{
     About, AboutRegion, BackupError, End, FORMAT, PART_ABOUT, PART_CONFIG, PART_END, PART_GENESIS, PART_LEDGER,
-    PART_LOG, region_part,
+    PART_LOG, PART_ROUTES, region_part, routes,
 };
 use crate::check::{OnStep, Step};
 use crate::state::Meta;
@@ -128,6 +128,7 @@ fn copy(
     job.regions(source, found, on_step)?;
     let (lsn, records) = job.log(source, found, on_step)?;
     let ledger_height = job.ledger(source, on_step)?;
+    job.routes(source)?;
     let end = End {
         lsn: lsn.get(),
         ledger_height,
@@ -199,6 +200,8 @@ impl There {
                 split_record(&self.unit).is_some_and(|(lsn, payload)| source.has_record(found, lsn, payload))
             }
             (PART_LEDGER, Some(part)) => source.has_block(part.units, &self.unit),
+            // Journals have grown meanwhile.
+            (PART_ROUTES, Some(_)) => false,
             _ => true,
         }
     }
@@ -324,5 +327,18 @@ impl Job {
             Ok(())
         })?;
         Ok(blocks)
+    }
+
+    fn routes(&mut self, source: &Source) -> Result<(), Stop> {
+        let (_, complete) = self.enter(PART_ROUTES)?;
+        if complete {
+            return Ok(());
+        }
+        for journal in source.journals()? {
+            for unit in routes::units(&journal) {
+                self.writer.unit(&unit)?;
+            }
+        }
+        Ok(())
     }
 }

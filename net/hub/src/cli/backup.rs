@@ -158,6 +158,7 @@ fn checked_report(file: &Path, checked: &Checked) -> Value {
         "begun_ms": checked.about.begun_ms,
         "made_by": checked.about.made_by,
         "ledger": checked.about.ledger,
+        "journals": checked.journals,
     });
     if let (Value::Object(all), Value::Object(more)) = (&mut value, more) {
         all.extend(more);

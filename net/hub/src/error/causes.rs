@@ -10,6 +10,7 @@ use tidegate_wire::ErrorCode;
 use super::Code;
 use crate::backup::BackupError;
 use crate::config::ConfigError;
+use crate::forward::KeptError;
 use crate::keys::HubKeysError;
 use crate::pipeline::ServeError;
 use crate::state::StateError;
@@ -63,6 +64,11 @@ pub(super) fn backup_code(error: &BackupError) -> Code {
         BackupError::Blocks(_) => Code::LedgerBad,
         BackupError::NewLedger(error) => ledger_create_code(error),
         BackupError::Genesis(_) => Code::GenesisBad,
+        BackupError::Journals(error) => match &**error {
+            KeptError::Step(StepError::Store(StoreError::Disk(error))) => disk_code(error),
+            KeptError::Folder(_) => Code::Files,
+            _ => Code::Wallet,
+        },
         BackupError::Random(_) => Code::NoRandomness,
     }
 }

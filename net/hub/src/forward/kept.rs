@@ -8,7 +8,7 @@ use std::sync::Arc;
 use tidegate_client::{Channels, FileStore, HeaderCache, Signer, StepError};
 use tidegate_crypto::keys::PublicKey;
 use tidegate_disk::Disk;
-use tidegate_types::{KeyBytes, LedgerId, PaymentId};
+use tidegate_types::{ChannelId, KeyBytes, LedgerId, PaymentId};
 
 use super::Route;
 use crate::files::routes_dir;
@@ -91,7 +91,12 @@ impl Kept {
 
 /// The hubs with which there is a wallet: each has a folder, which a disk's list of files leaves out.
 fn next_hubs(data: &Path) -> io::Result<Vec<KeyBytes>> {
-    let entries = match std::fs::read_dir(routes_dir(data)) {
+    keys_in(&routes_dir(data))
+}
+
+/// The folders in a folder that have the name of a key.
+fn keys_in(folder: &Path) -> io::Result<Vec<KeyBytes>> {
+    let entries = match std::fs::read_dir(folder) {
         Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => return Err(error),
@@ -101,7 +106,38 @@ fn next_hubs(data: &Path) -> io::Result<Vec<KeyBytes>> {
     Ok(names.iter().filter_map(|name| name.parse().ok()).collect())
 }
 
+/// A journal of a channel with a next hub, up to its last whole record.
+#[derive(Debug)]
+pub(crate) struct JournalCopy {
+    /// The next hub.
+    pub(crate) hub: KeyBytes,
+    /// Whose wallet it is.
+    pub(crate) own: KeyBytes,
+    /// The channel.
+    pub(crate) channel: ChannelId,
+    /// Its bytes.
+    pub(crate) bytes: Vec<u8>,
+}
+
+/// Every journal below the data directory as it is now, whoever holds it.
+pub(crate) fn copies(disk: &dyn Disk, data: &Path) -> Result<Vec<JournalCopy>, KeptError> {
+    let mut copies = Vec::new();
+    for hub in next_hubs(data)? {
+        for own in keys_in(&routes_dir(data).join(hub.to_string()))? {
+            let found = FileStore::copy(disk, &folder(data, &hub, &own)).map_err(StepError::from)?;
+            copies.extend(found.into_iter().map(|(channel, bytes)| JournalCopy {
+                hub,
+                own,
+                channel,
+                bytes,
+            }));
+        }
+    }
+    copies.sort_by_key(|copy| (copy.hub, copy.own, copy.channel));
+    Ok(copies)
+}
+
 /// The wallet with one next hub.
-pub(super) fn folder(data: &Path, hub: &KeyBytes, own: &KeyBytes) -> PathBuf {
+pub(crate) fn folder(data: &Path, hub: &KeyBytes, own: &KeyBytes) -> PathBuf {
     routes_dir(data).join(hub.to_string()).join(own.to_string())
 }

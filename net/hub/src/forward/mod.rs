@@ -30,7 +30,7 @@ mod worker;
 use tidegate_types::{LockId, PaymentId};
 
 pub(crate) use evidence::{Disputed, Journals};
-pub(crate) use kept::Kept;
+pub(crate) use kept::{JournalCopy, Kept, copies, folder};
 pub use kept::{KeptError, OrphanRoute};
 pub use route::Route;
 pub(crate) use worker::{Hands, Worker};

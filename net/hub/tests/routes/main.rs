@@ -1,5 +1,6 @@
 //! Payments over three hubs on loopback, each a process of its own: paid through, refunded through, and nothing between.
 
+mod backup;
 mod dead;
 mod kills;
 mod payment;

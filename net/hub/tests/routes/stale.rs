@@ -1,7 +1,7 @@
 //! A next hub that publishes an old state of the channel between it and the hub before: that hub answers by itself, whether the next
 //! one still speaks to it or not, and whatever is restarted.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tidegate_channel::evidence::{Opener, Pair, SignedStart, StartClose};
@@ -17,9 +17,10 @@ use super::world::{Hub, World};
 /// The channel of the first hub with the second.
 const HOP: usize = 1;
 
-fn journals(hub: &Hub, next: &Hub) -> PathBuf {
+/// The wallet of a hub with the next one, below a data directory.
+pub(crate) fn journals(dir: &Path, (hub, next): (&Hub, &Hub)) -> PathBuf {
     let own = hub.keys.public().to_string();
-    hub.dir.join("routes").join(next.keys.public().to_string()).join(own)
+    dir.join("routes").join(next.keys.public().to_string()).join(own)
 }
 
 /// What the first hub's journal says at the moment: the channel, and the best pair that could be shown.
@@ -29,7 +30,7 @@ fn held(world: &World) -> (ClientChannel, Pair) {
         ledger: world.payer.ledger(),
         key: hub.keys.identity(),
     };
-    let store: MemoryStore = FileStore::look(&RealDisk, &journals(hub, next)).expect("a wallet");
+    let store: MemoryStore = FileStore::look(&RealDisk, &journals(&hub.dir, (hub, next))).expect("a wallet");
     let headers = Arc::new(HeaderCache::new(signer.ledger, next.keys.identity().public()));
     let mut channels = Channels::open(signer, headers, store).expect("its own journal");
     let (channel, height) = (world.channels[HOP], world.height(0));

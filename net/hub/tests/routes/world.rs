@@ -288,6 +288,14 @@ pub(crate) fn verb(words: &[&str]) -> String {
     String::from_utf8(output.stdout).expect("UTF-8")
 }
 
+/// A verb of the program that must fail; what it said.
+#[track_caller]
+pub(crate) fn failing_verb(words: &[&str]) -> String {
+    let output = program(words).output().expect("the program runs");
+    assert!(!output.status.success(), "{words:?}: {output:?}");
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
 fn program(words: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tidegate"));
     let foreign = std::env::vars_os().map(|(name, _)| name);
