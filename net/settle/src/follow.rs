@@ -129,7 +129,8 @@ impl Node {
     }
 
     fn write(&mut self, undone: u32, branch: &[Block], applied: Vec<Applied>) -> Result<(), FollowError> {
-        let log = &mut self.writer.as_mut().ok_or(FollowError::ReadOnly)?.log;
+        let writer = self.writer.as_mut().ok_or(FollowError::ReadOnly)?;
+        let log = &mut writer.log;
         let mut write = || {
             if undone > 0 {
                 log.append(&[&undone_record(undone)])?;
@@ -141,6 +142,12 @@ impl Node {
         };
         if let Err(error) = write() {
             return Err(self.failed(error));
+        }
+        if let Some(fork) = branch
+            .first()
+            .and_then(|first| first.header.height.get().checked_sub(1))
+        {
+            writer.keep.undone_to(Height::new(fork));
         }
         for (block, applied) in branch.iter().zip(applied) {
             self.recent.push(&mut self.index, block, block.encode(), applied);

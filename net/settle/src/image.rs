@@ -99,6 +99,11 @@ impl Head {
     }
 }
 
+/// The image of a block in `dir`.
+pub(crate) fn path(dir: &Path, height: Height) -> PathBuf {
+    dir.join(format!("{PREFIX}{:08x}", height.get()))
+}
+
 /// The images in `dir`, the newest first.
 pub(crate) fn list(disk: &dyn Disk, dir: &Path) -> Result<Vec<PathBuf>, DiskError> {
     let mut names = disk.list(dir)?;
@@ -146,7 +151,7 @@ pub(crate) fn write(
     sink.flush()?;
     file.write_at(sink.offset, &sink.crc.to_le_bytes())?;
     file.sync_data()?;
-    disk.rename(&new, &dir.join(format!("{PREFIX}{:08x}", head.height.get())))?;
+    disk.rename(&new, &path(dir, head.height))?;
     disk.sync_dir(dir)
 }
 

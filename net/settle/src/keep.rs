@@ -20,8 +20,16 @@ pub(crate) struct Keep {
     pub(crate) replayed: u64,
     /// Bytes of log that had been written when the last image was made.
     pub(crate) written: u64,
-    /// The height of the newest image.
-    pub(crate) height: Height,
+    /// The heights of the images of blocks that stand, ascending: those that can be opened, and those that can be once their
+    /// block is final. The newest one that is final is never given up before a newer one is, nor the log behind it.
+    pub(crate) images: Vec<Height>,
+}
+
+impl Keep {
+    /// Blocks were undone, and this height is left: what images say of higher ones is worth nothing any more.
+    pub(crate) fn undone_to(&mut self, height: Height) {
+        self.images.retain(|image| *image <= height);
+    }
 }
 
 impl Node {
@@ -31,7 +39,8 @@ impl Node {
         let Some(writer) = &self.writer else { return Ok(()) };
         let written = writer.log.counters().bytes;
         let since = writer.keep.replayed + written - writer.keep.written;
-        let apart = tip.height.get().saturating_sub(writer.keep.height.get());
+        let newest = writer.keep.images.last().copied().unwrap_or(Height::ZERO);
+        let apart = tip.height.get().saturating_sub(newest.get());
         if since < self.options.image_log_bytes || apart <= depth {
             return Ok(());
         }
@@ -66,18 +75,17 @@ impl Node {
             self.chain.open_channels(),
         );
         image::write(disk, dir, &head, self.chain.store().iter())?;
-        writer.keep.height = tip.height;
-        let mut images = image::list(disk, dir)?.into_iter();
-        let before = images.by_ref().nth(1);
-        for old in images {
-            disk.remove(&old)?;
+        let images = &mut writer.keep.images;
+        let before = images.iter().rev().find(|height| **height <= tip.final_height).copied();
+        images.retain(|height| Some(*height) == before);
+        images.push(tip.height);
+        for old in image::list(disk, dir)? {
+            if !images.iter().any(|height| image::path(dir, *height) == old) {
+                disk.remove(&old)?;
+            }
         }
-        // What is cut must never be needed again: the image before this one, and its block for good.
-        let Some(before) = before else { return Ok(()) };
-        let Some(covered) = image::head(disk, &before)?.map(|head| head.tip().height) else {
-            return Ok(());
-        };
-        let covered = covered.min(tip.final_height);
+        // What is cut must never be needed again: the image before this one is final, and its block is.
+        let Some(covered) = before else { return Ok(()) };
         let from = Lsn::new(writer.keep.archive.end().lsn).next();
         let reader = LogReader::open_near(disk, dir, home.log_identity, from)?;
         let mut blocks = Blocks::of_log(reader, self.chain.params().finality_depth);

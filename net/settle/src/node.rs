@@ -146,7 +146,7 @@ impl Node {
             archive,
             replayed: replay.replayed_bytes(),
             written: log.counters().bytes,
-            height: replay.began_at(),
+            images: replay.images(),
         };
         let writer = Writer {
             log,

@@ -20,8 +20,10 @@ pub struct NodeReplay {
     recent: Recent,
     options: NodeOptions,
     utxos_max: usize,
-    /// The image that this began with: its height and the log record of its block.
-    base: (Height, u64),
+    /// The log record of the block of the image that this began with; zero for none.
+    base: u64,
+    /// The heights of the images that can be opened, or can be once their block is final; ascending.
+    images: Vec<Height>,
     /// Bytes of log that were replayed behind it.
     replayed: u64,
 }
@@ -46,18 +48,28 @@ impl NodeReplay {
             });
         }
         let seed = file.log_identity.rotate_left(32);
+        // Those that are not final yet, the newest first.
+        let mut pending = Vec::new();
         for path in image::list(disk, dir)? {
-            if let Some(head) = image::head(disk, &path)?
-                && head.ledger == file.ledger
-                && becomes_final(disk, dir, file, &head)?
-            {
-                match Self::of_image(disk, &path, &genesis, options, seed)? {
-                    Some(replay) => return Ok((replay, file)),
+            let Some(head) = image::head(disk, &path)?.filter(|head| head.ledger == file.ledger) else {
+                continue;
+            };
+            match standing(disk, dir, file, &head)? {
+                Standing::Undone => {}
+                Standing::Open => pending.push(head.tip().height),
+                Standing::Final => match Self::of_image(disk, &path, &genesis, options, seed)? {
+                    Some(replay) => return Ok((replay.beside(&pending), file)),
                     None => tracing::warn!(image = %path.display(), "the image is damaged; the one before it is taken"),
-                }
+                },
             }
         }
-        Ok((Self::of_genesis(&genesis, options, seed)?, file))
+        Ok((Self::of_genesis(&genesis, options, seed)?.beside(&pending), file))
+    }
+
+    /// Notes images that are newer than what this began with.
+    fn beside(mut self, newest_first: &[Height]) -> Self {
+        self.images.extend(newest_first.iter().rev());
+        self
     }
 
     fn of_genesis(genesis: &Genesis<'_>, options: NodeOptions, table_seed: u64) -> Result<Self, OpenError> {
@@ -73,7 +85,8 @@ impl NodeReplay {
             recent: Recent::above(tip.height, tip.hash),
             options,
             utxos_max,
-            base: (Height::ZERO, 0),
+            base: 0,
+            images: Vec::new(),
             replayed: 0,
         })
     }
@@ -108,7 +121,8 @@ impl NodeReplay {
             recent: Recent::above(tip.height, tip.hash),
             options,
             utxos_max,
-            base: (tip.height, head.lsn),
+            base: head.lsn,
+            images: vec![tip.height],
             replayed: 0,
         }))
     }
@@ -117,8 +131,8 @@ impl NodeReplay {
         self.replayed
     }
 
-    pub(crate) const fn began_at(&self) -> Height {
-        self.base.0
+    pub(crate) fn images(&self) -> Vec<Height> {
+        self.images.clone()
     }
 
     pub(crate) const fn params(&self) -> &LedgerParams {
@@ -142,7 +156,7 @@ impl NodeReplay {
     pub(crate) fn record(&mut self, record: &Record<'_>) -> Result<(), OpenError> {
         let height = self.next_height()?;
         let damaged = |error| OpenError::Record { height, error };
-        if record.lsn.get() <= self.base.1 {
+        if record.lsn.get() <= self.base {
             // The image has it; what is asked for most is what became of the newest transactions.
             if let Entry::Block(encoded) = Entry::of(record.payload).map_err(damaged)? {
                 let block = Block::decode(encoded).map_err(damaged)?;
@@ -176,12 +190,18 @@ impl NodeReplay {
     }
 }
 
-/// Whether the block of an image is final by what the log says: until then nothing below it could be undone any more.
-fn becomes_final(disk: &dyn Disk, dir: &Path, file: NodeFile, head: &image::Head) -> Result<bool, OpenError> {
+/// What the log says of the block of an image. Only what is final can be opened: the image does not say what is to be undone.
+enum Standing {
+    Undone,
+    Open,
+    Final,
+}
+
+fn standing(disk: &dyn Disk, dir: &Path, file: NodeFile, head: &image::Head) -> Result<Standing, OpenError> {
     let tip = head.tip();
     let (mut height, depth) = (tip.height.get(), file.finality_depth.get());
     if tip.final_height == tip.height {
-        return Ok(true);
+        return Ok(Standing::Final);
     }
     let mut reader = LogReader::open_near(disk, dir, file.log_identity, Lsn::new(head.lsn).next())?;
     while let Some(record) = reader.next_record()? {
@@ -195,12 +215,12 @@ fn becomes_final(disk: &dyn Disk, dir: &Path, file: NodeFile, head: &image::Head
             Entry::Block(_) => height += 1,
             Entry::Undone(count) => match height.checked_sub(count).filter(|left| *left >= tip.height.get()) {
                 Some(left) => height = left,
-                None => return Ok(false),
+                None => return Ok(Standing::Undone),
             },
         }
         if height.saturating_sub(depth) >= tip.height.get() {
-            return Ok(true);
+            return Ok(Standing::Final);
         }
     }
-    Ok(false)
+    Ok(Standing::Open)
 }

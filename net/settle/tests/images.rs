@@ -125,6 +125,26 @@ fn a_damaged_image_is_noticed_and_the_one_before_it_serves() {
     }
 }
 
+/// An image cannot be opened before its block is final. A node that is opened anew meanwhile begins with an older one, and must not
+/// give that up, nor the log behind it.
+#[test]
+fn a_node_that_is_often_opened_keeps_what_it_opens_with() {
+    for depth in [0, 1, 3] {
+        let mut disk = FaultyDisk::new();
+        assert!(create(&disk, depth));
+        let ledger = open(&disk).expect("the node opens").ledger();
+        let (mut coin, mut told) = ((genesis_outpoint(&ledger, 0), 1_000_000), Vec::new());
+        for n in 1..80 {
+            let mut node = open(&disk).unwrap_or_else(|error| panic!("depth {depth}, block {n}: {error}"));
+            seal(&mut node, n, 1, &mut coin, &mut told);
+            assert_eq!(read(node.blocks().expect("readable")), told);
+            drop(node);
+            disk = disk.crash(n.into());
+        }
+        assert_eq!((told.len(), count(&disk, "image-")), (79, 2));
+    }
+}
+
 /// The process or the power is lost at each call of the disk in a life of many images: no block that was told is missing.
 #[test]
 fn whatever_was_told_survives_a_loss_at_every_site() {
