@@ -183,6 +183,37 @@ pub fn hash(domain: Domain, bytes: &[u8]) -> Digest {
     Digest::from_bytes(*blake3::keyed_hash(&key(domain).bytes, bytes).as_bytes())
 }
 
+/// A digest whose bytes come piece by piece: what is hashed need not be in memory at once.
+///
+/// ```
+/// use tidegate_crypto::hash::{Domain, Hasher, hash};
+/// let mut hasher = Hasher::new(Domain::LedgerId);
+/// hasher.update(b"some ");
+/// hasher.update(b"bytes");
+/// assert_eq!(hasher.finish(), hash(Domain::LedgerId, b"some bytes"));
+/// ```
+#[derive(Clone, Debug)]
+pub struct Hasher(blake3::Hasher);
+
+impl Hasher {
+    /// Over no bytes yet.
+    #[must_use]
+    pub fn new(domain: Domain) -> Self {
+        Self(blake3::Hasher::new_keyed(&key(domain).bytes))
+    }
+
+    /// Takes the next bytes.
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    /// The digest that [`hash`] gives of all of them.
+    #[must_use]
+    pub fn finish(&self) -> Digest {
+        Digest::from_bytes(*self.0.finalize().as_bytes())
+    }
+}
+
 /// The payment hash that a preimage meets: its SHA-256, as every network of hash locks has it (BOLT 4).
 ///
 /// ```
@@ -330,6 +361,26 @@ mod tests {
             agrees::<192>(domain, &seed, count);
             agrees::<512>(domain, &seed, count);
             agrees::<1024>(domain, &seed, count);
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn pieces_give_the_digest_of_the_whole(
+            bytes in prop::collection::vec(any::<u8>(), 0..5_000),
+            cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..6),
+        ) {
+            let mut cuts: Vec<_> = cuts.iter().map(|cut| cut.index(bytes.len() + 1)).collect();
+            cuts.sort_unstable();
+            let mut hasher = Hasher::new(Domain::LedgerId);
+            let mut from = 0;
+            for cut in cuts.into_iter().chain([bytes.len()]) {
+                hasher.update(&bytes[from..cut]);
+                from = cut;
+            }
+            prop_assert_eq!(hasher.finish(), hash(Domain::LedgerId, &bytes));
         }
     }
 
