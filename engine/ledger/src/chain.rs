@@ -26,8 +26,8 @@ use crate::record::{ack_outpoint, preimage_outpoint};
 use crate::tree::utxo_root;
 use crate::{
     AckRecord, ActionError, Block, BlockHeader, CheckedTransaction, CloseState, Condition, Event, Genesis,
-    GenesisError, KeyCache, LedgerParams, OpenLock, Record, SettleError, StakeRecord, StakeTerms, Transaction,
-    TransactionError, Utxo, UtxoStore, UtxoTree, Witness,
+    GenesisError, GenesisHead, KeyCache, LedgerParams, OpenLock, Output, Record, SettleError, StakeRecord, StakeTerms,
+    Transaction, TransactionError, Utxo, UtxoStore, UtxoTree, Witness,
 };
 
 /// Where a genesis or a block comes from.
@@ -147,15 +147,54 @@ impl<S: UtxoStore> Chain<S> {
         genesis: &Genesis<'_>,
         trust: Trust,
         store: S,
-        mut created: impl FnMut(&OutPoint, &Utxo),
+        created: impl FnMut(&OutPoint, &Utxo),
     ) -> Result<Self, GenesisError> {
-        assert!(store.is_empty(), "a ledger begins with an empty store");
         if trust == Trust::Nothing {
             genesis.check()?;
         }
-        let header = genesis.header();
-        let mut chain = Self {
-            ledger: genesis.ledger(),
+        let outputs = genesis.outputs().map(|item| item.map_err(GenesisError::Decode));
+        Self::from_outputs(genesis.head(), outputs, store, created)
+    }
+
+    /// As [`Chain::from_genesis`], of a genesis that was checked before and whose outputs come one behind the other, in their
+    /// order.
+    ///
+    /// # Errors
+    /// [`GenesisError::Validator`], or the first error of `outputs`; `store` is of no use then.
+    ///
+    /// # Panics
+    /// If `store` is not empty.
+    pub fn from_outputs(
+        genesis: &GenesisHead,
+        outputs: impl IntoIterator<Item = Result<(OutPoint, Output), GenesisError>>,
+        store: S,
+        mut created: impl FnMut(&OutPoint, &Utxo),
+    ) -> Result<Self, GenesisError> {
+        assert!(store.is_empty(), "a ledger begins with an empty store");
+        let mut chain = Self::empty(genesis, store)?;
+        for item in outputs {
+            let (outpoint, output) = item?;
+            let utxo = chain.create(outpoint, output, Height::ZERO);
+            chain.supply.genesis += u128::from(output.amount.to_sat());
+            created(&outpoint, &utxo);
+            if let Condition::Stake(terms) = &output.condition {
+                let place = StakeRecord {
+                    hub: terms.hub,
+                    outpoint,
+                };
+                let (outpoint, record) = Record::StakeOf(place).entry();
+                created(&outpoint, &chain.create(outpoint, record, Height::ZERO));
+            }
+        }
+        chain.tip.hash = chain.genesis_header(genesis.header.time).hash();
+        chain.assert_conserved();
+        Ok(chain)
+    }
+
+    fn empty(genesis: &GenesisHead, store: S) -> Result<Self, GenesisError> {
+        let header = &genesis.header;
+        Ok(Self {
+            ledger: genesis.ledger,
             params: header.params,
             validator: validator(header.validator).map_err(GenesisError::Validator)?,
             store,
@@ -171,24 +210,7 @@ impl<S: UtxoStore> Chain<S> {
             supply: Supply::default(),
             open_channels: 0,
             undos: VecDeque::new(),
-        };
-        for item in genesis.outputs() {
-            let (outpoint, output) = item?;
-            let utxo = chain.create(outpoint, output, Height::ZERO);
-            chain.supply.genesis += u128::from(output.amount.to_sat());
-            created(&outpoint, &utxo);
-            if let Condition::Stake(terms) = &output.condition {
-                let place = StakeRecord {
-                    hub: terms.hub,
-                    outpoint,
-                };
-                let (outpoint, record) = Record::StakeOf(place).entry();
-                created(&outpoint, &chain.create(outpoint, record, Height::ZERO));
-            }
-        }
-        chain.tip.hash = chain.genesis_header(header.time).hash();
-        chain.assert_conserved();
-        Ok(chain)
+        })
     }
 
     fn genesis_header(&mut self, time: UnixMillis) -> BlockHeader {

@@ -6,8 +6,8 @@
 //! outpoints     (txid of the genesis, index); its txid is hash(Txid, ledger id)
 //! ```
 //!
-//! A genesis may hold millions of channels, so it stays bytes (a file, perhaps mapped): [`Genesis`] borrows them and
-//! yields one output at a time. No transaction has a body of 32 bytes, so no other has the txid of the genesis.
+//! A genesis may hold millions of channels, so it stays bytes: [`Genesis`] borrows them and yields one output at a time. Whoever
+//! reads them piece by piece from a file has a [`GenesisHead`] of them. No transaction has a body of 32 bytes, so no other has the txid of the genesis.
 
 use core::fmt;
 use std::collections::BTreeMap;
@@ -139,13 +139,47 @@ pub enum GenesisError {
     },
 }
 
+/// A genesis without its outputs: what stands before them, and the name that follows from all of its bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GenesisHead {
+    /// What stands before the outputs.
+    pub header: GenesisHeader,
+    /// How many outputs there are.
+    pub count: u32,
+    /// The ledger's name.
+    pub ledger: LedgerId,
+}
+
+impl GenesisHead {
+    /// The width of what stands before the outputs, in bytes.
+    pub const LEN: usize = MAGIC.len() + GenesisHeader::LEN + u32::LEN;
+
+    /// Reads what stands before the outputs, and how many they are, from the front of a genesis.
+    ///
+    /// # Errors
+    /// [`GenesisError::Magic`], [`GenesisError::Decode`], [`GenesisError::Params`].
+    pub fn read_front(bytes: &[u8]) -> Result<(GenesisHeader, u32), GenesisError> {
+        let mut r = Reader::new(bytes);
+        if r.array() != Ok(MAGIC) {
+            return Err(GenesisError::Magic);
+        }
+        let header = GenesisHeader::read(&mut r)?;
+        header.params.check()?;
+        Ok((header, u32::read(&mut r)?))
+    }
+
+    /// The outpoint of output `index`.
+    #[must_use]
+    pub fn outpoint(&self, index: u32) -> OutPoint {
+        genesis_outpoint(&self.ledger, index)
+    }
+}
+
 /// A genesis over its bytes.
 #[derive(Clone, Copy, Debug)]
 pub struct Genesis<'a> {
-    header: GenesisHeader,
-    count: u32,
+    head: GenesisHead,
     outputs: &'a [u8],
-    ledger: LedgerId,
 }
 
 impl<'a> Genesis<'a> {
@@ -154,46 +188,45 @@ impl<'a> Genesis<'a> {
     /// # Errors
     /// [`GenesisError`].
     pub fn parse(bytes: &'a [u8]) -> Result<Self, GenesisError> {
-        let mut r = Reader::new(bytes);
-        if r.array() != Ok(MAGIC) {
-            return Err(GenesisError::Magic);
-        }
-        let header = GenesisHeader::read(&mut r)?;
-        header.params.check()?;
-        let count = u32::read(&mut r)?;
+        let (header, count) = GenesisHead::read_front(bytes)?;
+        let ledger = LedgerId::from_bytes(*hash(Domain::LedgerId, bytes).as_bytes());
         Ok(Self {
-            header,
-            count,
-            outputs: r.bytes(r.remaining())?,
-            ledger: LedgerId::from_bytes(*hash(Domain::LedgerId, bytes).as_bytes()),
+            head: GenesisHead { header, count, ledger },
+            outputs: &bytes[GenesisHead::LEN..],
         })
+    }
+
+    /// All but the outputs.
+    #[must_use]
+    pub const fn head(&self) -> &GenesisHead {
+        &self.head
     }
 
     /// What stands before the outputs.
     #[must_use]
     pub const fn header(&self) -> &GenesisHeader {
-        &self.header
+        &self.head.header
     }
 
     /// The ledger's name.
     #[must_use]
     pub const fn ledger(&self) -> LedgerId {
-        self.ledger
+        self.head.ledger
     }
 
     /// How many outputs there are.
     #[must_use]
     pub const fn count(&self) -> u32 {
-        self.count
+        self.head.count
     }
 
     /// The outputs, each with its outpoint. Ends after the first error, which may also be bytes behind the last output.
     #[must_use]
     pub fn outputs(&self) -> GenesisOutputs<'a> {
         GenesisOutputs {
-            txid: genesis_txid(&self.ledger),
+            txid: genesis_txid(&self.head.ledger),
             next: 0,
-            count: self.count,
+            count: self.head.count,
             rest: Some(Reader::new(self.outputs)),
         }
     }
@@ -203,8 +236,8 @@ impl<'a> Genesis<'a> {
     /// # Errors
     /// [`GenesisError`], the first that applies.
     pub fn check(&self) -> Result<(), GenesisError> {
-        PublicKey::register(self.header.validator).map_err(GenesisError::Validator)?;
-        let params = &self.header.params;
+        PublicKey::register(self.head.header.validator).map_err(GenesisError::Validator)?;
+        let params = &self.head.header.params;
         let mut seen = HashSet::new();
         let mut keys = Vec::new();
         let mut channels = 0_u64;
@@ -258,7 +291,7 @@ impl Genesis<'_> {
                 continue;
             };
             let latest = Height::ZERO.plus(*unbonding).unwrap_or(Height::MAX);
-            if !ends_by(terms, latest, self.header.params.dispute_window_min) {
+            if !ends_by(terms, latest, self.head.header.params.dispute_window_min) {
                 return Err(GenesisError::OutlivesStake {
                     index: outpoint.vout,
                     latest,

@@ -53,7 +53,9 @@ pub use condition::{
 };
 pub use event::Event;
 pub use fund::{FundError, fund};
-pub use genesis::{Genesis, GenesisError, GenesisHeader, GenesisOutputs, GenesisWriter, NetworkName, genesis_outpoint};
+pub use genesis::{
+    Genesis, GenesisError, GenesisHead, GenesisHeader, GenesisOutputs, GenesisWriter, NetworkName, genesis_outpoint,
+};
 pub use judge::{ActionError, LockError, SettleError};
 pub use keys::KeyCache;
 pub use mempool::{Mempool, MempoolError};

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use super::{Chain, Lookup, Supply, Tip, validator};
-use crate::{Genesis, GenesisError, KeyCache, UtxoStore, UtxoTree};
+use crate::{GenesisError, GenesisHead, KeyCache, UtxoStore, UtxoTree};
 
 impl<S: UtxoStore> Chain<S> {
     /// The ledger as it was when `tip` was its newest block: `store` holds the entries that were there then, and `tree` and
@@ -15,7 +15,7 @@ impl<S: UtxoStore> Chain<S> {
     /// # Panics
     /// If the supply does not add up: then the image is of no ledger.
     pub fn resume(
-        genesis: &Genesis<'_>,
+        genesis: &GenesisHead,
         tip: Tip,
         supply: Supply,
         open_channels: u64,
@@ -24,9 +24,9 @@ impl<S: UtxoStore> Chain<S> {
         lookup: Lookup,
     ) -> Result<Self, GenesisError> {
         let chain = Self {
-            ledger: genesis.ledger(),
-            params: genesis.header().params,
-            validator: validator(genesis.header().validator).map_err(GenesisError::Validator)?,
+            ledger: genesis.ledger,
+            params: genesis.header.params,
+            validator: validator(genesis.header.validator).map_err(GenesisError::Validator)?,
             store,
             tree,
             lookup,
