@@ -59,6 +59,9 @@ impl Sessions {
             let (client, delegate, _) = engine.parties(slot);
             [client, delegate]
         });
+        // Room for all of them at once: what doubles as it grows holds twice as much for a while, and a half too much for good.
+        self.keys.reserve(new.len());
+        self.routes.reserve(new.len());
         self.known.add(parties.filter(|identity| !identity.is_zero()));
         for slot in new {
             let (client, delegate, _) = engine.parties(slot);
