@@ -66,15 +66,16 @@ impl Node {
         let writer = self.writer.as_mut().ok_or(QueryError::NoFiles)?;
         let (disk, dir) = (&*home.disk, &home.dir);
         let tip = self.chain.tip();
+        let store = self.chain.store();
         let head = image::Head::new(
             self.chain.ledger(),
             writer.log.synced_lsn().get(),
             tip,
             self.chain.supply(),
-            self.chain.store().len(),
+            (store.untouched(), store.later().len()),
             self.chain.open_channels(),
         );
-        image::write(disk, dir, &head, self.chain.store().iter())?;
+        image::write(disk, dir, &head, store.untouched(), store.later().iter())?;
         let images = &mut writer.keep.images;
         let before = images.iter().rev().find(|height| **height <= tip.final_height).copied();
         images.retain(|height| Some(*height) == before);

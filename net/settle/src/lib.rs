@@ -25,11 +25,13 @@
 
 mod answer;
 mod archive;
+mod bits;
 mod create;
 pub mod endpoint;
 mod error;
 mod files;
 mod follow;
+mod genesis;
 mod image;
 mod index;
 mod keep;
@@ -47,5 +49,5 @@ pub use follow::Followed;
 pub use node::{Node, NodeOptions};
 pub use query::{Audit, TransactionStatus};
 pub use replay::NodeReplay;
-pub use store::TableStore;
+pub use store::{TableStore, TieredStore};
 pub use tidegate_wal::Tail;

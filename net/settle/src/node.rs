@@ -14,7 +14,7 @@ use crate::files::{NodeFile, RECORD_HEAD, log_config};
 use crate::index::Index;
 use crate::keep::Keep;
 use crate::recent::Recent;
-use crate::{CreateError, NewNode, NodeReplay, OpenError, SubmitError, TableStore, TickError};
+use crate::{CreateError, NewNode, NodeReplay, OpenError, SubmitError, TickError, TieredStore};
 
 /// How a node behaves. Nothing here is a rule of the ledger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,7 +47,7 @@ pub struct Node {
     pub(crate) home: Option<Home>,
     /// Nobody writes while a node is only looked at.
     pub(crate) writer: Option<Writer>,
-    pub(crate) chain: Chain<TableStore>,
+    pub(crate) chain: Chain<TieredStore>,
     pub(crate) mempool: Mempool,
     pub(crate) index: Index,
     pub(crate) recent: Recent,
@@ -85,7 +85,7 @@ impl Home {
 impl Node {
     /// A node without files that makes no blocks.
     pub(crate) fn of_chain(
-        chain: Chain<TableStore>,
+        chain: Chain<TieredStore>,
         index: Index,
         recent: Recent,
         options: NodeOptions,

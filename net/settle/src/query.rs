@@ -8,7 +8,6 @@ use tidegate_ledger::{
 use tidegate_types::{Amount, ChannelId, Digest, Height, KeyBytes, LedgerId, OutPoint, Txid};
 
 use crate::files::height_of;
-use crate::index::Index;
 use crate::{AuditError, Blocks, Node, QueryError};
 
 /// What became of a transaction.
@@ -106,8 +105,7 @@ impl Node {
     /// The funding output of an open channel.
     #[must_use]
     pub fn channel_output(&self, channel: &ChannelId) -> Option<(OutPoint, Utxo)> {
-        let outpoint = *self.index.channel(channel)?;
-        Some((outpoint, self.utxo(&outpoint)?))
+        self.index.channel(channel, |outpoint| self.utxo(outpoint))
     }
 
     /// A hub's stake, if it has one.
@@ -119,8 +117,8 @@ impl Node {
     /// How far the close of a channel is; `None` if none has begun.
     #[must_use]
     pub fn close_of(&self, channel: &ChannelId) -> Option<CloseState> {
-        let outpoint = self.index.channel(channel)?;
-        self.chain.close_of(outpoint).map(|(state, _)| state)
+        let (outpoint, _) = self.channel_output(channel)?;
+        self.chain.close_of(&outpoint).map(|(state, _)| state)
     }
 
     /// The locks that were shown in the close of the channel with this funding output, as far as nothing has refunded them.
@@ -305,12 +303,15 @@ impl Node {
     /// # Errors
     /// [`AuditError`], the first that applies.
     pub fn audit(&mut self) -> Result<Audit, AuditError> {
-        let mut index = Index::default();
+        let mut index = self.index.emptied();
         let mut tree = UtxoTree::new();
-        let (mut found, mut channels) = (0_u128, 0);
+        let (mut found, mut channels, mut all_led_to) = (0_u128, 0, true);
         for (outpoint, utxo) in self.outputs() {
             found += u128::from(utxo.output.amount.to_sat());
-            channels += u64::from(utxo.channel(&outpoint).is_some());
+            if let Some((channel, _)) = utxo.channel(&outpoint) {
+                channels += 1;
+                all_led_to &= self.index.leads_to(&channel, &outpoint);
+            }
             tree.occupy(&outpoint, &utxo);
             index.add(&outpoint, &utxo);
         }
@@ -324,7 +325,7 @@ impl Node {
         if !self.chain.commits_to(&mut tree) {
             return Err(AuditError::Root);
         }
-        if channels != self.open_channels() || !self.index.finds_the_same(&index) {
+        if channels != self.open_channels() || !all_led_to || !self.index.finds_the_same(&index) {
             return Err(AuditError::Index);
         }
         Ok(Audit {

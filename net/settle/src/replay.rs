@@ -1,21 +1,24 @@
 //! From a genesis and the blocks behind it to the ledger that they lead to.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use tidegate_disk::Disk;
-use tidegate_ledger::{Block, Chain, Genesis, LedgerParams, Lookup, Trust, UtxoStore as _, UtxoTree};
-use tidegate_types::{DecodeError, Height};
+use tidegate_ledger::{Block, Chain, LedgerParams, Lookup, Trust, Utxo, UtxoStore as _, UtxoTree};
+use tidegate_types::{DecodeError, Height, OutPoint};
 use tidegate_wal::{HEADER_BYTES, LogReader, Lsn, PAGE_BYTES, Record};
 
-use crate::files::{Entry, GENESIS_FILE, NodeFile, read_file};
+use crate::files::{Entry, GENESIS_FILE, NodeFile};
+use crate::genesis::GenesisOutputs;
+use crate::image::Item;
 use crate::index::Index;
 use crate::recent::Recent;
-use crate::{Node, NodeOptions, OpenError, TableStore, image};
+use crate::{Node, NodeOptions, OpenError, TieredStore, image};
 
 /// A ledger that is built from what was recorded of it.
 #[derive(Debug)]
 pub struct NodeReplay {
-    chain: Chain<TableStore>,
+    chain: Chain<TieredStore>,
     index: Index,
     recent: Recent,
     options: NodeOptions,
@@ -34,36 +37,34 @@ impl NodeReplay {
     /// # Errors
     /// [`OpenError`].
     pub fn new(genesis: &[u8]) -> Result<Self, OpenError> {
-        Self::of_genesis(&Genesis::parse(genesis)?, NodeOptions::default(), 0)
+        let genesis = Arc::new(GenesisOutputs::in_memory(genesis)?);
+        Self::of_genesis(&genesis, NodeOptions::default(), 0)
     }
 
     /// Begins with the genesis in a node's folder.
     pub(crate) fn read(disk: &dyn Disk, dir: &Path, options: NodeOptions) -> Result<(Self, NodeFile), OpenError> {
-        let file = NodeFile::read(disk, dir)?;
-        let bytes = read_file(disk, &dir.join(GENESIS_FILE))?;
-        let genesis = Genesis::parse(&bytes)?;
-        if genesis.ledger() != file.ledger {
-            return Err(OpenError::OtherGenesis {
-                file: dir.join(GENESIS_FILE),
-            });
-        }
-        let seed = file.log_identity.rotate_left(32);
+        let (node, path) = (NodeFile::read(disk, dir)?, dir.join(GENESIS_FILE));
+        let Some(genesis) = GenesisOutputs::open(disk, &path, node.ledger)? else {
+            return Err(OpenError::OtherGenesis { file: path });
+        };
+        let genesis = Arc::new(genesis);
+        let seed = node.log_identity.rotate_left(32);
         // Those that are not final yet, the newest first.
         let mut pending = Vec::new();
         for path in image::list(disk, dir)? {
-            let Some(head) = image::head(disk, &path)?.filter(|head| head.ledger == file.ledger) else {
+            let Some(head) = image::head(disk, &path)?.filter(|head| head.ledger == node.ledger) else {
                 continue;
             };
-            match standing(disk, dir, file, &head)? {
+            match standing(disk, dir, node, &head)? {
                 Standing::Undone => {}
                 Standing::Open => pending.push(head.tip().height),
                 Standing::Final => match Self::of_image(disk, &path, &genesis, options, seed)? {
-                    Some(replay) => return Ok((replay.beside(&pending), file)),
+                    Some(replay) => return Ok((replay.beside(&pending), node)),
                     None => tracing::warn!(image = %path.display(), "the image is damaged; the one before it is taken"),
                 },
             }
         }
-        Ok((Self::of_genesis(&genesis, options, seed)?.beside(&pending), file))
+        Ok((Self::of_genesis(&genesis, options, seed)?.beside(&pending), node))
     }
 
     /// Notes images that are newer than what this began with.
@@ -72,12 +73,12 @@ impl NodeReplay {
         self
     }
 
-    fn of_genesis(genesis: &Genesis<'_>, options: NodeOptions, table_seed: u64) -> Result<Self, OpenError> {
+    fn of_genesis(genesis: &Arc<GenesisOutputs>, options: NodeOptions, table_seed: u64) -> Result<Self, OpenError> {
         let utxos_max = options.utxos_max.max(2 * genesis.count() as usize);
-        let store = TableStore::new(utxos_max, table_seed)?;
-        let mut index = Index::default();
+        let store = TieredStore::new(Arc::clone(genesis), utxos_max, table_seed)?;
+        let mut index = Index::over(genesis);
         // The ledger's name is a hash of every byte, and `create` checked them all.
-        let chain = Chain::from_genesis(genesis, Trust::OwnRecords, store, |o, u| index.add(o, u))?;
+        let chain = Chain::from_outputs(genesis.head(), genesis.listed(), store, |o, u| index.add(o, u))?;
         let tip = chain.tip();
         Ok(Self {
             chain,
@@ -95,26 +96,38 @@ impl NodeReplay {
     fn of_image(
         disk: &dyn Disk,
         path: &Path,
-        genesis: &Genesis<'_>,
+        genesis: &Arc<GenesisOutputs>,
         options: NodeOptions,
         table_seed: u64,
     ) -> Result<Option<Self>, OpenError> {
         let utxos_max = options.utxos_max.max(2 * genesis.count() as usize);
-        let mut store = TableStore::new(utxos_max, table_seed)?;
-        let (mut index, mut tree, mut lookup) = (Index::default(), UtxoTree::new(), Lookup::default());
+        let mut store = TieredStore::new(Arc::clone(genesis), utxos_max, table_seed)?;
+        let (mut index, mut tree, mut lookup) = (Index::over(genesis), UtxoTree::new(), Lookup::default());
         let mut sum = 0_u128;
-        let head = image::read(disk, path, |outpoint, utxo| {
+        let mut stands = |outpoint: OutPoint, utxo: &Utxo| {
             sum += u128::from(utxo.output.amount.to_sat());
             store.insert(outpoint, utxo);
             tree.occupy(&outpoint, utxo);
             index.add(&outpoint, utxo);
             lookup.add(&outpoint, utxo);
+        };
+        let head = image::read(disk, path, genesis.count(), |item| match item {
+            Item::Untouched(untouched) => genesis.chosen(&untouched).for_each(|(o, utxo)| stands(o, &utxo)),
+            Item::Other(outpoint, utxo) => stands(outpoint, utxo),
         })?;
         let Some(head) = head.filter(|head| head.supply().unspent == sum) else {
             return Ok(None);
         };
         let tip = head.tip();
-        let chain = Chain::resume(genesis, tip, head.supply(), head.open_channels, store, tree, lookup)?;
+        let chain = Chain::resume(
+            genesis.head(),
+            tip,
+            head.supply(),
+            head.open_channels,
+            store,
+            tree,
+            lookup,
+        )?;
         Ok(Some(Self {
             chain,
             index,

@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tidegate_disk::{DirLock, Disk, DiskError};
-use tidegate_ledger::GenesisError;
+use tidegate_ledger::{GenesisError, GenesisHead};
 use tidegate_settle::Node;
 
-use super::output::read_file;
+use super::output::read_front;
 use crate::error::Error;
 use crate::files::{GENESIS_FILE, ledger_dir};
 use crate::keys::{HubKeys, HubKeysError};
@@ -20,9 +20,10 @@ pub(super) fn load_keys(disk: &dyn Disk, dir: &Path) -> Result<HubKeys, Error> {
     })
 }
 
-pub(super) fn read_genesis(dir: &Path) -> Result<Vec<u8>, Error> {
+/// What stands before the outputs of the genesis: these may be gigabytes.
+pub(super) fn read_genesis_front(dir: &Path) -> Result<Vec<u8>, Error> {
     require_hub(dir)?;
-    read_file(&dir.join(GENESIS_FILE))
+    read_front(&dir.join(GENESIS_FILE), GenesisHead::LEN)
 }
 
 /// Says where a genesis is from.

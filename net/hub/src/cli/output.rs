@@ -1,6 +1,7 @@
 //! What a verb prints: lines for people or one JSON value, and its progress.
 
-use std::io::{self, IsTerminal as _, Write as _};
+use std::fs::File;
+use std::io::{self, IsTerminal as _, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread::{self, JoinHandle};
@@ -73,6 +74,17 @@ pub(super) fn write_file(path: &Path, bytes: &[u8]) -> Result<(), Error> {
 /// Reads a file of the user's choice.
 pub(super) fn read_file(path: &Path) -> Result<Vec<u8>, Error> {
     std::fs::read(path).map_err(|source| Error::Io {
+        action: "read",
+        path: path.to_owned(),
+        source,
+    })
+}
+
+/// Reads the first `len` bytes of a file, or all if they are fewer.
+pub(super) fn read_front(path: &Path, len: usize) -> Result<Vec<u8>, Error> {
+    let mut bytes = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(len as u64).read_to_end(&mut bytes));
+    read.map(|_| bytes).map_err(|source| Error::Io {
         action: "read",
         path: path.to_owned(),
         source,

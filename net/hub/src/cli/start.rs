@@ -9,11 +9,11 @@ use serde_json::json;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use tidegate_disk::RealDisk;
-use tidegate_ledger::Genesis;
+use tidegate_ledger::GenesisHead;
 
 use super::Outcome;
 use super::config::ConfigFlags;
-use super::data::{load_keys, read_genesis, wrap_genesis};
+use super::data::{load_keys, read_genesis_front, wrap_genesis};
 use super::ending::{end_on_signal, end_with_stdin, say};
 use super::output::{JsonFlag, Progress};
 use crate::config::Config;
@@ -137,10 +137,10 @@ fn announce(args: &StartArgs, serving: &Serving, address: &str) -> Result<(), Er
 
 /// What the genesis fixed cannot be configured otherwise.
 fn check_genesis(dir: &Path, config: &Config) -> Result<(), Error> {
-    let bytes = read_genesis(dir)?;
-    let genesis = Genesis::parse(&bytes).map_err(wrap_genesis(dir))?;
-    let (fixed, configured) = (genesis.header().params, config.ledger_params());
-    let network = genesis.header().network.to_string();
+    let bytes = read_genesis_front(dir)?;
+    let (header, _) = GenesisHead::read_front(&bytes).map_err(wrap_genesis(dir))?;
+    let (fixed, configured) = (header.params, config.ledger_params());
+    let network = header.network.to_string();
     let rows = [
         ("ledger.network", network, config.ledger.network.clone()),
         (
