@@ -223,6 +223,10 @@ fn equal_keys_share_a_handle_and_others_do_not() {
         (0..50).collect::<Vec<_>>()
     );
     assert_eq!(handles(&verifier, &keys), first);
+    for (key, handle) in keys.iter().zip(&first) {
+        assert_eq!(verifier.known(&key.public().bytes()), Some(*handle));
+    }
+    assert_eq!(verifier.known(&SecretKey::from_seed([50; 32]).public().bytes()), None);
 }
 
 #[test]

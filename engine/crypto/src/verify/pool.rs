@@ -12,6 +12,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockW
 
 use rayon::iter::{IndexedParallelIterator, ParallelIterator};
 use rayon::slice::{ParallelSlice, ParallelSliceMut};
+use tidegate_types::KeyBytes;
 
 use super::engine::{Engine, Job};
 use super::store::{KeyHandle, Promotion, Store};
@@ -60,8 +61,12 @@ impl<E: Engine> Pool<E> {
         }
     }
 
+    pub(super) fn known(&self, key: &KeyBytes) -> Option<KeyHandle> {
+        self.read().find(key)
+    }
+
     pub(super) fn register(&self, key: &PublicKey) -> KeyHandle {
-        if let Some(handle) = self.read().find(key) {
+        if let Some(handle) = self.known(&key.bytes()) {
             return handle;
         }
         let kept = self.engine.key(key);

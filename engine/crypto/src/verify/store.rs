@@ -13,6 +13,7 @@
 use std::hash::{BuildHasher, RandomState};
 
 use hashbrown::HashTable;
+use tidegate_types::KeyBytes;
 
 use super::engine::{Engine, Table};
 use super::tier::{Slot, Tier, Uses};
@@ -81,8 +82,7 @@ impl<E: Engine> Store<E> {
     }
 
     /// The handle of a key that is known.
-    pub(super) fn find(&self, key: &PublicKey) -> Option<KeyHandle> {
-        let bytes = key.bytes();
+    pub(super) fn find(&self, bytes: &KeyBytes) -> Option<KeyHandle> {
         let hash = self.hasher.hash_one(bytes.as_bytes());
         self.handles
             .find(hash, |at| E::bytes(&self.keys[*at as usize]) == bytes.as_bytes())
@@ -92,7 +92,7 @@ impl<E: Engine> Store<E> {
 
     /// The handle of `key`, an old one if its bytes are known. `kept` is what the engine keeps of it.
     pub(super) fn register(&mut self, key: &PublicKey, kept: E::Key) -> KeyHandle {
-        if let Some(handle) = self.find(key) {
+        if let Some(handle) = self.find(&key.bytes()) {
             return handle;
         }
         let handle = u32::try_from(self.keys.len()).expect("memory ends before 2^32 keys do");

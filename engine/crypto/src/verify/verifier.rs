@@ -4,7 +4,7 @@
 //! registers keys and the rayon task that maintains tables, all at once; [`super::pool`] says why that is sound. Verdicts
 //! never depend on what `maintain` has or has not done.
 
-use tidegate_types::SignatureBytes;
+use tidegate_types::{KeyBytes, SignatureBytes};
 
 #[cfg(target_arch = "x86_64")]
 use super::lanes::Lanes8;
@@ -87,6 +87,13 @@ impl Verifier {
         Ok(Self {
             path: Path::new(config),
         })
+    }
+
+    /// The handle of a key that was registered before, by its bytes: for whoever has these alone, since decompressing them
+    /// costs more than all else that is done with a handle.
+    #[must_use]
+    pub fn known(&self, key: &KeyBytes) -> Option<KeyHandle> {
+        on_path!(self, pool => pool.known(key))
     }
 
     /// Remembers `key` and gives the handle that [`Item`]s name it by; the same handle each time for equal keys.

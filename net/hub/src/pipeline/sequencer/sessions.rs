@@ -15,11 +15,28 @@ use crate::state::HubEngine;
 /// Channels that may be lent to one session.
 const LENT_MAX: usize = 1 << 16;
 
+/// The session that carries a channel, if one does: eight bytes, of which there may be tens of millions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Route(u64);
+
+impl Route {
+    /// No connection has this number: a reactor has no such slot.
+    const NONE: Self = Self(u64::MAX);
+
+    fn to(conn: Option<ConnId>) -> Self {
+        conn.map_or(Self::NONE, |conn| Self(conn.as_u64()))
+    }
+
+    fn get(self) -> Option<ConnId> {
+        (self != Self::NONE).then(|| ConnId::from_u64(self.0))
+    }
+}
+
 /// Routing and keys, by the engine's channel numbers.
 pub(crate) struct Sessions {
     keys: Vec<KeyHandle>,
     /// The session that carries a channel now.
-    routes: Vec<Option<ConnId>>,
+    routes: Vec<Route>,
     /// The channels that an identity may carry: as its client, or as its delegate.
     carried: HashMap<KeyBytes, Vec<u32>>,
     identities: HashMap<ConnId, KeyBytes>,
@@ -59,21 +76,25 @@ impl Sessions {
             let (client, delegate, _) = engine.parties(slot);
             [client, delegate]
         });
+        let first = self.keys.is_empty();
         // Room for all of them at once: what doubles as it grows holds twice as much for a while, and a half too much for good.
         self.keys.reserve(new.len());
         self.routes.reserve(new.len());
         self.known.add(parties.filter(|identity| !identity.is_zero()));
         for slot in new {
             let (client, delegate, _) = engine.parties(slot);
-            let key = PublicKey::from_registered(client).expect("the ledger has checked every key of a channel");
-            self.keys.push(verifier.register(&key));
-            self.routes.push(None);
+            self.keys.push(handle(verifier, client));
+            self.routes.push(Route::NONE);
             self.carried.entry(client).or_default().push(slot);
             if !delegate.is_zero() && delegate != client {
                 self.carried.entry(delegate).or_default().push(slot);
             }
             // A session that is there already carries its new channel from now on, the client's own before a delegate's.
-            self.routes[slot as usize] = self.carrier(client, delegate);
+            self.routes[slot as usize] = Route::to(self.carrier(client, delegate));
+        }
+        if first {
+            // Most channels were here from the start, and come in runs of one client's.
+            self.carried.values_mut().for_each(Vec::shrink_to_fit);
         }
     }
 
@@ -162,9 +183,9 @@ impl Sessions {
     /// Gives channels that these sessions carried to others that may carry them: one of the client's own, else a delegate's.
     fn reroute(&mut self, carried: Vec<(ConnId, u32)>, engine: &HubEngine) {
         for (conn, slot) in carried {
-            if self.routes[slot as usize] == Some(conn) {
+            if self.route(slot) == Some(conn) {
                 let (client, delegate, _) = engine.parties(slot);
-                self.routes[slot as usize] = self.carrier(client, delegate);
+                self.routes[slot as usize] = Route::to(self.carrier(client, delegate));
             }
         }
     }
@@ -177,7 +198,7 @@ impl Sessions {
     /// True if the session may speak for the channel; then it is the one that carries it, unless it is a delegate's and the
     /// client's own session is there: that one hears of what comes of it.
     pub(crate) fn may_carry(&mut self, conn: ConnId, slot: u32, engine: &HubEngine) -> bool {
-        if self.routes[slot as usize] == Some(conn) {
+        if self.route(slot) == Some(conn) {
             return true;
         }
         let Some(identity) = self.identities.get(&conn) else {
@@ -193,7 +214,7 @@ impl Sessions {
     }
 
     pub(crate) fn route(&self, slot: u32) -> Option<ConnId> {
-        self.routes[slot as usize]
+        self.routes[slot as usize].get()
     }
 
     pub(crate) fn key(&self, slot: u32) -> KeyHandle {
@@ -201,10 +222,19 @@ impl Sessions {
     }
 }
 
+/// The handle of a channel's key. A client may have thousands of channels: its key is decompressed for the first of them.
+fn handle(verifier: &Verifier, client: KeyBytes) -> KeyHandle {
+    let register = || {
+        let key = PublicKey::from_registered(client).expect("the ledger has checked every key of a channel");
+        verifier.register(&key)
+    };
+    verifier.known(&client).unwrap_or_else(register)
+}
+
 /// Has `conn` carry a channel of `client`, unless it is another's session and one of the client's own carries the channel.
-fn take_over(route: &mut Option<ConnId>, identities: &HashMap<ConnId, KeyBytes>, conn: ConnId, client: KeyBytes) {
+fn take_over(route: &mut Route, identities: &HashMap<ConnId, KeyBytes>, conn: ConnId, client: KeyBytes) {
     let is_clients = |conn: &ConnId| identities.get(conn) == Some(&client);
-    if is_clients(&conn) || !route.is_some_and(|carrier| is_clients(&carrier)) {
-        *route = Some(conn);
+    if is_clients(&conn) || !route.get().is_some_and(|carrier| is_clients(&carrier)) {
+        *route = Route::to(Some(conn));
     }
 }
