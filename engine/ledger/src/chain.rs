@@ -270,19 +270,19 @@ impl<S: UtxoStore> Chain<S> {
     /// The root of the unspent outputs, as the tip's header has it.
     #[must_use]
     pub fn utxos_root(&mut self) -> Digest {
-        utxo_root(&self.tree.top(), self.store.len(), self.supply.unspent)
+        utxo_root(&self.tree.top(&self.store), self.store.len(), self.supply.unspent)
     }
 
-    /// True if `tree`, which the caller built over all unspent outputs anew, has the root that follows from the blocks.
+    /// True if this is the top of the tree that the caller built over all unspent outputs anew.
     #[must_use]
-    pub fn commits_to(&mut self, tree: &mut UtxoTree) -> bool {
-        self.tree.top() == tree.top()
+    pub fn commits_to(&mut self, top: &Digest) -> bool {
+        self.tree.top(&self.store) == *top
     }
 
     /// The proof that the entry at an outpoint stands in the tip's state: the entry and its path, for [`crate::verify_utxo_path`].
     pub fn prove(&mut self, outpoint: &OutPoint) -> Option<(Utxo, Vec<Digest>)> {
         let utxo = self.store.get(outpoint)?;
-        Some((utxo, self.tree.path(utxo.position)))
+        Some((utxo, self.tree.path(utxo.position, &self.store)))
     }
 
     /// How far the close of a channel is, by its funding output, and the locks that were shown in it.

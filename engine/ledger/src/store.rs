@@ -1,5 +1,6 @@
 //! Where the unspent outputs are kept: the caller's table.
 
+use core::ops::Range;
 use std::collections::BTreeMap;
 
 use tidegate_types::OutPoint;
@@ -26,6 +27,22 @@ pub trait UtxoStore {
     /// True if there are none.
     fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// True if the output at `outpoint` stands as the genesis created it, and [`UtxoStore::created`] tells it. A store that
+    /// knows no genesis says so of none.
+    fn is_created(&self, outpoint: &OutPoint) -> bool {
+        let _ = outpoint;
+        false
+    }
+
+    /// What the genesis created at these positions, whether it still stands or not: one for each, for which
+    /// [`UtxoStore::is_created`] was true once.
+    ///
+    /// # Panics
+    /// May panic if it was not.
+    fn created(&self, positions: Range<u32>) -> Vec<(OutPoint, Utxo)> {
+        unreachable!("this store has not said that positions {positions:?} are as they were created")
     }
 }
 

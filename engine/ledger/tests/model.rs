@@ -223,8 +223,9 @@ impl World {
                 &root
             ));
         }
-        let mut anew = UtxoTree::rebuild(self.chain.store().clone().iter());
-        assert!(self.chain.commits_to(&mut anew));
+        let store = self.chain.store().clone();
+        let top = UtxoTree::rebuild(store.iter(), &store).top(&store);
+        assert!(self.chain.commits_to(&top));
     }
 }
 

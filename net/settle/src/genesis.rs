@@ -12,6 +12,7 @@
 //! The whole file is hashed when it is opened, and the hash is the ledger's name. Each later read is held to the sum of its group
 //! as it was then.
 
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -154,6 +155,22 @@ impl GenesisOutputs {
             let chosen = outputs.filter(|(number, _)| numbers.contains(*number));
             chosen.map(|(number, utxo)| (self.outpoint(number), utxo))
         })
+    }
+
+    /// The outputs that the ledger created at these positions, in order; the records behind stakes are left out.
+    ///
+    /// # Panics
+    /// As [`GenesisOutputs::group`].
+    pub(crate) fn at_positions(&self, positions: Range<u32>) -> Vec<(OutPoint, Utxo)> {
+        // No output stands below its number, and none further above it than there are stakes.
+        let stakes = u32::try_from(self.stakes.len()).unwrap_or(u32::MAX);
+        let (from, to) = (positions.start.saturating_sub(stakes), positions.end.min(self.count()));
+        let groups = (from - from % GROUP..to).step_by(GROUP as usize);
+        let found = groups.flat_map(|first| (first..).zip(self.group(first)));
+        found
+            .filter(|(_, utxo)| positions.contains(&utxo.position))
+            .map(|(number, utxo)| (self.outpoint(number), utxo))
+            .collect()
     }
 
     /// The numbers that groups begin with.

@@ -2,8 +2,8 @@
 
 use tidegate_channel::{ChannelTerms, LeafRef};
 use tidegate_ledger::{
-    AckRecord, Block, CloseState, Condition, LedgerParams, LockTerms, OpenLock, StakeTerms, Supply, Tip, Transaction,
-    Utxo, UtxoStore, UtxoTree,
+    AckRecord, Block, CloseState, Condition, LedgerParams, LockTerms, MemoryStore, OpenLock, StakeTerms, Supply, Tip,
+    Transaction, Utxo, UtxoStore, UtxoTree,
 };
 use tidegate_types::{Amount, ChannelId, Digest, Height, KeyBytes, LedgerId, OutPoint, Txid};
 
@@ -304,7 +304,8 @@ impl Node {
     /// [`AuditError`], the first that applies.
     pub fn audit(&mut self) -> Result<Audit, AuditError> {
         let mut index = self.index.emptied();
-        let mut tree = UtxoTree::new();
+        // The tree is hashed from what stands alone, not from what the genesis created.
+        let (mut tree, apart) = (UtxoTree::new(), MemoryStore::new());
         let (mut found, mut channels, mut all_led_to) = (0_u128, 0, true);
         for (outpoint, utxo) in self.outputs() {
             found += u128::from(utxo.output.amount.to_sat());
@@ -312,7 +313,7 @@ impl Node {
                 channels += 1;
                 all_led_to &= self.index.leads_to(&channel, &outpoint);
             }
-            tree.occupy(&outpoint, &utxo);
+            tree.occupy(&outpoint, &utxo, &apart);
             index.add(&outpoint, &utxo);
         }
         let supply = self.supply();
@@ -322,7 +323,7 @@ impl Node {
                 expected: supply.unspent,
             });
         }
-        if !self.chain.commits_to(&mut tree) {
+        if !self.chain.commits_to(&tree.top(&apart)) {
             return Err(AuditError::Root);
         }
         if channels != self.open_channels() || !all_led_to || !self.index.finds_the_same(&index) {

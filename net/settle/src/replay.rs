@@ -107,7 +107,7 @@ impl NodeReplay {
         let mut stands = |outpoint: OutPoint, utxo: &Utxo| {
             sum += u128::from(utxo.output.amount.to_sat());
             store.insert(outpoint, utxo);
-            tree.occupy(&outpoint, utxo);
+            tree.occupy(&outpoint, utxo, &store);
             index.add(&outpoint, utxo);
             lookup.add(&outpoint, utxo);
         };

@@ -221,13 +221,13 @@ impl<S: UtxoStore> Chain<S> {
             match change {
                 Change::Spent(outpoint, utxo) => {
                     self.store.insert(*outpoint, utxo);
-                    self.tree.occupy(outpoint, utxo);
+                    self.tree.occupy(outpoint, utxo, &self.store);
                     self.lookup.add(outpoint, utxo);
                 }
                 Change::Created(outpoint, utxo) => {
                     let removed = self.store.remove(outpoint);
                     assert_eq!(removed.as_ref(), Some(utxo), "what is undone was done");
-                    self.tree.vacate(utxo.position);
+                    self.tree.vacate(utxo.position, &self.store);
                     self.lookup.remove(outpoint, utxo);
                 }
             }
@@ -247,7 +247,7 @@ impl<S: UtxoStore> Chain<S> {
             position: self.tree.next_position(),
         };
         self.store.insert(outpoint, &utxo);
-        self.tree.occupy(&outpoint, &utxo);
+        self.tree.occupy(&outpoint, &utxo, &self.store);
         self.lookup.add(&outpoint, &utxo);
         self.supply.unspent += sat(output.amount);
         self.open_channels += u64::from(is_channel(&utxo));
@@ -256,7 +256,7 @@ impl<S: UtxoStore> Chain<S> {
 
     fn spend(&mut self, outpoint: &OutPoint) -> Utxo {
         let utxo = self.store.remove(outpoint).expect("the caller found every input");
-        self.tree.vacate(utxo.position);
+        self.tree.vacate(utxo.position, &self.store);
         self.lookup.remove(outpoint, &utxo);
         self.supply.unspent -= sat(utxo.output.amount);
         self.open_channels -= u64::from(is_channel(&utxo));

@@ -22,6 +22,7 @@
 
 mod table;
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use tidegate_ledger::{Utxo, UtxoStore};
@@ -137,5 +138,13 @@ impl UtxoStore for TieredStore {
 
     fn len(&self) -> u64 {
         self.untouched.count() + self.later.len()
+    }
+
+    fn is_created(&self, outpoint: &OutPoint) -> bool {
+        self.untouched_at(outpoint).is_some()
+    }
+
+    fn created(&self, positions: Range<u32>) -> Vec<(OutPoint, Utxo)> {
+        self.genesis.at_positions(positions)
     }
 }
