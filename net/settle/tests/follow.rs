@@ -143,6 +143,37 @@ fn a_higher_branch_replaces_what_is_not_final_and_a_lower_one_does_not() {
     again.audit().expect("it goes on");
 }
 
+/// An image of a block that was undone is no image: what a node opens with is the one before it, until a newer one is final.
+#[test]
+fn a_branch_that_undoes_the_block_of_an_image_leaves_what_can_be_opened() {
+    let options = NodeOptions {
+        image_log_bytes: 1,
+        ..NodeOptions::default()
+    };
+    let (disk, node) = new(false);
+    drop(node);
+    let open = |disk: &FaultyDisk| {
+        let disk: Arc<dyn Disk> = Arc::new(disk.clone());
+        Node::open(&disk, dir(), None, options)
+    };
+    let blocks = branch(&[], &[0; 8], 1);
+    let higher = branch(&blocks[..6], &[0; 12], 100);
+    let mut node = open(&disk).expect("the node opens");
+    for block in &blocks {
+        node.follow(std::slice::from_ref(block))
+            .expect("they stand on each other");
+    }
+    assert!(disk.exists(&dir().join("image-00000008")).expect("a good disk"));
+    node.follow(&higher[..3]).expect("it is higher");
+    for block in &higher[3..] {
+        node.follow(std::slice::from_ref(block))
+            .expect("they stand on each other");
+        let height = block.header.height;
+        let found = open(&disk.crash(height.get().into())).unwrap_or_else(|error| panic!("block {height}: {error}"));
+        assert_eq!(found.state_digest(), node.state_digest());
+    }
+}
+
 #[test]
 fn nothing_below_a_final_block_is_left() {
     let common = branch(&[], &[1, 0, 0, 0], 1);

@@ -353,6 +353,26 @@ fn an_image_of_the_first_version_is_read() {
     for block in &ledgers.blocks[..height as usize] {
         chain.apply(block, Trust::OwnRecords).expect("it holds");
     }
+    // What stands as it was created is a bit in it, and nothing else.
+    let created: BTreeMap<_, _> = {
+        let bytes = genesis();
+        let genesis = Genesis::parse(&bytes).expect("it parses");
+        let mut created = BTreeMap::new();
+        let store = TableStore::new(1 << 12, 9).expect("address space");
+        let all = Chain::from_genesis(&genesis, Trust::OwnRecords, store, |outpoint, utxo| {
+            created.insert(*outpoint, *utxo);
+        });
+        all.expect("it holds");
+        created.retain(|_, utxo| !utxo.is_record());
+        created
+    };
+    let others = chain
+        .store()
+        .iter()
+        .filter(|(o, utxo)| created.get(o) != Some(utxo))
+        .count();
+    let words = (OUTPUTS as usize).div_ceil(64);
+    assert_eq!(bytes.len(), 224 + 8 * words + others * (OutPoint::LEN + Utxo::LEN) + 4);
     bytes.truncate(224);
     bytes[..8].copy_from_slice(b"TGIMAG01");
     bytes[144..152].copy_from_slice(&chain.store().len().to_le_bytes());
