@@ -39,14 +39,25 @@ const IN_LOCKS_AHEAD: u32 = 20;
 const PAYERS_AHEAD: u32 = 12;
 const PAYER_RECORDS_AHEAD: u32 = 6;
 
-/// In-locks that were found ahead, by input.
+/// What is looked at ahead of a batch's inputs.
 #[derive(Debug)]
 pub(crate) struct Ahead {
+    /// True if there are preimages among them. A batch without them mostly comes upon what it needs in the caches: asked for again
+    /// there, it cost payments by ack 0.25 µs of 3.4; with them, hash locks gain 0.35 of 8.3.
+    preimages: bool,
+    /// In-locks that were found, by input.
     in_locks: [Link; Self::RING],
 }
 
 impl Ahead {
     const RING: usize = 32;
+
+    pub(super) fn of(inputs: &[Input]) -> Self {
+        Self {
+            preimages: inputs.iter().any(|input| matches!(input, Input::Fulfil(_))),
+            in_locks: [0; Self::RING],
+        }
+    }
 
     const fn in_lock(&mut self, input: u32) -> &mut Link {
         &mut self.in_locks[input as usize % Self::RING]
@@ -54,14 +65,6 @@ impl Ahead {
 }
 
 const _: () = assert!((IN_LOCKS_AHEAD as usize) < Ahead::RING);
-
-impl Default for Ahead {
-    fn default() -> Self {
-        Self {
-            in_locks: [0; Self::RING],
-        }
-    }
-}
 
 impl<S: Slots> Engine<S> {
     pub(super) fn prefetch_channel(&self, slot: Option<u32>) {
@@ -104,7 +107,7 @@ impl<S: Slots> Engine<S> {
             self.store.pages.prefetch_at(record.page);
             self.store.answers.prefetch_at(record.answer_newest);
             self.store.leaves.prefetch_at(record.leaf_unacked);
-            if let Some(payee) = payee {
+            if let Some(payee) = payee.filter(|_| ahead.preimages) {
                 self.prefetch_in_page(payee);
             }
         }
@@ -112,6 +115,9 @@ impl<S: Slots> Engine<S> {
             if let Some((slot, _)) = plan.channels(at + ANSWERS_STEP * (ANSWERS_AHEAD - passed)) {
                 self.prefetch_answers(slot, passed);
             }
+        }
+        if !ahead.preimages {
+            return;
         }
         for passed in 0..LEAVES_AHEAD {
             if let Some((slot, _)) = plan.channels(at + LEAVES_STEP * (LEAVES_AHEAD - passed)) {

@@ -281,7 +281,7 @@ impl<S: Slots> Engine<S> {
         self.wake_planned(&plan, inputs);
         let run = plan::run_of(inputs);
         let parts = self.parts_for(inputs.len());
-        let mut ahead = ahead::Ahead::default();
+        let mut ahead = ahead::Ahead::of(inputs);
         for (index, input) in (0_u32..).zip(inputs) {
             if parts > 1 && index == run.start {
                 plan.judge(self, inputs, &run);
