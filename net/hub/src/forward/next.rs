@@ -33,12 +33,23 @@ pub(super) enum NextError {
 }
 
 /// Who connects, and where the wallet lies.
-#[derive(Debug)]
 pub(super) struct Wallet {
     pub(super) data: PathBuf,
     pub(super) ledger: LedgerId,
     pub(super) seed: Seed,
     pub(super) own: KeyBytes,
+}
+
+/// Without the seed, which is the hub's key.
+impl core::fmt::Debug for Wallet {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let Self { data, ledger, own, .. } = self;
+        f.debug_struct("Wallet")
+            .field("data", data)
+            .field("ledger", ledger)
+            .field("own", own)
+            .finish_non_exhaustive()
+    }
 }
 
 /// A connection to the next hub.
