@@ -1,18 +1,17 @@
 //! The next hub, as its client sees it: one connection, one channel, nothing settled but what is chosen.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tidegate_channel::wallet::SettleOn;
 use tidegate_channel::{Lock, RefuseReason};
-use tidegate_client::key_file::Seed;
 use tidegate_client::{Client, ClientChannel, ClientError, ConnectOptions, FileStore};
 use tidegate_disk::{Disk, RealDisk};
-use tidegate_types::{Age, ChannelId, Height, KeyBytes, LedgerId, LockId, LockSlot};
+use tidegate_types::{Age, ChannelId, Height, KeyBytes, LockId, LockSlot};
 
 use super::decide::{Bounds, Outgoing};
+use super::evidence::Journals;
 use super::kept::folder;
 use super::route::Route;
 
@@ -32,26 +31,6 @@ pub(super) enum NextError {
     NoChannel,
 }
 
-/// Who connects, and where the wallet lies.
-pub(super) struct Wallet {
-    pub(super) data: PathBuf,
-    pub(super) ledger: LedgerId,
-    pub(super) seed: Seed,
-    pub(super) own: KeyBytes,
-}
-
-/// Without the seed, which is the hub's key.
-impl core::fmt::Debug for Wallet {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        let Self { data, ledger, own, .. } = self;
-        f.debug_struct("Wallet")
-            .field("data", data)
-            .field("ledger", ledger)
-            .field("own", own)
-            .finish_non_exhaustive()
-    }
-}
-
 /// A connection to the next hub.
 #[derive(Debug)]
 pub(super) struct Next {
@@ -63,18 +42,18 @@ pub(super) struct Next {
 
 impl Next {
     /// Connects, and has every state that was signed acknowledged.
-    pub(super) fn connect(wallet: &Wallet, route: &Route) -> Result<Self, NextError> {
+    pub(super) fn connect(journals: &Journals, route: &Route) -> Result<Self, NextError> {
         let disk: Arc<dyn Disk> = Arc::new(RealDisk);
         let hub = route.to.identity.bytes();
-        let store = FileStore::open(disk, &folder(&wallet.data, &hub, &wallet.own)).map_err(ClientError::from)?;
+        let store = FileStore::open(disk, &folder(&journals.data, &hub, &journals.own)).map_err(ClientError::from)?;
         let options = ConnectOptions {
             address: route.to.clone(),
-            ledger: wallet.ledger,
+            ledger: journals.ledger,
             push_ack_proofs: false,
             share_paths: false,
             timeout: TIMEOUT,
         };
-        let mut client = Client::connect(&options, &wallet.seed, store, SettleOn::PayeeAck)?;
+        let mut client = Client::connect(&options, &journals.seed, store, SettleOn::PayeeAck)?;
         let channel = match route.channel {
             Some(named) => named,
             None => only_channel(&mut client, hub)?,

@@ -1,7 +1,6 @@
 //! The worker of one route: asks what waits, decides, carries it out, and asks again.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -9,13 +8,12 @@ use std::time::{Duration, Instant};
 use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, TryRecvError, bounded};
 use tidegate_batch::{ForwardEnd, ForwardInput, Forwarded};
 use tidegate_channel::{Condition, FailReason};
-use tidegate_client::key_file::Seed;
-use tidegate_types::{Age, KeyBytes, LedgerId, PaymentId};
+use tidegate_types::{Age, PaymentId};
 
 use super::decide::{Memory, Outgoing, Plan, decide};
-use super::evidence::Disputed;
+use super::evidence::{Disputed, Journals};
 use super::kept::Kept;
-use super::next::{Next, NextError, Wallet};
+use super::next::{Next, NextError};
 use super::payment_id;
 use super::route::{Route, route_of};
 use crate::pipeline::{ForwardWork, Group, LedgerWork, Stats, Waiting, Work, add};
@@ -34,10 +32,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What a worker is handed.
 pub(crate) struct Hands {
-    pub(crate) data: PathBuf,
-    pub(crate) ledger: LedgerId,
-    pub(crate) seed: Seed,
-    pub(crate) own: KeyBytes,
+    pub(crate) journals: Journals,
     pub(crate) margin: Age,
     pub(crate) groups: Sender<Group>,
     pub(crate) to_ledger: Sender<LedgerWork>,
@@ -47,7 +42,7 @@ pub(crate) struct Hands {
 
 /// Brings payments to one next hub.
 pub(crate) struct Worker {
-    wallet: Wallet,
+    journals: Journals,
     margin: Age,
     groups: Sender<Group>,
     to_ledger: Sender<LedgerWork>,
@@ -91,10 +86,7 @@ impl Worker {
         wake: Receiver<()>,
     ) -> Self {
         let Hands {
-            data,
-            ledger,
-            seed,
-            own,
+            journals,
             margin,
             groups,
             to_ledger,
@@ -102,12 +94,7 @@ impl Worker {
             stats,
         } = hands;
         Self {
-            wallet: Wallet {
-                data,
-                ledger,
-                seed,
-                own,
-            },
+            journals,
             margin,
             groups,
             to_ledger,
@@ -232,7 +219,7 @@ impl Worker {
             Some(next) => next.bring_up(),
             None => {
                 let route = &self.routes[self.index];
-                self.next = Some(Next::connect(&self.wallet, route)?);
+                self.next = Some(Next::connect(&self.journals, route)?);
                 Ok(())
             }
         }

@@ -36,7 +36,6 @@ use super::work::{Group, Work};
 use crate::admin::{Admin, Storage};
 use crate::commitment::{Commitment, CommitmentThread, Feed};
 use crate::files::ledger_dir;
-use crate::forward::{Disputed, Journals};
 use crate::state::HubState;
 use routes::Routes;
 use threads::{prepare, run_checkpoints, run_ledger, run_log, run_reactor, run_sequencer, spawn};
@@ -351,8 +350,8 @@ fn start(
     };
     let (links, peers_file) = links.map(|opened| (opened.links, opened.keeping)).unzip();
     let (to_ledger, ends) = (ledger_queue.0.clone(), (groups.0.clone(), sender.clone()));
-    let ledger = ledger_thread(&options, node, told, ledger_queue, (&ends, routes.disputed()), &stats)?;
-    let routes = routes.start(&options, ledger.node.ledger(), (&groups.0, &to_ledger), &stats)?;
+    let ledger = ledger_thread(&options, node, told, ledger_queue, (&ends, routes.outgoing()), &stats)?;
+    let routes = routes.start(&options, (&groups.0, &to_ledger), &stats)?;
     let (ledger_end, prepare_end, log_end) = (ends.clone(), ends.clone(), sender.clone());
     let front = Front::new(groups.0.clone(), to_ledger, waiting, flow, links);
     Ok(Threads {
@@ -380,7 +379,7 @@ fn ledger_thread(
     node: Node,
     told: Height,
     queue: (Sender<LedgerWork>, Receiver<LedgerWork>),
-    ((groups, reactor), disputed): (&(Sender<Group>, ReactorSender), Arc<Disputed>),
+    ((groups, reactor), outgoing): (&(Sender<Group>, ReactorSender), Outgoing),
     stats: &Arc<Stats>,
 ) -> Result<LedgerThread, ServeError> {
     let bring = options.ledger.clone().map(|address| {
@@ -388,12 +387,6 @@ fn ledger_thread(
         link::start(&to, &queue.0, stats).map_err(ServeError::Thread)
     });
     let interval = Duration::from_millis(node.params().block_interval_ms.into());
-    let journals = Journals {
-        data: options.data.clone(),
-        ledger: node.ledger(),
-        seed: options.keys.identity_seed(),
-        own: options.keys.public(),
-    };
     let disk: Arc<dyn Disk> = Arc::new(RealDisk);
     let proofs = Proofs::open(disk, &options.data, claims::needed(&node, options.keys.public()))?;
     Ok(LedgerThread {
@@ -411,7 +404,7 @@ fn ledger_thread(
         reserved: Default::default(),
         scans: Default::default(),
         disputes: Default::default(),
-        outgoing: Outgoing::new(journals, disputed),
+        outgoing,
         running: Default::default(),
         proofs,
         margin: options.settings.policy.margin,

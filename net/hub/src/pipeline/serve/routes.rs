@@ -9,14 +9,16 @@ use tidegate_types::LedgerId;
 
 use super::ServeError;
 use super::threads::spawn;
-use crate::forward::{Disputed, Hands, Kept, Worker};
+use crate::forward::{Disputed, Hands, Journals, Kept, Worker};
 use crate::pipeline::ledger::LedgerWork;
+use crate::pipeline::ledger::outgoing::Outgoing;
 use crate::pipeline::options::ServeOptions;
 use crate::pipeline::stats::Stats;
 use crate::pipeline::work::Group;
 
 /// What the journals of all routes say, and the bells of their workers.
 pub(super) struct Routes {
+    journals: Journals,
     kept: Arc<Kept>,
     disputed: Arc<Disputed>,
     bells: Vec<(Sender<()>, Receiver<()>)>,
@@ -27,16 +29,23 @@ impl Routes {
     pub(super) fn open(disk: &Arc<dyn Disk>, options: &ServeOptions, ledger: LedgerId) -> Result<Self, ServeError> {
         let routes = &options.settings.routes;
         let kept = Kept::read(disk, &options.data, (ledger, &options.keys), routes)?;
+        let journals = Journals {
+            data: options.data.clone(),
+            ledger,
+            seed: options.keys.identity_seed(),
+            own: options.keys.public(),
+        };
         Ok(Self {
+            journals,
             kept: Arc::new(kept),
             disputed: Arc::default(),
             bells: routes.iter().map(|_| bounded(1)).collect(),
         })
     }
 
-    /// Channels where nothing more is sent, for whoever watches the ledger to say.
-    pub(super) fn disputed(&self) -> Arc<Disputed> {
-        Arc::clone(&self.disputed)
+    /// For whoever watches the ledger: the evidence of channels with next hubs, and where to say that nothing more is sent there.
+    pub(super) fn outgoing(&self) -> Outgoing {
+        Outgoing::new(self.journals.clone(), Arc::clone(&self.disputed))
     }
 
     pub(super) fn wakes(&self) -> Vec<Sender<()>> {
@@ -47,7 +56,6 @@ impl Routes {
     pub(super) fn start(
         self,
         options: &ServeOptions,
-        ledger: LedgerId,
         (groups, to_ledger): (&Sender<Group>, &Sender<LedgerWork>),
         stats: &Arc<Stats>,
     ) -> Result<Vec<JoinHandle<()>>, ServeError> {
@@ -55,10 +63,7 @@ impl Routes {
         let bells = self.bells.into_iter().map(|(_, heard)| heard);
         let workers = bells.enumerate().map(|(index, heard)| {
             let hands = Hands {
-                data: options.data.clone(),
-                ledger,
-                seed: options.keys.identity_seed(),
-                own: options.keys.public(),
+                journals: self.journals.clone(),
                 margin: options.settings.policy.margin,
                 groups: groups.clone(),
                 to_ledger: to_ledger.clone(),
