@@ -29,7 +29,7 @@ use super::proofs::Proof;
 use crate::pipeline::work::{Proofs, Work};
 use crate::watch::Guard;
 
-pub(super) const SETTLE: &str = "the settling";
+const SETTLE: &str = "the settling";
 /// What has not come into one of so many blocks is brought again.
 const AGAIN_AFTER: Age = Age::new(2);
 /// Closes whose proofs are asked for at once: 256 locks at most.
@@ -235,9 +235,19 @@ impl LedgerThread {
         };
         let (tip, state) = (self.node.tip().height, &close.state);
         let locks = || self.node.locks_in_close(&close.funding);
-        let mut due = guard.due(state, locks, tip, (&self.node.ledger(), &self.hub));
-        if is_left(tip, state) {
-            due.extend(self.node.settlement(&close.funding).map(|settling| (SETTLE, settling)));
+        let due = guard.due(state, locks, tip, (&self.node.ledger(), &self.hub));
+        self.bring_due(&close.funding, state, due);
+    }
+
+    /// Brings what is due against a close, and its settling, if whoever makes the blocks has not.
+    pub(super) fn bring_due(
+        &mut self,
+        funding: &OutPoint,
+        state: &CloseState,
+        mut due: Vec<(&'static str, Transaction)>,
+    ) {
+        if is_left(self.node.tip().height, state) {
+            due.extend(self.node.settlement(funding).map(|settling| (SETTLE, settling)));
         }
         for (what, transaction) in due {
             self.bring_own(what, &state.channel, &transaction);
@@ -263,7 +273,7 @@ impl LedgerThread {
 }
 
 /// Whoever makes the blocks settles a close in the first one that may hold it; this is for one who does not.
-pub(super) fn is_left(tip: Height, state: &CloseState) -> bool {
+fn is_left(tip: Height, state: &CloseState) -> bool {
     state.grace_end.next().is_some_and(|first| tip > first)
 }
 

@@ -20,7 +20,6 @@ use tidegate_tower::Package;
 use tidegate_types::{Age, ChannelId, Digest, Height, KeyBytes, OutPoint};
 
 use super::LedgerThread;
-use super::disputes::{SETTLE, is_left};
 use crate::forward::{Disputed, Journals};
 
 const SHOW: &str = "newer evidence against a next hub";
@@ -166,11 +165,6 @@ impl LedgerThread {
                 due.extend(reveals.map(|reveal| (REVEAL, reveal.transaction)));
             }
         }
-        if is_left(tip, state) {
-            due.extend(self.node.settlement(&close.funding).map(|settling| (SETTLE, settling)));
-        }
-        for (what, transaction) in due {
-            self.bring_own(what, &state.channel, &transaction);
-        }
+        self.bring_due(&close.funding, state, due);
     }
 }
