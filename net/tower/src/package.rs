@@ -8,6 +8,7 @@
 use tidegate_channel::codec::Canonical as _;
 use tidegate_channel::evidence::{Acknowledged, LeafNaming, Mandate, MandateSubject, Pair, PairError, Side};
 use tidegate_channel::{Ack, ChannelTerms};
+use tidegate_client::{ClientChannel, Signer};
 use tidegate_crypto::hash::payment_hash;
 use tidegate_crypto::keys::{KeyError, PublicKey};
 use tidegate_ledger::{Action, LockPlace, Payer, Transaction, TransactionBody, Witness};
@@ -87,6 +88,20 @@ pub enum PackageError {
 }
 
 impl Package {
+    /// What a client gives its tower for a pair of a channel: with the ack of the pair's leaf, if it has signed one.
+    #[must_use]
+    pub fn of_client(own: &ClientChannel, signer: &Signer, pair: Pair) -> Self {
+        Self {
+            channel: own.id(),
+            funding: own.opened().funding,
+            terms: own.opened().terms,
+            side: Side::Client,
+            mandate: own.mandate(signer, &pair),
+            reveals: own.ack_mandate(signer).map(Reveal::Ack).into_iter().collect(),
+            pair,
+        }
+    }
+
     /// Reads a package as it travels.
     ///
     /// # Errors

@@ -5,12 +5,12 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tidegate_channel::evidence::{Pair, Side};
+use tidegate_channel::evidence::Pair;
 use tidegate_client::key_file::Seed;
 use tidegate_client::{Channels, FileStore, HeaderCache, Signer, StepError};
 use tidegate_crypto::keys::{KeyError, PublicKey, SecretKey};
 use tidegate_disk::{Disk, RealDisk};
-use tidegate_tower::{Package, PackageError, Reveal};
+use tidegate_tower::{Package, PackageError};
 use tidegate_types::{ChannelId, Height, KeyBytes, LedgerId};
 
 use super::kept::folder;
@@ -83,15 +83,7 @@ impl Journals {
         if pair == Pair::default() {
             return Ok(None);
         }
-        let package = Package {
-            channel,
-            funding: own.opened().funding,
-            terms: own.opened().terms,
-            side: Side::Client,
-            mandate: own.mandate(signer, &pair),
-            reveals: own.ack_mandate(signer).map(Reveal::Ack).into_iter().collect(),
-            pair,
-        };
+        let package = Package::of_client(own, signer, pair);
         package.check(&self.ledger)?;
         Ok(Some(package))
     }

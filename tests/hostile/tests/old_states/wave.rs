@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use tempfile::TempDir;
-use tidegate_channel::evidence::{Opener, Pair, Side, SignedStart, StartClose};
+use tidegate_channel::evidence::{Opener, Pair, SignedStart, StartClose};
 use tidegate_client::{Client, ClientChannel, Connection, LedgerConnection, MemoryStore, Payment, Signer, WalletStore};
 use tidegate_crypto::keys::SecretKey;
 use tidegate_ledger::{Action, Transaction, TransactionBody, Witness};
-use tidegate_tower::{Package, Reveal};
+use tidegate_tower::Package;
 use tidegate_types::{Amount, BatchNumber, ChannelId, ClientCounter, HubCounter};
 use tidegate_wire::ToClient;
 
@@ -283,15 +283,7 @@ fn prepare_one(
 
 /// The tower is given the best evidence.
 fn watch(world: &World, own: &ClientChannel, signer: &Signer, pair: Pair) {
-    let package = Package {
-        channel: own.id(),
-        funding: own.opened().funding,
-        terms: own.opened().terms,
-        side: Side::Client,
-        mandate: own.mandate(signer, &pair),
-        reveals: own.ack_mandate(signer).map(Reveal::Ack).into_iter().collect(),
-        pair,
-    };
+    let package = Package::of_client(own, signer, pair);
     let key = SecretKey::from_seed(*world.site.seeds[number_of(world, &own.id())]);
     let mut tower = Connection::connect(&world.tower_options(), key).expect("the tower answers");
     let parts = package.parts();

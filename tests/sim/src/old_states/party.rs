@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use tidegate_batch::{AckInput, Executed, Input, PayInput, ReleaseInput};
-use tidegate_channel::evidence::{Pair, Side};
+use tidegate_channel::evidence::Pair;
 use tidegate_channel::wallet::SettleOn;
 use tidegate_channel::{ChannelTerms, Release, SignedHeader, decode_operations};
 use tidegate_client::{
     Channels, ClientChannel, HeaderCache, MemoryStore, Opened, SignedState, Signer, WalletStore as _,
 };
 use tidegate_crypto::keys::{PublicKey, SecretKey};
-use tidegate_tower::{Package, Reveal};
+use tidegate_tower::Package;
 use tidegate_types::{Age, ChannelId, Fixed, Height, LedgerId, LockId, OutPoint};
 use tidegate_wire::Items;
 use tidegate_wire::messages::{Body as _, Receipt, ReceiptEntry};
@@ -183,15 +183,7 @@ impl Party {
     pub fn package(&self) -> Option<Package> {
         let (own, signer) = (self.own(), self.signer());
         let pair = own.pair(signer).ok().filter(|pair| *pair != Pair::default())?;
-        Some(Package {
-            channel: self.channel,
-            funding: self.funding,
-            terms: self.terms,
-            side: Side::Client,
-            mandate: own.mandate(signer, &pair),
-            reveals: own.ack_mandate(signer).map(Reveal::Ack).into_iter().collect(),
-            pair,
-        })
+        Some(Package::of_client(own, signer, pair))
     }
 
     /// The pair that the channel could show as it was then, its newest leaf acknowledged if that was allowed.

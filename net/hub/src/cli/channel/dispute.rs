@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use serde_json::{Value, json};
-use tidegate_channel::evidence::{Pair, Side};
+use tidegate_channel::evidence::Pair;
 use tidegate_client::{ClientChannel, Connection, ConnectionError, LedgerConnection, LedgerError, Signer};
 use tidegate_crypto::keys::SecretKey;
 use tidegate_ledger::{CloseState, Transaction};
@@ -233,15 +233,9 @@ pub(super) fn guard(args: &GuardArgs) -> Outcome {
     let channel = wallet.channel(args.channel.as_deref())?;
     let own = wallet.own(&channel)?;
     let pair: Pair = wallet.pair(&channel)?;
-    let package = Package {
-        channel,
-        funding: own.opened().funding,
-        terms: own.opened().terms,
-        side: Side::Client,
-        mandate: own.mandate(wallet.channels.signer(), &pair),
-        reveals: reveals(own, wallet.channels.signer(), &preimages)?,
-        pair,
-    };
+    let signer = wallet.channels.signer();
+    let mut package = Package::of_client(own, signer, pair);
+    package.reveals.extend(reveals(own, signer, &preimages)?);
     let options = wallet.options(parse_address(&args.tower)?, &args.session);
     let mut tower = Connection::connect(&options, SecretKey::from_seed(*wallet.seed))
         .map_err(tidegate_client::ClientError::from)?;
@@ -270,20 +264,19 @@ pub(super) fn guard(args: &GuardArgs) -> Outcome {
     Ok(0)
 }
 
-/// What the tower is to put on the ledger beside the pair.
+/// The preimages that the tower is to put on the ledger beside the pair.
 fn reveals(own: &ClientChannel, signer: &Signer, preimages: &[[u8; 32]]) -> Result<Vec<Reveal>, Error> {
-    let mut reveals: Vec<_> = own.ack_mandate(signer).map(Reveal::Ack).into_iter().collect();
-    for preimage in preimages {
+    let reveal = |preimage: &[u8; 32]| {
         let (slot, mandate) = own.preimage_mandate(signer, preimage).ok_or(Error::NoInLock(
             "no lock of that hash waits in the leaf that would be shown",
         ))?;
-        reveals.push(Reveal::Preimage {
+        Ok(Reveal::Preimage {
             slot,
             preimage: *preimage,
             mandate,
-        });
-    }
-    Ok(reveals)
+        })
+    };
+    preimages.iter().map(reveal).collect()
 }
 
 fn close_of(ledger: &mut LedgerConnection, channel: ChannelId) -> Result<Option<CloseState>, Error> {
