@@ -232,6 +232,11 @@ impl<R: Pod, S: Slots> Slab<R, S> {
 }
 
 impl<R: Linked, S: Slots> Slab<R, S> {
+    /// The link behind `count` others of a list; zero behind its end.
+    pub(crate) fn behind(&self, first: Link, count: u32) -> Link {
+        (0..count).fold(first, |link, _| if link == 0 { 0 } else { self.at(link).next() })
+    }
+
     /// Takes a free record, or a new one that [`Slab::reserve`] has made room for, and writes `record` there.
     pub(crate) fn take(&mut self, allocation: &mut Allocation, record: R) -> Link {
         let link = if allocation.free == 0 {

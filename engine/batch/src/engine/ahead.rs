@@ -207,13 +207,7 @@ impl<S: Slots> Engine<S> {
 
     /// A leaf behind so many others that wait for an ack, and what hangs on the one before it.
     fn prefetch_unacked(&self, slot: u32, passed: u32) {
-        let mut link = self.record(slot).leaf_unacked;
-        for _ in 0..passed {
-            if link == 0 {
-                return;
-            }
-            link = self.store.leaves.at(link).next;
-        }
+        let link = self.store.leaves.behind(self.record(slot).leaf_unacked, passed);
         if link == 0 {
             return;
         }
@@ -226,13 +220,7 @@ impl<S: Slots> Engine<S> {
 
     /// The page of answers behind so many others.
     fn prefetch_answers(&self, slot: u32, passed: u32) {
-        let mut link = self.record(slot).answer_oldest;
-        for _ in 0..passed {
-            if link == 0 {
-                return;
-            }
-            link = self.store.answers.at(link).next;
-        }
+        let link = self.store.answers.behind(self.record(slot).answer_oldest, passed);
         self.store.answers.prefetch_at(link);
     }
 
