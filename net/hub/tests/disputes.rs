@@ -4,26 +4,24 @@
 mod rig;
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use rig::closes::{PATIENCE, actions, close_of, coins, funds_of, ledger, locks, own, signer, start_of, wait};
 use rig::{Hub, Shape, open, sat, stop};
 use tidegate_channel::evidence::{Mandate, MandateSubject, Opener, Pair, Side};
 use tidegate_channel::wallet::LockStatus;
 use tidegate_client::channel::Signer;
 use tidegate_client::key_file::{Seed, random_seed};
-use tidegate_client::{
-    Client, ClientChannel, Connection, FileStore, HashLock, Incoming, MemoryStore, Payment, WalletStore as _,
-};
+use tidegate_client::{Client, Connection, FileStore, HashLock, Incoming, MemoryStore, Payment, WalletStore as _};
 use tidegate_crypto::hash::payment_hash;
 use tidegate_crypto::keys::SecretKey;
 use tidegate_disk::{Disk, RealDisk};
-use tidegate_ledger::{Action, CloseState, Condition, LockPlace, Output, Payer, Transaction, TransactionBody, Witness};
+use tidegate_ledger::{Action, CloseState, LockPlace, Output, Payer, Transaction, TransactionBody, Witness};
 use tidegate_settle::Node;
-use tidegate_types::{Age, ChannelId, Fixed as _, Height, KeyBytes};
+use tidegate_types::{Age, ChannelId};
 use tidegate_wire::ToClient;
-use tidegate_wire::messages::{CloseRequest, DisputeNotice, LedgerQuery, LedgerResult};
+use tidegate_wire::messages::{CloseRequest, DisputeNotice};
 
-const PATIENCE: Duration = Duration::from_secs(20);
 const OWN: u64 = 1_500_000;
 const PAID: u64 = 70_000;
 
@@ -38,60 +36,7 @@ fn hub(window: u32, seeds: &[&Seed]) -> Hub {
 }
 
 fn payment(payee: &Client<FileStore>, channel: ChannelId) -> Payment {
-    Payment {
-        payee: payee.key(),
-        payee_channel: channel,
-        amount: sat(PAID),
-        fee: None,
-        payment_id: None,
-        hash: None,
-    }
-}
-
-fn signer(hub: &Hub, seed: &Seed) -> Signer {
-    Signer {
-        ledger: hub.ledger,
-        key: SecretKey::from_seed(**seed),
-    }
-}
-
-fn own(client: &Client<FileStore>, channel: &ChannelId) -> ClientChannel {
-    client.channels().get(channel).expect("opened").clone()
-}
-
-/// The start of a close by a channel as it was, its newest leaf acknowledged.
-fn start_of(channel: &ClientChannel, signer: &Signer, height: Height) -> Transaction {
-    let (mut channel, mut store) = (channel.clone(), MemoryStore::default());
-    store.create(channel.opened()).expect("an empty store");
-    channel.ack(signer, &mut store, height).expect("it may be");
-    let pair = channel.pair(signer).expect("a pair");
-    channel.start_close(signer, pair)
-}
-
-fn close_of(client: &mut Client<FileStore>, channel: ChannelId) -> Option<CloseState> {
-    let found = client.query(LedgerQuery::Close(channel), |answer| match answer.result {
-        LedgerResult::Close([]) => Ok(None),
-        LedgerResult::Close(record) => Ok(Some(CloseState::decode(record).expect("a close"))),
-        _ => panic!("another answer"),
-    });
-    found.expect("the hub answers")
-}
-
-/// What a key has on the ledger, in satoshi.
-fn funds_of(client: &mut Client<FileStore>, key: KeyBytes) -> u64 {
-    let sum = client.query(LedgerQuery::UtxosOf(key), |answer| match answer.result {
-        LedgerResult::Utxos { outputs, .. } => Ok(outputs.iter().map(|utxo| utxo.amount.to_sat()).sum::<u64>()),
-        _ => panic!("another answer"),
-    });
-    sum.expect("the hub answers")
-}
-
-fn wait(what: &str, mut holds: impl FnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
-    while !holds() {
-        assert!(Instant::now() < deadline, "not in time: {what}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    rig::payment(payee.key(), channel, PAID)
 }
 
 fn notice(connection: &mut Connection) -> DisputeNotice {
@@ -104,30 +49,9 @@ fn notice(connection: &mut Connection) -> DisputeNotice {
     }
 }
 
-/// The hub's ledger, read while nobody writes; its books hold.
-fn ledger(hub: &Hub) -> Node {
-    let disk: Arc<dyn Disk> = Arc::new(RealDisk);
-    let (mut node, _) = Node::look(&disk, &hub.dir.path().join("ledger")).expect("a ledger");
-    node.audit().expect("the books hold");
-    node
-}
-
-/// How many transactions of the ledger have such an action.
-fn actions(node: &Node, wanted: impl Fn(&Action) -> bool) -> usize {
-    let blocks = node.final_blocks_above(Height::ZERO, usize::MAX).expect("readable");
-    let transactions = blocks.iter().flat_map(|block| &block.transactions);
-    let actions = transactions.filter_map(|transaction| transaction.body.action.as_deref());
-    actions.filter(|action| wanted(action)).count()
-}
-
 /// How many transactions of the ledger show evidence.
 fn shown(node: &Node) -> usize {
     actions(node, |action| matches!(action, Action::Evidence { .. }))
-}
-
-fn coins(node: &Node, key: KeyBytes) -> u64 {
-    let own = node.utxos_of(&key).into_iter();
-    own.map(|(_, utxo)| utxo.output.amount.to_sat()).sum()
 }
 
 #[test]
@@ -195,14 +119,6 @@ fn an_old_state_is_answered_once_whatever_is_restarted() {
 
 fn disk() -> Arc<dyn Disk> {
     Arc::new(RealDisk)
-}
-
-/// What the locks hold that are outputs of the ledger now.
-fn locks(node: &Node) -> Vec<u64> {
-    let all = node
-        .outputs()
-        .filter(|(_, utxo)| matches!(utxo.output.condition, Condition::Lock(_)));
-    all.map(|(_, utxo)| utxo.output.amount.to_sat()).collect()
 }
 
 /// Without evidence, and with the newest: one is answered, the other is not.

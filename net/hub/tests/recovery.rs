@@ -5,24 +5,13 @@ mod rig;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rig::{Hub, open, sat, stop};
+use rig::{Hub, open, payment, sat, stop};
 use tempfile::TempDir;
 use tidegate_channel::wallet::{LockStatus, SettleOn};
 use tidegate_client::key_file::random_seed;
 use tidegate_client::{Client, ClientError, ConnectionError, FileStore, MemoryStore, Payment, WalletStore};
 use tidegate_disk::{Disk, RealDisk};
-use tidegate_types::{Amount, ChannelId, KeyBytes};
-
-fn payment(payee: KeyBytes, payee_channel: ChannelId, amount: u64) -> Payment {
-    Payment {
-        payee,
-        payee_channel,
-        amount: sat(amount),
-        fee: None,
-        payment_id: None,
-        hash: None,
-    }
-}
+use tidegate_types::{Amount, ChannelId};
 
 /// Lets the payee acknowledge what comes, until the payer has settled every lock against its acks.
 #[track_caller]

@@ -1,6 +1,8 @@
 //! A real hub in this process: real sockets, real files.
 #![allow(dead_code, reason = "each test uses its part")]
 
+pub(crate) mod closes;
+
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
@@ -11,7 +13,8 @@ use tempfile::TempDir;
 use tidegate_batch::Policy;
 use tidegate_channel::wallet::SettleOn;
 use tidegate_client::key_file::Seed;
-use tidegate_client::{Client, ConnectOptions, FileStore, HubAddress, OpenPlan};
+use tidegate_client::{Client, ConnectOptions, FileStore, HashLock, HubAddress, OpenPlan, Payment};
+use tidegate_crypto::hash::payment_hash;
 use tidegate_crypto::keys::{PublicKey, SecretKey};
 use tidegate_crypto::verify::Backend;
 use tidegate_disk::{Disk, RealDisk};
@@ -21,7 +24,7 @@ use tidegate_hub::pipeline::{ChannelPolicy, ServeOptions, Serving, Settings, ser
 use tidegate_hub::state::{self, Params};
 use tidegate_ledger::{Genesis, GenesisHeader, GenesisWriter, LedgerParams, NetworkName, Output};
 use tidegate_settle::Node;
-use tidegate_types::{Age, Amount, ChannelId, LedgerId, UnixMillis};
+use tidegate_types::{Age, Amount, ChannelId, KeyBytes, LedgerId, UnixMillis};
 
 pub(crate) fn sat(n: u64) -> Amount {
     Amount::from_sat(n).expect("test amounts are small")
@@ -239,8 +242,12 @@ pub(crate) fn stop(serving: Serving) {
 }
 
 pub(crate) fn open(client: &mut Client<FileStore>, own: u64) -> ChannelId {
+    open_with(client, 2_000_000, own)
+}
+
+pub(crate) fn open_with(client: &mut Client<FileStore>, capacity: u64, own: u64) -> ChannelId {
     let plan = OpenPlan {
-        capacity: sat(2_000_000),
+        capacity: sat(capacity),
         own: sat(own),
         fee: sat(2_000),
         dust: sat(330),
@@ -249,6 +256,28 @@ pub(crate) fn open(client: &mut Client<FileStore>, own: u64) -> ChannelId {
         timeout: Duration::from_secs(10),
     };
     client.open(&plan).expect("the hub opens channels")
+}
+
+pub(crate) fn payment(payee: KeyBytes, payee_channel: ChannelId, amount: u64) -> Payment {
+    Payment {
+        payee,
+        payee_channel,
+        amount: sat(amount),
+        fee: None,
+        payment_id: None,
+        hash: None,
+    }
+}
+
+/// A payment to whoever shows the preimage, up to so many blocks from now.
+pub(crate) fn by_hash(payment: Payment, preimage: &[u8; 32], blocks: u32) -> Payment {
+    Payment {
+        hash: Some(HashLock {
+            hash: payment_hash(preimage),
+            blocks: Some(Age::new(blocks)),
+        }),
+        ..payment
+    }
 }
 
 pub(crate) fn copy_dir(from: &Path, to: &Path) {

@@ -1,27 +1,25 @@
 //! What the tests of splices ask and do.
 
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tidegate_channel::wallet::LockStatus;
 use tidegate_channel::{ChannelTerms, LeafPrivate};
 use tidegate_client::key_file::Seed;
-use tidegate_client::{Client, ClientError, Connection, ConnectionError, FileStore, Incoming, Payment, SplicePlan};
+use tidegate_client::{Client, ClientError, Connection, FileStore, Incoming, SplicePlan};
 use tidegate_crypto::keys::SecretKey;
-use tidegate_disk::{Disk, RealDisk};
 use tidegate_hub::pipeline::Serving;
-use tidegate_hub::state;
-use tidegate_ledger::{CloseState, Splice, Witness};
+use tidegate_ledger::{Splice, Witness};
 use tidegate_settle::Node;
 use tidegate_types::{Amount, ChannelId, Fixed as _, Height, KeyBytes, OutPoint};
 use tidegate_wire::messages::{LedgerQuery, LedgerResult, SpliceRequest};
 use tidegate_wire::{ErrorCode, ToClient};
 
-use crate::rig::{Hub, sat};
+pub(crate) use crate::rig::closes::{PATIENCE, at_rest, close_of, wait};
+pub(crate) use crate::rig::payment;
+use crate::rig::{Hub, closes, sat};
 
 pub(crate) const FEE: u64 = 2_000;
 pub(crate) const FUNDS: u64 = 5_000_000;
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 pub(crate) fn plan(added: u64, taken: u64) -> SplicePlan {
     SplicePlan {
@@ -41,17 +39,6 @@ pub(crate) fn funds(client: &mut Client<FileStore>) -> u64 {
 
 pub(crate) fn terms(client: &Client<FileStore>, channel: &ChannelId) -> ChannelTerms {
     client.channels().get(channel).expect("taken up").opened().terms
-}
-
-pub(crate) fn payment(payee: KeyBytes, channel: ChannelId, amount: u64) -> Payment {
-    Payment {
-        payee,
-        payee_channel: channel,
-        amount: sat(amount),
-        fee: None,
-        payment_id: None,
-        hash: None,
-    }
 }
 
 /// Pays, and settles against the payee's own ack; the fee of it.
@@ -75,40 +62,6 @@ pub(crate) fn pay(
     });
     assert!(settled, "the payee's ack arrives");
     paid[0].total.to_sat() - amount
-}
-
-pub(crate) fn wait(what: &str, mut holds: impl FnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
-    while !holds() {
-        assert!(Instant::now() < deadline, "not in time: {what}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
-}
-
-pub(crate) fn close_of(client: &mut Client<FileStore>, channel: ChannelId) -> Option<CloseState> {
-    let found = client.query(LedgerQuery::Close(channel), |answer| match answer.result {
-        LedgerResult::Close([]) => Ok(None),
-        LedgerResult::Close(record) => Ok(Some(CloseState::decode(record).expect("a close"))),
-        _ => panic!("another answer"),
-    });
-    found.expect("the hub answers")
-}
-
-/// What a hub that has ended and its ledger hold: the books hold, and value is conserved.
-pub(crate) fn at_rest(hub: &Hub) -> (Node, Vec<(ChannelId, &'static str)>) {
-    let disk: Arc<dyn Disk> = Arc::new(RealDisk);
-    let (mut node, _) = Node::look(&disk, &hub.dir.path().join("ledger")).expect("a ledger");
-    node.audit().expect("the books hold");
-    let state = state::inspect(&disk, hub.dir.path(), &mut |_| {}).expect("a good state");
-    let (held, capacity) = state.engine.value();
-    assert_eq!(held, capacity, "no value is made or lost");
-    let funded: u128 = node
-        .channels()
-        .map(|(_, _, terms)| u128::from(terms.capacity.to_sat()))
-        .sum();
-    assert_eq!(capacity, funded, "channels hold what their outputs hold");
-    let channels = state.channels().map(|view| (view.id, view.status)).collect();
-    (node, channels)
 }
 
 pub(crate) fn status(channels: &[(ChannelId, &'static str)], channel: &ChannelId) -> Option<&'static str> {
@@ -188,8 +141,5 @@ impl Raw {
 }
 
 pub(crate) fn error_code(result: Result<impl core::fmt::Debug, ClientError>) -> ErrorCode {
-    match result {
-        Err(ClientError::Connection(ConnectionError::Remote { code, .. })) => code,
-        other => panic!("{other:?}"),
-    }
+    closes::refusal(result).0
 }
