@@ -3,15 +3,13 @@
 use tidegate_channel::evidence::{HubEvidence, LeafNaming, LeafProof, Pair, StateNaming};
 use tidegate_channel::{Ack, ClientState, LeafRef, RefuseReason, opening_state};
 use tidegate_crypto::merkle::LockTree;
-use tidegate_types::{Amount, ClientCounter, Digest, Fixed as _, HubCounter, SignatureBytes};
+use tidegate_types::{Amount, ClientCounter, Digest, Fixed as _, HubCounter};
 use tidegate_wire::messages::{AckProofQuery, Body as _, Refresh};
 use tidegate_wire::{ErrorCode, ToClient};
 
 use crate::rig::closes::{close_of, own, pair_of, refusal, start_of};
 use crate::rig::{by_hash, open, payment, sat};
-use crate::support::{
-    Answer, CLOSING, FUNDS, OPENING, World, ack, ask, assert_paid, bring, close, funds, start_by_hub,
-};
+use crate::support::{Answer, CLOSING, FUNDS, OPENING, World, ack, assert_paid, bring, close, funds, start_by_hub};
 
 /// Trace 1: a client's own state that owes nothing, and a hub's own leaf without the lock that it offers and the credit that it owes.
 #[test]

@@ -6,5 +6,7 @@
 mod rig;
 
 mod forged;
+mod keys;
+mod locks;
 mod support;
 mod unacknowledged;

@@ -74,10 +74,6 @@ impl World {
         self.serving.as_ref().expect("it serves")
     }
 
-    pub(crate) fn seed(&self, client: usize) -> &Seed {
-        &self.seeds[client]
-    }
-
     pub(crate) fn client(&self, client: usize) -> Client<FileStore> {
         self.hub.connect(self.serving(), &self.seeds[client])
     }
@@ -221,6 +217,13 @@ pub(crate) fn funds(client: &mut Client<FileStore>) -> u64 {
     closes::funds_of(client, key)
 }
 
+/// The highest expiry of the open locks of a channel.
+pub(crate) fn last_expiry(client: &Client<FileStore>, channel: &ChannelId) -> u32 {
+    let channel = closes::own(client, channel);
+    let open = channel.wallet().client().locks().iter();
+    open.map(|open| open.lock.expiry.get()).max().expect("locks are open")
+}
+
 /// Closes a channel in peace.
 #[track_caller]
 pub(crate) fn close(client: &mut Client<FileStore>, channel: &ChannelId) {
@@ -239,6 +242,8 @@ pub(crate) fn assert_paid(paid: u64, due: u64) {
 pub(crate) enum Answer {
     /// By a leaf.
     Leaf(Box<LeafPrivate>),
+    /// By the funding transaction of a channel, its own part signed.
+    Funding(Vec<u8>),
     /// It does not take the state.
     Refused(RefuseReason),
     /// It does not do it.
@@ -272,6 +277,7 @@ pub(crate) fn ask<'a>(connection: &mut Connection, body: &impl Body<'a>) -> Answ
     let incoming = connection.wait_for(PATIENCE, is_answer).expect("an answer");
     match incoming.message().expect("a message") {
         ToClient::Receipt(_) => Answer::Leaf(Box::new(answered(&incoming, request).expect("it was looked for"))),
+        ToClient::OpenAccept(accept) => Answer::Funding(accept.transaction.to_vec()),
         ToClient::PayAnswer(answer) => Answer::Refused(RefuseReason::from_code(answer.refusal).expect("known")),
         ToClient::Error(error) => Answer::Error(error.code, error.text.to_owned()),
         other => panic!("{other:?}"),

@@ -2,21 +2,13 @@
 
 use tidegate_channel::wallet::LockStatus;
 use tidegate_channel::{Ack, Condition, FailReason, Lock, Operation, RefuseReason};
-use tidegate_client::{Client, FileStore};
-use tidegate_types::{Amount, ChannelId, Height, LockSlot, PaymentId};
+use tidegate_types::{Amount, Height, LockSlot, PaymentId};
 use tidegate_wire::messages::{AckProofQuery, Refresh};
 use tidegate_wire::{ErrorCode, ToClient};
 
 use crate::rig::closes::own;
 use crate::rig::{open, payment, sat};
-use crate::support::{Answer, CLOSING, FUNDS, OPENING, World, ack, ask, bring, close, funds, next_state};
-
-/// The highest expiry of the open locks of a channel.
-fn last_expiry(client: &Client<FileStore>, channel: &ChannelId) -> u32 {
-    let channel = own(client, channel);
-    let open = channel.wallet().client().locks().iter();
-    open.map(|open| open.lock.expiry.get()).max().expect("locks are open")
-}
+use crate::support::{Answer, CLOSING, FUNDS, OPENING, World, ack, ask, bring, close, funds, last_expiry, next_state};
 
 /// Trace 5: payer and payees are one. All are credited, none acknowledges in time, and the payer takes back what has expired.
 #[test]
