@@ -180,6 +180,20 @@ impl Hub {
         Self { shape, ..self }
     }
 
+    /// The same keys and state again, as they are now, without any wallet: what an operator has that runs a copy.
+    pub(crate) fn twin(&self) -> Self {
+        let (dir, wallets) = (TempDir::new(), TempDir::new());
+        let dir = dir.expect("a temporary directory");
+        copy_dir(self.dir.path(), dir.path());
+        Self {
+            dir,
+            ledger: self.ledger,
+            shape: self.shape,
+            wallets: wallets.expect("a temporary directory"),
+            follows: self.follows.clone(),
+        }
+    }
+
     pub(crate) fn start(&self) -> Serving {
         let any = "127.0.0.1:0".parse().expect("an address");
         let keys = HubKeys::load(&RealDisk, self.dir.path()).expect("formatted");

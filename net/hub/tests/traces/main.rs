@@ -5,6 +5,7 @@
 #[path = "../rig/mod.rs"]
 mod rig;
 
+mod faults;
 mod forged;
 mod keys;
 mod locks;

@@ -120,11 +120,21 @@ impl World {
         channels
     }
 
-    /// Ends the hub and starts it again. Nobody may be connected.
-    pub(crate) fn restart(&mut self) {
+    /// Ends the hub. Nobody may be connected.
+    pub(crate) fn stop(&mut self) {
         self.clock = None;
         stop(self.serving.take().expect("it serves"));
+    }
+
+    /// Starts it again.
+    pub(crate) fn start(&mut self) {
         self.serving = Some(self.hub.start());
+    }
+
+    /// Ends the hub and starts it again. Nobody may be connected.
+    pub(crate) fn restart(&mut self) {
+        self.stop();
+        self.start();
     }
 
     /// The newest block's height.
@@ -184,8 +194,7 @@ impl World {
     /// Ends all of it: every channel has ended, and value is conserved.
     #[track_caller]
     pub(crate) fn ends(&mut self) -> Node {
-        self.clock = None;
-        stop(self.serving.take().expect("it serves"));
+        self.stop();
         let (node, channels) = at_rest(&self.hub);
         assert!(channels.iter().all(|(_, status)| *status == "SETTLED"), "{channels:?}");
         node
