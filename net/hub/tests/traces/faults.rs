@@ -160,20 +160,18 @@ fn two_stories_cost_a_hub_the_channel_and_its_stake() {
     let funding = own(&a, &from).opened().funding;
     let (forfeited, cost) = pays_out(funding, 2_000_000, of_alice, forfeit(from, &fault));
     let elsewhere = pays_out(funding, 2_000_000, of_bob, forfeit(from, &fault)).0;
-    assert!(b.submit(&elsewhere).is_err(), "it is not the thief's");
+    assert_refused(b.submit(&elsewhere), "the outputs are not those");
     let foreign = own(&b, &to).opened().funding;
-    assert!(
-        a.submit(&pays_out(foreign, 2_000_000, of_alice, forfeit(to, &fault)).0)
-            .is_err(),
-        "nor another's channel"
-    );
+    let foreign = pays_out(foreign, 2_000_000, of_alice, forfeit(to, &fault)).0;
+    assert_refused(a.submit(&foreign), "names another channel");
     a.submit(&forfeited).expect("it is hers");
     b.sync(&to).expect("the hub goes on, and owes what it owes");
     close(&mut b, &to);
     assert_eq!(funds(&mut b), FUNDS - OPENING - CLOSING + 1_000);
     let last = distribute(&world, &stories, of_alice);
     world.until(slashed + 19);
-    assert!(a.submit(&last).is_err(), "victims first");
+    // Victims come first.
+    assert_refused(a.submit(&last), "only above height");
     world.until(slashed + 20);
     a.submit(&last).expect("the rest burns");
     assert_eq!(funds(&mut a), FUNDS - OPENING + 500_000 - cost - CLOSING + STAKE / 100);
@@ -212,13 +210,14 @@ fn a_hub_that_reports_itself_saves_nothing() {
         .to_sat();
     let left = STAKE - report_cost;
     let foreign = pays_out(stories.stake, left, b.key(), claim(&fault)).0;
-    assert!(b.submit(&foreign).is_err(), "by what was done in his own channel");
+    // By what was done in his own channel, and nothing else.
+    assert_refused(b.submit(&foreign), "names another channel");
     let (claimed, cost) = pays_out(stories.stake, left, b.key(), claim(&own_fault));
     b.submit(&claimed)
         .expect("the hub took more out of his channel than it has bonded");
     assert_eq!(funds(&mut b), FUNDS - OPENING - CLOSING + 1_000 + left - cost);
     world.until(slashed + DISPUTE);
-    assert!(a.submit(&distribute(&world, &stories, hub)).is_err(), "nothing is left");
+    assert_refused(a.submit(&distribute(&world, &stories, hub)), "the hub has no stake");
     let (forfeited, _) = pays_out(
         own(&a, &from).opened().funding,
         2_000_000,
