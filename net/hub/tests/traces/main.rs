@@ -5,9 +5,12 @@
 #[path = "../rig/mod.rs"]
 mod rig;
 
+mod amounts;
 mod faults;
 mod forged;
 mod keys;
 mod locks;
+mod openings;
+mod replays;
 mod support;
 mod unacknowledged;

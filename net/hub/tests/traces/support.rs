@@ -90,7 +90,12 @@ impl World {
 
     /// A session that sends anything.
     pub(crate) fn raw(&self, client: usize) -> Connection {
-        let key = SecretKey::from_seed(*self.seeds[client]);
+        self.raw_as(self, client)
+    }
+
+    /// A session at this hub of another world's client.
+    pub(crate) fn raw_as(&self, other: &Self, client: usize) -> Connection {
+        let key = SecretKey::from_seed(*other.seeds[client]);
         Connection::connect(&self.hub.options(self.serving()), key).expect("the hub answers")
     }
 
