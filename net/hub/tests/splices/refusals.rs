@@ -10,7 +10,9 @@ use tidegate_types::{Age, Amount, ChannelId, Height, KeyBytes};
 use tidegate_wire::ErrorCode;
 
 use crate::rig::{Hub, Shape, open, sat, stop};
-use crate::support::{FEE, FUNDS, PATIENCE, Raw, at_rest, error_code, payment, plan, splices, status};
+use crate::support::{
+    FEE, FUNDS, PATIENCE, Raw, at_rest, close_of, error_code, funds, pay, payment, plan, splices, status, wait,
+};
 
 type Bend = fn(&mut Splice, &mut Amount);
 
@@ -118,6 +120,42 @@ fn what_the_hub_does_not_agree_to_changes_nothing() {
     stop(serving);
     let (node, channels) = at_rest(&hub);
     assert_eq!((status(&channels, &from), splices(&node)), (Some("ACTIVE"), 0));
+}
+
+/// Once a close has begun on the ledger, by whomever, nobody asks for a successor; and the close ends as it would have.
+#[test]
+fn a_channel_whose_close_has_begun_does_not_move() {
+    let (alice, bob) = (random_seed().expect("random"), random_seed().expect("random"));
+    let shape = Shape {
+        block_interval_ms: 50,
+        dispute_window: 40,
+        ..Shape::default()
+    };
+    let hub = Hub::format_as(&[&alice, &bob], shape);
+    let serving = hub.start();
+    let (mut a, mut b) = (hub.connect(&serving, &alice), hub.connect(&serving, &bob));
+    let (from, to) = (open(&mut a, 1_500_000), open(&mut b, 100_000));
+    let old = a.channels().get(&from).expect("open").clone();
+    pay(&mut a, &from, &mut b, &to, 70_000);
+    let mut raw = Raw::new(&hub, &serving, &alice);
+    let splice = good(&mut raw, &a, &from, 100_000);
+    let bare = old.start_close(a.channels().signer(), Default::default());
+    a.submit(&bare).expect("the ledger takes it");
+    wait("the hub has answered the old state", || {
+        close_of(&mut a, from).is_some_and(|close| close.client.counter.get() > 0)
+    });
+    let (code, _) = raw.refused(from, &splice, sat(FEE));
+    assert_eq!(code, ErrorCode::Closing);
+    wait("the ledger pays both sides", || close_of(&mut a, from).is_none());
+    let paid = funds(&mut a) - (FUNDS - 2_000 - 1_500_000);
+    assert!(
+        paid <= 1_500_000 - 70_008 && paid + 5_000 > 1_500_000 - 70_008,
+        "{paid}"
+    );
+    drop((a, b, raw));
+    stop(serving);
+    let (node, channels) = at_rest(&hub);
+    assert_eq!((status(&channels, &from), splices(&node)), (Some("SETTLED"), 0));
 }
 
 #[test]

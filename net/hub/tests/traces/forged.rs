@@ -2,30 +2,19 @@
 
 use tidegate_channel::evidence::{HubEvidence, LeafNaming, LeafProof, Pair, StateNaming};
 use tidegate_channel::{Ack, ClientState, LeafRef, RefuseReason, opening_state};
+use tidegate_client::{Client, FileStore, Incoming};
 use tidegate_crypto::merkle::LockTree;
-use tidegate_types::{Amount, ClientCounter, Digest, Fixed as _, HubCounter};
-use tidegate_wire::messages::{AckProofQuery, Body as _, Refresh};
+use tidegate_types::{Amount, ChannelId, ClientCounter, Digest, Fixed as _, HubCounter};
+use tidegate_wire::messages::{AckProofQuery, Body as _, Receipt, Refresh};
 use tidegate_wire::{ErrorCode, ToClient};
 
-use crate::rig::closes::{close_of, own, pair_of, refusal, start_of};
+use crate::rig::closes::{PATIENCE, close_of, locks, own, pair_of, refusal, start_of};
 use crate::rig::{by_hash, open, payment, sat};
 use crate::support::{Answer, CLOSING, FUNDS, OPENING, World, ack, assert_paid, bring, close, funds, start_by_hub};
 
-/// Trace 1: a client's own state that owes nothing, and a hub's own leaf without the lock that it offers and the credit that it owes.
-#[test]
-fn a_half_that_only_its_signer_vouches_for_counts_for_nothing() {
-    let mut world = World::new(2);
-    let (mut a, mut b) = (world.client(0), world.client(1));
-    let (from, to) = (open(&mut a, 1_500_000), open(&mut b, 500_000));
-    a.pay(&from, &[payment(b.key(), to, 70_000)]).expect("paid");
-    b.sync(&to).expect("in date, and acknowledged");
-    b.sync(&to).expect("and firm");
-    a.settle(&from).expect("settled");
-    a.pay(&from, &[by_hash(payment(b.key(), to, 20_000), &[7; 32], 400)])
-        .expect("offered");
-    b.sync(&to).expect("in date, and acknowledged");
-
-    let (alice, channel) = (world.signer(0), own(&a, &from));
+/// Neither the ledger nor the hub takes a state of Alice's that owes nothing.
+fn a_forged_state_is_refused(world: &World, a: &mut Client<FileStore>, from: ChannelId) {
+    let (alice, channel) = (world.signer(0), own(a, &from));
     let honest = pair_of(&channel, &alice, a.height());
     let forged = ClientState {
         counter: ClientCounter::new(1_000_000),
@@ -62,8 +51,11 @@ fn a_half_that_only_its_signer_vouches_for_counts_for_nothing() {
     );
     drop(raw);
     a.sync(&from).expect("it goes on");
+}
 
-    let (channel, key) = (own(&b, &to), world.hub_key());
+/// The ledger takes no leaf of the hub's without what it owes and offers to Bob.
+fn a_forged_leaf_is_refused(world: &World, b: &mut Client<FileStore>, to: ChannelId) {
+    let (channel, key) = (own(b, &to), world.hub_key());
     let honest = pair_of(&channel, &world.signer(1), b.height());
     let mut leaf = honest.hub.expect("a leaf").leaf;
     assert_eq!(
@@ -99,11 +91,28 @@ fn a_half_that_only_its_signer_vouches_for_counts_for_nothing() {
         let (code, text) = refusal(b.submit(&start));
         assert!(code == ErrorCode::TransactionRefused && text.contains(word), "{text}");
     }
+}
 
+/// Trace 1: a client's own state that owes nothing, and a hub's own leaf without the lock that it offers and the credit that it owes.
+#[test]
+fn a_half_that_only_its_signer_vouches_for_counts_for_nothing() {
+    let mut world = World::new(2);
+    let (mut a, mut b) = (world.client(0), world.client(1));
+    let (from, to) = (open(&mut a, 1_500_000), open(&mut b, 500_000));
+    a.pay(&from, &[payment(b.key(), to, 70_000)]).expect("paid");
+    b.sync(&to).expect("in date, and acknowledged");
+    b.sync(&to).expect("and firm");
+    a.settle(&from).expect("settled");
+    a.pay(&from, &[by_hash(payment(b.key(), to, 20_000), &[7; 32], 400)])
+        .expect("offered");
+    b.sync(&to).expect("in date, and acknowledged");
+
+    a_forged_state_is_refused(&world, &mut a, from);
+    a_forged_leaf_is_refused(&world, &mut b, to);
     // The newest pairs, each half named by the other side, are what both channels end with.
     let before = [funds(&mut a), funds(&mut b)];
     let starts = [
-        start_of(&own(&a, &from), &alice, a.height()),
+        start_of(&own(&a, &from), &world.signer(0), a.height()),
         start_of(&own(&b, &to), &world.signer(1), b.height()),
     ];
     a.submit(&starts[0]).expect("the ledger takes it");
@@ -116,11 +125,8 @@ fn a_half_that_only_its_signer_vouches_for_counts_for_nothing() {
     assert_paid(funds(&mut b) - before[1], 500_000 + 70_000);
     drop((a, b));
     let node = world.ends();
-    assert_eq!(
-        crate::rig::closes::locks(&node).iter().sum::<u64>(),
-        2 * 20_000 + 3,
-        "both halves of the lock wait"
-    );
+    let waiting: u64 = locks(&node).iter().sum();
+    assert_eq!(waiting, 2 * 20_000 + 3, "both halves of the lock wait");
 }
 
 /// Trace 13: one ack is the proof of every payment up to its leaf, and tells the payer nothing else of the payee.
@@ -206,17 +212,15 @@ fn an_ack_of_what_the_hub_has_not_signed_is_none() {
     }
     // Nor is it believed under a signature that is not the hub's, whichever bit is bent.
     raw.send(&Refresh { channel: to }).expect("sent");
-    let is_receipt = |incoming: &tidegate_client::Incoming| matches!(incoming.message(), Ok(ToClient::Receipt(_)));
-    let incoming = raw
-        .wait_for(crate::rig::closes::PATIENCE, is_receipt)
-        .expect("a receipt");
+    let is_receipt = |incoming: &Incoming| matches!(incoming.message(), Ok(ToClient::Receipt(_)));
+    let incoming = raw.wait_for(PATIENCE, is_receipt).expect("a receipt");
     let Ok(ToClient::Receipt(receipt)) = incoming.message() else {
         unreachable!("only a receipt was wanted")
     };
     for bit in (0..receipt.header.len() * 8).step_by(37) {
         let mut header = *receipt.header;
         header[bit / 8] ^= 1 << (bit % 8);
-        let bent = tidegate_wire::messages::Receipt {
+        let bent = Receipt {
             header: &header,
             ..receipt
         };

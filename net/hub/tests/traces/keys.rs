@@ -3,11 +3,11 @@
 use std::path::Path;
 
 use tidegate_channel::{ChannelTerms, FailReason};
-use tidegate_client::{Client, FileStore};
+use tidegate_client::{Client, Connection, FileStore, OpenPlan};
 use tidegate_ledger::{
     After, Condition, Inner, LockCondition, LockTerms, MultiKeys, Output, Timelock, Transaction, TransactionBody,
 };
-use tidegate_types::{Age, Fixed as _, Height, KeyBytes, OutPoint};
+use tidegate_types::{Age, Amount, Fixed as _, Height, KeyBytes, OutPoint};
 use tidegate_wire::ErrorCode;
 use tidegate_wire::messages::OpenPropose;
 
@@ -78,6 +78,53 @@ fn spends(
     refusal(client.submit(&transaction))
 }
 
+fn propose(raw: &mut Connection, terms: ChannelTerms, coin: OutPoint, change: Option<(Amount, KeyBytes)>) -> Answer {
+    let (bytes, inputs) = (terms.to_vec(), [coin]);
+    let proposal = OpenPropose {
+        terms: &bytes,
+        inputs: inputs[..].into(),
+        change,
+    };
+    ask(raw, &proposal)
+}
+
+/// No channel is opened that names it anywhere, or pays change to it.
+fn no_terms_name_it(
+    client: &mut Client<FileStore>,
+    raw: &mut Connection,
+    (terms, coin): (ChannelTerms, OutPoint),
+    bad: KeyBytes,
+) {
+    let doors: [fn(&mut ChannelTerms) -> &mut KeyBytes; 6] = [
+        |terms| &mut terms.client,
+        |terms| &mut terms.hub,
+        |terms| &mut terms.client_payout,
+        |terms| &mut terms.hub_payout,
+        |terms| &mut terms.emergency,
+        |terms| &mut terms.delegate,
+    ];
+    for (at, door) in doors.into_iter().enumerate() {
+        let mut bent = terms;
+        *door(&mut bent) = bad;
+        let answer = propose(raw, bent, coin, None);
+        assert!(
+            matches!(answer, Answer::Error(ErrorCode::TermsRefused, _)),
+            "door {at}, {bad}: {answer:?}"
+        );
+    }
+    // Whoever may have what is left is the ledger's to judge.
+    let Answer::Funding(transaction) = propose(raw, terms, coin, Some((sat(1_000), bad))) else {
+        panic!("the hub pays its own share and nothing else")
+    };
+    let transaction = Transaction::decode(&transaction).expect("a transaction");
+    let (code, text) = refusal(client.submit(&transaction));
+    assert_eq!(code, ErrorCode::TransactionRefused);
+    assert!(
+        text.contains("names a key that does not count"),
+        "change to {bad}: {text}"
+    );
+}
+
 #[test]
 fn keys_that_do_not_count_enter_by_no_door() {
     let world = World::new(2);
@@ -91,44 +138,8 @@ fn keys_that_do_not_count_enter_by_no_door() {
         "small order, torsion, two ways to be no canonical point"
     );
     let mut raw = world.raw(0);
-    let mut propose = |terms: ChannelTerms, inputs: &[OutPoint], change| {
-        let bytes = terms.to_vec();
-        let proposal = OpenPropose {
-            terms: &bytes,
-            inputs: inputs.into(),
-            change,
-        };
-        ask(&mut raw, &proposal)
-    };
     for bad in bad {
-        let doors: [fn(&mut ChannelTerms) -> &mut KeyBytes; 6] = [
-            |terms| &mut terms.client,
-            |terms| &mut terms.hub,
-            |terms| &mut terms.client_payout,
-            |terms| &mut terms.hub_payout,
-            |terms| &mut terms.emergency,
-            |terms| &mut terms.delegate,
-        ];
-        for (at, door) in doors.into_iter().enumerate() {
-            let mut bent = terms;
-            *door(&mut bent) = bad;
-            let answer = propose(bent, &[coin.outpoint], None);
-            assert!(
-                matches!(answer, Answer::Error(ErrorCode::TermsRefused, _)),
-                "door {at}, {bad}: {answer:?}"
-            );
-        }
-        // Whoever may have what is left is the ledger's to judge.
-        let Answer::Funding(transaction) = propose(terms, &[coin.outpoint], Some((sat(1_000), bad))) else {
-            panic!("the hub pays its own share and nothing else")
-        };
-        let transaction = Transaction::decode(&transaction).expect("a transaction");
-        let (code, text) = refusal(a.submit(&transaction));
-        assert_eq!(code, ErrorCode::TransactionRefused);
-        assert!(
-            text.contains("names a key that does not count"),
-            "change to {bad}: {text}"
-        );
+        no_terms_name_it(&mut a, &mut raw, (terms, coin.outpoint), bad);
         for output in outputs(bad, alice) {
             let (code, text) = spends(&mut a, &world, output.clone());
             assert_eq!(code, ErrorCode::TransactionRefused, "{output:?}");
@@ -139,7 +150,7 @@ fn keys_that_do_not_count_enter_by_no_door() {
         assert_eq!(a.settle(&from).expect("taken back"), 0);
     }
     drop(raw);
-    let plan = tidegate_client::OpenPlan {
+    let plan = OpenPlan {
         capacity: sat(100_000),
         own: sat(50_000),
         fee: sat(OPENING),

@@ -239,7 +239,7 @@ fn outputs(client: &mut Client<FileStore>) -> (Height, Vec<LockOutput>) {
     told.expect("the ledger answers")
 }
 
-/// Trace 21, on the ledger: a preimage counts in the block at the lock's expiry and in none above, with the hub ended and started
+/// Trace 21, on the ledger: a preimage counts in the block at the lock's expiry and in none above, with the hub killed
 /// before, between and after; and a close is settled above δ, not at it.
 #[test]
 fn a_preimage_counts_in_the_block_at_its_expiry_and_in_none_above() {
@@ -259,7 +259,7 @@ fn a_preimage_counts_in_the_block_at_its_expiry_and_in_none_above() {
     let grace_end = close_of(&mut b, to).expect("it stands").grace_end.get();
     for (n, height) in [(0_u8, expiry), (1, expiry + 1)] {
         drop((a, b));
-        world.restart();
+        world.kill();
         (a, b) = (world.client(0), world.client(1));
         let preimage = [4, n].repeat(16).try_into().expect("32");
         let (reveal, last) = channel.reveal_preimage(&bob, &preimage).expect("a lock of that hash");
@@ -273,7 +273,7 @@ fn a_preimage_counts_in_the_block_at_its_expiry_and_in_none_above() {
     assert!(close_of(&mut b, to).is_none(), "above it");
 
     drop((a, b));
-    world.restart();
+    world.kill();
     (a, b) = (world.client(0), world.client(1));
     let (height, found) = outputs(&mut b);
     // The other is the hub's again, which has not waited.

@@ -2,7 +2,7 @@
 //! both have signed.
 
 use tidegate_channel::ChannelTerms;
-use tidegate_client::{Connection, Signer};
+use tidegate_client::{Client, Connection, FileStore, Signer};
 use tidegate_ledger::{Output, Transaction, Witness};
 use tidegate_types::{Age, Amount, Fixed as _, Height, KeyBytes, OutPoint, SignatureBytes, Txid};
 use tidegate_wire::ErrorCode;
@@ -25,6 +25,30 @@ struct Proposal {
 }
 
 impl Proposal {
+    /// What the hub agrees to.
+    fn good(client: &Client<FileStore>, hub: KeyBytes, coin: OutPoint) -> Self {
+        Self {
+            terms: ChannelTerms {
+                client: client.key(),
+                hub,
+                client_payout: client.key(),
+                hub_payout: KeyBytes::ZERO,
+                emergency: KeyBytes::ZERO,
+                delegate: KeyBytes::ZERO,
+                capacity: sat(CAPACITY),
+                opening_share: sat(OWN),
+                client_reserve: sat(1_000),
+                hub_reserve: sat(1_000),
+                dispute_window: Age::new(20),
+                evidence_grace: Age::new(6),
+                expiry: Height::new(1_000),
+                nonce: 7,
+            },
+            inputs: vec![coin],
+            change: Some((sat(FUNDS - OWN - FEE), client.key())),
+        }
+    }
+
     fn answer(&self, raw: &mut Connection) -> Answer {
         let terms = self.terms.to_vec();
         let message = OpenPropose {
@@ -84,6 +108,45 @@ const UNPAID: [Bend; 5] = [
     |p| p.inputs.clear(),
 ];
 
+fn nothing_unpaid_comes_to_the_ledger(
+    client: &mut Client<FileStore>,
+    raw: &mut Connection,
+    good: &Proposal,
+    signer: &Signer,
+) {
+    for (at, bend) in UNPAID.into_iter().enumerate() {
+        let mut bent = good.clone();
+        bend(&mut bent);
+        match bent.answer(raw) {
+            Answer::Funding(transaction) => {
+                let transaction = Transaction::decode(&transaction).expect("a transaction");
+                let (code, text) = refusal(client.submit(&complete(transaction, signer)));
+                assert_eq!(code, ErrorCode::TransactionRefused, "bend {at}: {text}");
+            }
+            answer => assert!(
+                matches!(answer, Answer::Error(ErrorCode::TermsRefused, _)),
+                "bend {at}: {answer:?}"
+            ),
+        }
+    }
+}
+
+/// What the hub has agreed to is nothing else, whoever changes it: its signature covers the whole.
+fn no_output_of_it_changes(client: &mut Client<FileStore>, agreed: &Transaction, signer: &Signer) {
+    let bends: [fn(&mut Vec<Output>); 4] = [
+        |outputs| outputs[1].amount = outputs[1].amount.add(sat(1_000)).expect("small"),
+        |outputs| outputs.truncate(2),
+        |outputs| outputs[2].condition = outputs[1].condition,
+        |outputs| outputs.swap(1, 2),
+    ];
+    for (at, bend) in bends.into_iter().enumerate() {
+        let mut bent = agreed.clone();
+        bend(&mut bent.body.outputs);
+        let (code, text) = refusal(client.submit(&complete(bent, signer)));
+        assert_eq!(code, ErrorCode::TransactionRefused, "output bend {at}: {text}");
+    }
+}
+
 #[test]
 fn a_proposal_bent_in_any_field_opens_no_wrong_channel() {
     let mut world = World::new(2);
@@ -92,26 +155,7 @@ fn a_proposal_bent_in_any_field_opens_no_wrong_channel() {
     let mut raw = world.raw(0);
     let coin = a.funds().expect("the ledger answers")[0];
     let foreign = b.funds().expect("the ledger answers")[0].outpoint;
-    let good = Proposal {
-        terms: ChannelTerms {
-            client: a.key(),
-            hub,
-            client_payout: a.key(),
-            hub_payout: KeyBytes::ZERO,
-            emergency: KeyBytes::ZERO,
-            delegate: KeyBytes::ZERO,
-            capacity: sat(CAPACITY),
-            opening_share: sat(OWN),
-            client_reserve: sat(1_000),
-            hub_reserve: sat(1_000),
-            dispute_window: Age::new(20),
-            evidence_grace: Age::new(6),
-            expiry: Height::new(1_000),
-            nonce: 7,
-        },
-        inputs: vec![coin.outpoint],
-        change: Some((sat(FUNDS - OWN - FEE), a.key())),
-    };
+    let good = Proposal::good(&a, hub, coin.outpoint);
     for (at, bend) in REFUSED.into_iter().enumerate() {
         let mut bent = good.clone();
         bend(&mut bent);
@@ -136,40 +180,14 @@ fn a_proposal_bent_in_any_field_opens_no_wrong_channel() {
             );
         }
     }
-    for (at, bend) in UNPAID.into_iter().enumerate() {
-        let mut bent = good.clone();
-        bend(&mut bent);
-        match bent.answer(&mut raw) {
-            Answer::Funding(transaction) => {
-                let transaction = Transaction::decode(&transaction).expect("a transaction");
-                let (code, text) = refusal(a.submit(&complete(transaction, &alice)));
-                assert_eq!(code, ErrorCode::TransactionRefused, "bend {at}: {text}");
-            }
-            answer => assert!(
-                matches!(answer, Answer::Error(ErrorCode::TermsRefused, _)),
-                "bend {at}: {answer:?}"
-            ),
-        }
-    }
+    nothing_unpaid_comes_to_the_ledger(&mut a, &mut raw, &good, &alice);
     assert_eq!([funds(&mut a), funds(&mut b)], [FUNDS; 2], "nobody has paid anything");
 
-    // What the hub has agreed to is nothing else, whoever changes it: its signature covers the whole.
     let Answer::Funding(agreed) = good.answer(&mut raw) else {
         panic!("the hub agrees")
     };
     let agreed = Transaction::decode(&agreed).expect("a transaction");
-    let bends: [fn(&mut Vec<Output>); 4] = [
-        |outputs| outputs[1].amount = outputs[1].amount.add(sat(1_000)).expect("small"),
-        |outputs| outputs.truncate(2),
-        |outputs| outputs[2].condition = outputs[1].condition,
-        |outputs| outputs.swap(1, 2),
-    ];
-    for (at, bend) in bends.into_iter().enumerate() {
-        let mut bent = agreed.clone();
-        bend(&mut bent.body.outputs);
-        let (code, text) = refusal(a.submit(&complete(bent, &alice)));
-        assert_eq!(code, ErrorCode::TransactionRefused, "output bend {at}: {text}");
-    }
+    no_output_of_it_changes(&mut a, &agreed, &alice);
     let transaction = complete(agreed, &alice);
     a.submit(&transaction).expect("both have signed it");
     a.wait_final(transaction.txid(), PATIENCE).expect("final");

@@ -18,7 +18,7 @@ fn plain_state(channel: &ClientChannel) -> ClientState {
 
 #[test]
 fn nothing_that_was_signed_counts_anywhere_else() {
-    let (mut world, other) = (World::new(2), World::new(2));
+    let (world, other) = (World::new(2), World::new(2));
     let (mut a, mut b) = (world.client(0), world.client(1));
     let (from, second, to) = (open(&mut a, 1_000_000), open(&mut a, 1_000_000), open(&mut b, 500_000));
     a.pay(&from, &[payment(b.key(), to, 1_000)]).expect("paid");
@@ -162,7 +162,7 @@ fn a_counter_is_taken_once() {
 /// The same two, the same terms, another channel: nothing of the first one counts in it, at the hub or on the ledger.
 #[test]
 fn a_second_channel_of_the_same_two_owes_nothing_of_the_first() {
-    let mut world = World::new(2);
+    let world = World::new(2);
     let (mut a, mut b) = (world.client(0), world.client(1));
     let (first, to) = (open(&mut a, 1_500_000), open(&mut b, 500_000));
     a.pay(&first, &[payment(b.key(), to, 100_000)]).expect("paid");

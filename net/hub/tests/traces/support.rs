@@ -142,6 +142,14 @@ impl World {
         self.start();
     }
 
+    /// Ends the hub as a failure would: what it goes on from is what lay on its disk while it served.
+    pub(crate) fn kill(&mut self) {
+        let mut left = self.hub.twin();
+        self.stop();
+        std::mem::swap(&mut self.hub.dir, &mut left.dir);
+        self.start();
+    }
+
     /// The newest block's height.
     pub(crate) fn height(&mut self) -> u32 {
         let number = self.seeds.len() - 1;
