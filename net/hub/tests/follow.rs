@@ -2,97 +2,23 @@
 
 mod rig;
 
-use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use rig::closes::wait;
+use rig::ledger::Ledger;
 use rig::{Hub, Shape, copy_dir, get, open, sat, stop};
 use tempfile::TempDir;
 use tidegate_channel::wallet::SettleOn;
 use tidegate_client::key_file::{Seed, random_seed};
-use tidegate_client::{Client, ConnectOptions, FileStore, HubAddress, LedgerConnection, LightChain, Payment};
+use tidegate_client::{Client, ConnectOptions, FileStore, LightChain, Payment};
 use tidegate_disk::{Disk, RealDisk};
-use tidegate_hub::keys::HubKeys;
 use tidegate_hub::pipeline::Serving;
-use tidegate_settle::endpoint::{Endpoint, EndpointOptions};
-use tidegate_settle::{Node, NodeOptions};
+use tidegate_settle::Node;
 use tidegate_types::{ChannelId, Digest, Height};
 
 const DEPTH: u32 = 3;
-const PATIENCE: Duration = Duration::from_secs(20);
-
-/// A ledger with an endpoint, whose validator is the hub's key.
-struct Ledger {
-    dir: TempDir,
-    keys: HubKeys,
-    endpoint: Option<Endpoint>,
-    listen: SocketAddr,
-}
-
-impl Ledger {
-    fn of(hub: &Hub) -> Self {
-        let disk: Arc<dyn Disk> = Arc::new(RealDisk);
-        let dir = TempDir::new().expect("a temporary directory");
-        let genesis = std::fs::read(hub.dir.path().join("genesis")).expect("formatted");
-        Node::create(&disk, dir.path(), &genesis, 5).expect("an empty directory");
-        let mut ledger = Self {
-            dir,
-            keys: HubKeys::load(&RealDisk, hub.dir.path()).expect("formatted"),
-            endpoint: None,
-            listen: "127.0.0.1:0".parse().expect("an address"),
-        };
-        ledger.start();
-        ledger
-    }
-
-    fn start(&mut self) {
-        let disk: Arc<dyn Disk> = Arc::new(RealDisk);
-        let options = NodeOptions {
-            mine_on_submit: true,
-            ..NodeOptions::default()
-        };
-        let node = Node::open(&disk, self.dir.path(), Some(self.keys.identity()), options).expect("a ledger");
-        let options = EndpointOptions {
-            listen: self.listen,
-            identity: self.keys.identity(),
-            noise: self.keys.noise(),
-            connections_max: 16,
-        };
-        let endpoint = Endpoint::start(node, options).expect("the ledger starts");
-        self.listen = endpoint.listen;
-        self.endpoint = Some(endpoint);
-    }
-
-    fn stop(&mut self) {
-        let endpoint = self.endpoint.take().expect("it runs");
-        endpoint.stop_handle().stop();
-        endpoint.wait().expect("a clean end");
-    }
-
-    fn address(&self) -> HubAddress {
-        self.keys.address("127.0.0.1", self.listen.port())
-    }
-
-    fn connect(&self, hub: &Hub) -> LedgerConnection {
-        let options = ConnectOptions {
-            address: self.address(),
-            ledger: hub.ledger,
-            push_ack_proofs: false,
-            share_paths: false,
-            timeout: Duration::from_secs(5),
-        };
-        LedgerConnection::connect(&options).expect("the ledger answers")
-    }
-}
-
-fn wait(what: &str, mut holds: impl FnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
-    while !holds() {
-        assert!(Instant::now() < deadline, "not in time: {what}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
-}
 
 fn height(serving: &Serving) -> u32 {
     let status: serde_json::Value = serde_json::from_str(&get(serving, "/status").1).expect("JSON");

@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test uses its part")]
 
 pub(crate) mod closes;
+pub(crate) mod ledger;
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;

@@ -6,6 +6,7 @@
 mod rig;
 
 mod amounts;
+mod crowd;
 mod faults;
 mod forged;
 mod keys;
