@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crossbeam::channel::{Sender, bounded};
+use crossbeam::channel::bounded;
 use tidegate_batch::{ChannelView, EntryReader};
 use tidegate_crypto::keys::SecretKey;
 use tidegate_crypto::verify::Verifier;
@@ -24,6 +24,7 @@ use crate::audit::Audit;
 use crate::commitment::{CommitWork, ProofAnswer, StateRoot, WorkSender};
 use crate::inside::{CheckpointRows, ForwardRows, LogRows, TableRows};
 use crate::pipeline::links::{Heard, PeerRows};
+use crate::pipeline::queue;
 use crate::pipeline::{ForwardWork, Forwards, Group, Histogrammed, Stats, Work, get, quantiles};
 use crate::pipeline::{ServeOptions, Status};
 use crate::proof::ProofRow;
@@ -59,7 +60,7 @@ struct Source {
     ledger: LedgerId,
     verifier: Arc<Verifier>,
     stats: Arc<Stats>,
-    groups: Sender<Group>,
+    groups: queue::Sender<Group>,
     commitment: WorkSender,
     entries: EntryReader,
     reactor: Arc<tidegate_reactor::Stats>,
@@ -98,7 +99,7 @@ impl Admin {
         ledger: LedgerId,
         verifier: &Arc<Verifier>,
         stats: &Arc<Stats>,
-        groups: Sender<Group>,
+        groups: queue::Sender<Group>,
         commitment: WorkSender,
         entries: EntryReader,
         reactor: Arc<tidegate_reactor::Stats>,

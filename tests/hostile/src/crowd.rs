@@ -16,13 +16,18 @@ use tidegate_types::LedgerId;
 
 use crate::attack::{Part, Tally};
 use crate::peer::{Got, Peer, PeerError, config, socket_from};
+use crate::turns;
 
 /// Messages of a greedy peer that come together.
 const BREATH: usize = 64;
 /// What a peer that does not read asks for before it takes the next step.
 const FLOOD_BYTES: usize = 64 << 10;
-/// How long anyone waits before it looks whether the attack is over.
-const GLANCE: Duration = Duration::from_millis(200);
+/// How long anyone waits before it looks whether the attack is over: a thousand looks a second.
+const GLANCE: Duration = Duration::from_secs(1);
+/// How long a peer that was not let in waits before it tries again, and from one tally to the next.
+const PAUSE: Duration = Duration::from_millis(200);
+/// How many of the peers compute at one time.
+const AT_ONCE: usize = 2;
 /// How long a hub may take nothing of what is sent before a peer gives that connection up.
 const HANGS: Duration = Duration::from_secs(5);
 
@@ -32,6 +37,7 @@ const HANGS: Duration = Duration::from_secs(5);
 /// If the plan is none, or a peer sees what no hub may send.
 pub fn play(address: HubAddress, ledger: LedgerId, first: u16) {
     run_when_idle();
+    turns::limit(AT_ONCE);
     let common = Arc::new(Common {
         address,
         ledger,
@@ -59,7 +65,7 @@ pub fn play(address: HubAddress, ledger: LedgerId, first: u16) {
 fn tell(common: &Common) {
     let mut out = std::io::stdout();
     while !common.is_over() {
-        thread::sleep(GLANCE);
+        thread::sleep(PAUSE);
         let _gone = writeln!(out, "{}", common.tally.to_line()).and_then(|()| out.flush());
     }
 }
@@ -109,7 +115,7 @@ impl Common {
             if peer.is_some() {
                 return peer;
             }
-            thread::sleep(GLANCE);
+            thread::sleep(PAUSE);
         }
         None
     }

@@ -17,3 +17,4 @@ pub mod honest;
 pub mod memory;
 pub mod peer;
 pub mod target;
+pub mod turns;

@@ -14,6 +14,8 @@ use tidegate_wire::frame::{Header, MAX_BODY, MessageReader};
 use tidegate_wire::messages::{Body, Hello, PROTOCOL_VERSION};
 use tidegate_wire::{Kind, ToClient};
 
+use crate::turns;
+
 /// What an answer is given.
 pub const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -141,7 +143,9 @@ impl Peer {
     /// As [`Peer::connect`].
     pub fn over(stream: TcpStream, config: ClientConfig) -> Result<Self, PeerError> {
         let mut out = Buffer::new();
+        let turn = turns::take();
         let session = Session::client(Arc::new(config), Millis::new(0), &mut out)?;
+        drop(turn);
         Self::begin(stream, session, out)
     }
 
@@ -151,7 +155,9 @@ impl Peer {
     /// As [`Peer::connect`].
     pub fn again(stream: TcpStream, config: ClientConfig, cookie: &Cookie) -> Result<Self, PeerError> {
         let mut out = Buffer::new();
+        let turn = turns::take();
         let session = Session::client_again(Arc::new(config), cookie, Millis::new(0), &mut out)?;
+        drop(turn);
         Self::begin(stream, session, out)
     }
 
@@ -248,6 +254,7 @@ impl Peer {
     /// If the session has ended.
     #[must_use]
     pub fn sealed(&mut self, bytes: &[u8]) -> Vec<u8> {
+        let _turn = turns::take();
         self.session.send(bytes, &mut self.out).expect("the session is ready");
         let sealed = self.out.bytes().to_vec();
         self.out.clear();
@@ -319,7 +326,10 @@ impl Peer {
             .saturating_duration_since(Instant::now())
             .max(Duration::from_millis(1));
         self.stream.set_read_timeout(Some(left)).expect("a socket option");
-        match self.stream.read(self.sealed.space(16 << 10)) {
+        // What comes is waited for without a turn, and read in one.
+        let waited = self.stream.peek(&mut [0]);
+        let turn = turns::take();
+        match waited.and_then(|_| self.stream.read(self.sealed.space(16 << 10))) {
             Ok(0) => return Ok(false),
             Ok(count) => self.sealed.advance(count),
             Err(error) if is_timeout(&error) => return Ok(true),
@@ -332,6 +342,7 @@ impl Peer {
             .receive(now, self.sealed.bytes(), &mut self.plain, &mut self.out)?;
         self.session.grant((self.plain.len() - before) as u64);
         self.sealed.consume(taken);
+        drop(turn);
         self.flush();
         Ok(true)
     }

@@ -27,6 +27,7 @@ use tidegate_batch::{Changes, EntryPublisher};
 use tidegate_channel::{ChannelEntry, EntryProof};
 
 use super::{AsOf, Commitment, StateRoot};
+use crate::pipeline::queue;
 
 /// Batches that wait for the tree one by one; more are merged.
 const QUEUE: usize = 16;
@@ -71,7 +72,7 @@ impl Feed {
 /// Hands work to the thread, from any other, without waiting for it.
 #[derive(Clone, Debug)]
 pub(crate) struct WorkSender {
-    queue: Sender<CommitWork>,
+    queue: queue::Sender<CommitWork>,
     backlog: Arc<Mutex<Backlog>>,
 }
 
@@ -157,7 +158,7 @@ pub(crate) struct ProofAnswer {
 
 pub(crate) struct CommitmentThread {
     commitment: Commitment,
-    work: Receiver<CommitWork>,
+    work: queue::Receiver<CommitWork>,
     backlog: Arc<Mutex<Backlog>>,
     empty: Sender<Changes>,
 }
@@ -165,7 +166,7 @@ pub(crate) struct CommitmentThread {
 impl CommitmentThread {
     /// What the thread runs on, and how it is fed.
     pub(crate) fn new(commitment: Commitment) -> (Feed, Self) {
-        let ((sender, work), (back, empty)) = (bounded(QUEUE), bounded(QUEUE));
+        let ((sender, work), (back, empty)) = (queue::bounded(QUEUE), bounded(QUEUE));
         let backlog = Arc::<Mutex<Backlog>>::default();
         let thread = Self {
             commitment,
@@ -203,7 +204,7 @@ impl CommitmentThread {
     fn catch_up(&mut self) {
         let backlog = {
             let mut backlog = self.backlog.lock();
-            if backlog.is_empty() || !self.work.is_empty() {
+            if backlog.is_empty() || self.work.len() > 0 {
                 return;
             }
             std::mem::take(&mut *backlog)

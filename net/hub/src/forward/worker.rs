@@ -16,7 +16,7 @@ use super::kept::Kept;
 use super::next::{Next, NextError};
 use super::payment_id;
 use super::route::{Route, route_of};
-use crate::pipeline::{ForwardWork, Group, LedgerWork, Stats, Waiting, Work, add};
+use crate::pipeline::{ForwardWork, Group, LedgerWork, Stats, Waiting, Work, add, queue};
 
 /// How long is listened to the next hub before it is looked whether something new waits.
 const LISTEN: Duration = Duration::from_millis(10);
@@ -34,7 +34,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub(crate) struct Hands {
     pub(crate) journals: Journals,
     pub(crate) margin: Age,
-    pub(crate) groups: Sender<Group>,
+    pub(crate) groups: queue::Sender<Group>,
     pub(crate) to_ledger: Sender<LedgerWork>,
     pub(crate) disputed: Arc<Disputed>,
     pub(crate) stats: Arc<Stats>,
@@ -44,7 +44,7 @@ pub(crate) struct Hands {
 pub(crate) struct Worker {
     journals: Journals,
     margin: Age,
-    groups: Sender<Group>,
+    groups: queue::Sender<Group>,
     to_ledger: Sender<LedgerWork>,
     disputed: Arc<Disputed>,
     stats: Arc<Stats>,

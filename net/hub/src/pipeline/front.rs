@@ -23,6 +23,7 @@ use super::known::Known;
 use super::ledger::LedgerWork;
 use super::links::Links;
 use super::probes;
+use super::queue;
 use super::unread::Unread;
 use super::work::{AttachRequest, Group, Origin, Request, Work};
 
@@ -32,7 +33,7 @@ const GROUP_MAX: usize = 1024;
 const LEDGER_RETRY_MS: u32 = 250;
 
 pub(crate) struct Front {
-    groups: Sender<Group>,
+    groups: queue::Sender<Group>,
     ledger: Sender<LedgerWork>,
     /// True while something is paused; the sequencer wakes the reactor then.
     waiting: Arc<AtomicBool>,
@@ -53,7 +54,7 @@ struct Session {
 
 impl Front {
     pub(crate) fn new(
-        groups: Sender<Group>,
+        groups: queue::Sender<Group>,
         ledger: Sender<LedgerWork>,
         waiting: Arc<AtomicBool>,
         flow: Flow,

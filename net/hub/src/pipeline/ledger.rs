@@ -30,6 +30,7 @@ use tidegate_wire::messages::{Body, Busy, CloseDone, LedgerQuery, SpliceDone, To
 
 use super::front::error_message;
 use super::options::ChannelPolicy;
+use super::queue;
 use super::sequencer::now;
 use super::stats::Stats;
 use super::work::{Group, Origin, Work};
@@ -115,7 +116,7 @@ pub(crate) struct LedgerThread {
     /// So long without a new block, payments wait.
     pub(crate) patience: Duration,
     pub(crate) work: Receiver<LedgerWork>,
-    pub(crate) groups: Sender<Group>,
+    pub(crate) groups: queue::Sender<Group>,
     pub(crate) reactor: ReactorSender,
     pub(crate) reserved: Reserved,
     pub(crate) scans: Scans,

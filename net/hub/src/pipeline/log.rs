@@ -4,7 +4,6 @@ use std::cell::Cell;
 use std::sync::Arc;
 use std::time::Instant;
 
-use crossbeam::channel::{Receiver, Sender};
 use tidegate_channel::SignedHeader;
 use tidegate_crypto::keys::SecretKey;
 use tidegate_reactor::Sender as ReactorSender;
@@ -14,6 +13,7 @@ use tidegate_wal::{Log, LogError};
 
 use super::links::Heard;
 use super::probes;
+use super::queue::{Receiver, Sender};
 use super::receipts;
 use super::sequencer::micros;
 use super::stats::{Stats, add, note};

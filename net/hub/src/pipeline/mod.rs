@@ -28,6 +28,7 @@ pub(crate) mod links;
 mod log;
 mod options;
 mod probes;
+pub(crate) mod queue;
 mod receipts;
 mod sequencer;
 mod serve;

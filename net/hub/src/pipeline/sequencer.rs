@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, select};
+use crossbeam::channel::{RecvTimeoutError, Sender, TryRecvError};
 use rayon::ThreadPool;
 use tidegate_batch::{BlockInput, EngineError, Input};
 use tidegate_crypto::verify::Verifier;
@@ -22,6 +22,7 @@ use super::credits::Processed;
 use super::flow::Flow;
 use super::options::Settings;
 use super::probes;
+use super::queue;
 use super::stats::{Stats, add, note};
 use super::work::{Group, Job, Origin, Read, Work};
 use crate::state::{HubEngine, StateError, append_record};
@@ -71,9 +72,9 @@ pub(crate) struct Sequencer {
     verifier: Arc<Verifier>,
     settings: Settings,
     hello: HelloAnswer,
-    groups: Receiver<Group>,
-    jobs: Sender<Job>,
-    done: Receiver<Job>,
+    groups: queue::Receiver<Group>,
+    jobs: queue::Sender<Job>,
+    done: queue::Receiver<Job>,
     in_flight: usize,
     free: Vec<Job>,
     reactor: ReactorSender,
@@ -127,9 +128,9 @@ pub(crate) struct Parts {
     pub(crate) hello: HelloAnswer,
     /// Hashes whose preimages stand on the ledger at the start.
     pub(crate) revealed: HashSet<[u8; 32]>,
-    pub(crate) groups: Receiver<Group>,
-    pub(crate) jobs: Sender<Job>,
-    pub(crate) done: Receiver<Job>,
+    pub(crate) groups: queue::Receiver<Group>,
+    pub(crate) jobs: queue::Sender<Job>,
+    pub(crate) done: queue::Receiver<Job>,
     pub(crate) reactor: ReactorSender,
     pub(crate) waiting: Arc<AtomicBool>,
     pub(crate) flow: Flow,
@@ -224,7 +225,7 @@ impl Sequencer {
     pub(crate) fn run(mut self) -> Result<(), SequencerError> {
         loop {
             self.wait()?;
-            self.drain();
+            self.drain()?;
             if self.in_flight < self.settings.batches_in_flight_max && self.has_work() && self.is_due() {
                 self.batch()?;
             }
@@ -285,28 +286,30 @@ impl Sequencer {
             }
             return Ok(());
         }
-        select! {
-            recv(self.groups) -> group => match group {
-                Ok(group) => self.take_group(group),
-                Err(_) => self.stopping = true,
-            },
-            // Nothing is in flight: all that can be heard here is that the log has ended.
-            recv(self.done) -> _ => return Err(SequencerError::LogEnded),
-            default(patience) => {}
+        // A log that ends sends an empty group.
+        match self.groups.recv_timeout(patience) {
+            Ok(group) => self.take_group(group),
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => self.stopping = true,
         }
         Ok(())
     }
 
     /// Takes what else is there, without waiting.
-    fn drain(&mut self) {
-        while let Ok(job) = self.done.try_recv() {
-            self.take_back(job);
+    fn drain(&mut self) -> Result<(), SequencerError> {
+        loop {
+            match self.done.try_recv() {
+                Ok(job) => self.take_back(job),
+                Err(TryRecvError::Empty) => break,
+                Err(TryRecvError::Disconnected) => return Err(SequencerError::LogEnded),
+            }
         }
         while !self.stopping && self.pending.len() < self.settings.batch_inputs_max {
             let Ok(group) = self.groups.try_recv() else { break };
             self.take_group(group);
         }
         self.wake_the_waiting();
+        Ok(())
     }
 
     /// Tells the reactor's thread that there is room, if someone waits for it.
@@ -361,7 +364,7 @@ impl Sequencer {
         };
         self.sort_out(&mut batch.gathered, &batch.checks, &mut batch.job);
         // Who is a suspect is known by now. The next batch is gathered before this one is executed, so of the state before it.
-        self.drain();
+        self.drain()?;
         let next = self
             .may_look_ahead(&batch.gathered)
             .then(|| self.gather_batch(Instant::now(), true));

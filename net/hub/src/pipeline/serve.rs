@@ -30,9 +30,10 @@ use super::ledger::{LedgerFailure, LedgerThread, LedgerWork, block_input, claims
 use super::links::{LINK_TICK_MILLIS, OpenLinks, open_links};
 use super::log::LogThread;
 use super::options::ServeOptions;
+use super::queue;
 use super::sequencer::{Parts, SequencerError};
 use super::stats::Stats;
-use super::work::{Group, Work};
+use super::work::{Group, Job, Work};
 use crate::admin::{Admin, Storage};
 use crate::commitment::{Commitment, CommitmentThread, Feed};
 use crate::files::ledger_dir;
@@ -100,7 +101,7 @@ struct Threads {
 /// Ends a hub from any thread.
 #[derive(Clone, Debug)]
 pub struct StopHandle {
-    groups: Sender<Group>,
+    groups: queue::Sender<Group>,
     ledger: Sender<LedgerWork>,
 }
 
@@ -256,9 +257,9 @@ fn send_first(pipes: &Pipes, state: &HubState, settings: &super::Settings, catch
 
 /// The queues between the threads.
 struct Pipes {
-    groups: (Sender<Group>, Receiver<Group>),
-    jobs: (Sender<super::work::Job>, Receiver<super::work::Job>),
-    done: (Sender<super::work::Job>, Receiver<super::work::Job>),
+    groups: (queue::Sender<Group>, queue::Receiver<Group>),
+    jobs: (queue::Sender<Job>, queue::Receiver<Job>),
+    done: (queue::Sender<Job>, queue::Receiver<Job>),
     ledger: (Sender<LedgerWork>, Receiver<LedgerWork>),
     waiting: Arc<AtomicBool>,
     flow: Flow,
@@ -273,9 +274,9 @@ const LEDGER_QUEUE: usize = 1024;
 impl Pipes {
     fn new(settings: &super::Settings, reactor: ReactorSender) -> Self {
         Self {
-            groups: bounded(settings.queue_groups_max.max(4)),
-            jobs: bounded(settings.batches_in_flight_max),
-            done: bounded(settings.batches_in_flight_max),
+            groups: queue::bounded(settings.queue_groups_max.max(4)),
+            jobs: queue::bounded(settings.batches_in_flight_max),
+            done: queue::bounded(settings.batches_in_flight_max),
             ledger: bounded(LEDGER_QUEUE),
             waiting: Arc::new(AtomicBool::new(false)),
             flow: Flow::new(settings.requests_waiting_per_peer),
@@ -352,14 +353,14 @@ fn start(
     let (to_ledger, ends) = (ledger_queue.0.clone(), (groups.0.clone(), sender.clone()));
     let ledger = ledger_thread(&options, node, told, ledger_queue, (&ends, routes.outgoing()), &stats)?;
     let routes = routes.start(&options, (&groups.0, &to_ledger), &stats)?;
-    let (ledger_end, prepare_end, log_end) = (ends.clone(), ends.clone(), sender.clone());
+    let (ledger_end, prepare_end, log_end) = (ends.clone(), ends.clone(), ends.clone());
     let front = Front::new(groups.0.clone(), to_ledger, waiting, flow, links);
     Ok(Threads {
         routes,
         reactor: spawn("reactor", move || run_reactor(reactor, front, &groups.0))?,
         peers_file,
         sequencer: spawn("sequencer", move || run_sequencer(parts, &sender))?,
-        log: spawn("log", move || run_log(log, &log_end))?,
+        log: spawn("log", move || run_log(log, &log_end.0, &log_end.1))?,
         commitment: spawn("commitment", move || commitment.run())?,
         ledger: spawn("ledger", move || run_ledger(ledger, &ledger_end.0, &ledger_end.1))?,
         preparer: spawn("log-prepare", move || {
@@ -379,7 +380,7 @@ fn ledger_thread(
     node: Node,
     told: Height,
     queue: (Sender<LedgerWork>, Receiver<LedgerWork>),
-    ((groups, reactor), outgoing): (&(Sender<Group>, ReactorSender), Outgoing),
+    ((groups, reactor), outgoing): (&(queue::Sender<Group>, ReactorSender), Outgoing),
     stats: &Arc<Stats>,
 ) -> Result<LedgerThread, ServeError> {
     let bring = options.ledger.clone().map(|address| {

@@ -13,6 +13,7 @@ use crate::forward::{Disputed, Hands, Journals, Kept, Worker};
 use crate::pipeline::ledger::LedgerWork;
 use crate::pipeline::ledger::outgoing::Outgoing;
 use crate::pipeline::options::ServeOptions;
+use crate::pipeline::queue;
 use crate::pipeline::stats::Stats;
 use crate::pipeline::work::Group;
 
@@ -56,7 +57,7 @@ impl Routes {
     pub(super) fn start(
         self,
         options: &ServeOptions,
-        (groups, to_ledger): (&Sender<Group>, &Sender<LedgerWork>),
+        (groups, to_ledger): (&queue::Sender<Group>, &Sender<LedgerWork>),
         stats: &Arc<Stats>,
     ) -> Result<Vec<JoinHandle<()>>, ServeError> {
         let routes = Arc::new(options.settings.routes.clone());

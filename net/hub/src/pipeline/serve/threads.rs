@@ -5,7 +5,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
-use crossbeam::channel::Sender;
 use tidegate_reactor::{Reactor, ReactorError, Sender as ReactorSender};
 use tidegate_wal::{LogError, Segments};
 
@@ -14,6 +13,7 @@ use crate::pipeline::checkpoints::CheckpointThread;
 use crate::pipeline::front::Front;
 use crate::pipeline::ledger::{LedgerFailure, LedgerThread};
 use crate::pipeline::log::LogThread;
+use crate::pipeline::queue::Sender;
 use crate::pipeline::sequencer::{Parts, Sequencer, SequencerError};
 use crate::pipeline::work::{Group, Work};
 
@@ -38,13 +38,21 @@ pub(super) fn run_sequencer(parts: Parts, reactor: &ReactorSender) -> Result<(),
     result
 }
 
-pub(super) fn run_log(mut log: LogThread, reactor: &ReactorSender) -> Result<(), LogError> {
+pub(super) fn run_log(mut log: LogThread, groups: &Sender<Group>, reactor: &ReactorSender) -> Result<(), LogError> {
     let result = log.run();
     if result.is_err() {
         // Before the sequencer can notice: nothing is answered after a failed write or sync (R3).
         let _ended = reactor.stop(0);
     }
+    // What the sequencer can notice, once it wakes.
+    drop(log);
+    wake(groups);
     result
+}
+
+/// An empty group wakes the sequencer; if its queue is full, it is awake.
+fn wake(groups: &Sender<Group>) {
+    drop(groups.try_send(Group::new()));
 }
 
 /// Without blocks no deadline passes: the hub ends rather than going on without its ledger.
@@ -67,9 +75,7 @@ fn end_hub(groups: &Sender<Group>, reactor: &ReactorSender) {
 }
 
 pub(super) fn run_checkpoints(thread: CheckpointThread, groups: &Sender<Group>, reactor: &ReactorSender) {
-    // An empty group wakes the sequencer; if its queue is full, it is awake.
-    let over = || drop(groups.try_send(Group::new()));
-    thread.run(over, || end_hub(groups, reactor));
+    thread.run(|| wake(groups), || end_hub(groups, reactor));
 }
 
 pub(super) fn run_reactor(reactor: Reactor, mut front: Front, groups: &Sender<Group>) -> Result<(), ReactorError> {
