@@ -7,6 +7,7 @@
 //! memory     the peak of a process, and a limit of the system on it
 //! attack     hostile peers by the hundred, of four kinds, for as long as asked
 //! crowd      their process
+//! turns      how many of a process's threads compute at one time
 //! ```
 //!
 //! What each misdeed is answered with stands in `tests/`, next to the misdeed. Nothing here looks into the hub's process.
