@@ -3,11 +3,12 @@
 //!
 //! Few peers and no figure here; `TIDEGATE_HOSTILE_LONG=1` makes them a thousand, and holds what honest payments took beside them
 //! against what they took while the same crowd stood before another hub of this machine. That comparison is needed because the crowd
-//! runs here too, a thousand threads on two processors. In milliseconds, four runs: alone p50 0.7 to 0.8, p99 1.8 to 2.0; the crowd
-//! before another hub 0.5 to 0.8 and 3.1 to 6.5; before theirs 1.0 to 1.2 and 8.0 to 9.4, of which the hub's own stages (`/metrics`)
-//! come to less than 3 and no round of its loop to more than 1.5. What is left are sequencer and log, one in eight times, behind
-//! the loop's thread on one processor for a slice of the system, while the other one runs the crowd: two thirds of that time, so the
-//! system finds no idle processor to move them to, as it would if the crowd were on a machine of its own.
+//! runs here too, a thousand threads on two processors. In milliseconds, three runs of a virtual machine: alone p50 0.7 to 0.8, p99
+//! 1.8; the crowd before another hub 0.5 to 0.6 and 3.1 to 4.4; before theirs 1.0 to 1.2 and 8.0 to 9.4: 4.4 to 5.2 times alone, where
+//! R15 wants 3. The 99th percentiles of the hub's own stages (`/metrics`) came to less than 3 ms together, and no round of its loop took more
+//! than 1.5. In one second that was traced, sequencer and log waited 62 times for more than a millisecond for a processor, 168 ms in
+//! all: 109 behind the loop's thread, 55 behind the crowd; in 114 of them the other processor ran the crowd. Whether that is the
+//! whole of it is not shown: a loop that slept 20 µs between such rounds was no better (10.5 at p99).
 
 use std::sync::atomic::Ordering;
 use std::thread;
