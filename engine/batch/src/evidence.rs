@@ -107,13 +107,13 @@ impl<S: Slots> Engine<S> {
         })
     }
 
-    /// For each open lock of the client that its payee has acknowledged the proof of that, as far as the leaves between are held.
+    /// For each open lock of the client that its payee has acknowledged the proof of that.
     #[must_use]
     pub fn payment_proofs(&self, slot: u32) -> Vec<(LockId, PaymentProof)> {
         let locks = self.view(slot).map(|view| view.locks).unwrap_or_default();
         let proofs = locks
             .iter()
-            .map(|open| Some((open.id, self.payment_proof(slot, &open.id)?)));
+            .map(|open| Some((open.id, self.debt_proof(slot, &open.id)?)));
         proofs.flatten().collect()
     }
 

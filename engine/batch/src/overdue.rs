@@ -6,13 +6,14 @@
 
 use core::ops::RangeInclusive;
 
-use tidegate_channel::evidence::{Acknowledged, SignedState};
+use tidegate_channel::evidence::Acknowledged;
 use tidegate_types::{ChannelId, Height, OutPoint};
 
 use crate::Engine;
 use crate::engine::ACK;
 use crate::record::in_lock::{BY_PAYER, MET};
-use crate::record::{DISPUTED, FIRM, FROZEN, LockRecord};
+use crate::record::kept::KeptRecord;
+use crate::record::{DISPUTED, FIRM, FROZEN, LockRecord, SETTLED};
 use crate::slots::{Link, Slots};
 
 /// A preimage that a payer owes by, and has not settled.
@@ -114,7 +115,7 @@ impl<S: Slots> Engine<S> {
         for link in part(&mut search.next.1, locks, count) {
             let record = self.store.locks.at(link);
             let owed = record.condition == ACK && u32::from(record.fate) == FIRM;
-            if owed && self.is_due(record.expiry, last) {
+            if owed && (self.is_due(record.expiry, last) || self.is_leaving(record)) {
                 search.acks.extend(self.owed_ack(record));
             }
         }
@@ -126,26 +127,50 @@ impl<S: Slots> Engine<S> {
         (self.store.meta().height..=last.get()).contains(&expiry)
     }
 
-    /// The newest word of the payee of a lock, if it covers the leaf that credited it.
+    /// The payee's channel is closed on the ledger: afterwards its word cannot be brought there.
+    fn is_leaving(&self, lock: &LockRecord) -> bool {
+        let payee = lock.payee_link.checked_sub(1);
+        lock.expiry >= self.store.meta().height && payee.is_some_and(|payee| self.status(payee) == DISPUTED)
+    }
+
+    /// The word by which a lock is owed, unless it stands on the ledger.
     fn owed_ack(&self, lock: &LockRecord) -> Option<OwedAck> {
-        let payee = lock.payee_link.checked_sub(1)?;
-        let view = self.view(payee)?;
-        let by_ack = view.ack.filter(|(ack, _)| ack.leaf.counter.get() >= lock.credited_h);
-        let by_state = || {
-            let signed = SignedState {
-                state: view.state,
-                signature: view.signature,
-            };
-            (view.state.ack.counter.get() >= lock.credited_h).then_some(Acknowledged::ByState(signed))
+        let payee = lock
+            .payee_link
+            .checked_sub(1)
+            .filter(|&payee| self.status(payee) != SETTLED)?;
+        let word = match lock.kept {
+            0 => self.covering_word(payee, lock.credited_h)?,
+            kept => *self.store.kept.at(kept),
         };
-        let word = by_ack
-            .map(|(ack, signature)| Acknowledged::ByAck(ack, signature))
-            .or_else(by_state)?;
+        (word.revealed == 0).then(|| self.owed_by(payee, &word, lock.expiry()))?
+    }
+
+    fn owed_by(&self, payee: u32, word: &KeptRecord, expiry: Height) -> Option<OwedAck> {
         Some(OwedAck {
-            funding: view.funding,
-            word,
-            expiry: lock.expiry(),
+            funding: self.shared(payee).funding(self.store.channels.get(payee)),
+            word: word.said(self.channel_id(payee))?,
+            expiry,
         })
+    }
+
+    /// The words of this payee by which locks are owed that have not expired, and which no final block holds.
+    #[must_use]
+    pub fn unproven_acks(&self, slot: u32) -> Vec<OwedAck> {
+        let height = self.store.meta().height;
+        let kept = self
+            .kept_words(slot)
+            .filter(|(_, word)| word.revealed == 0 && word.expiry >= height);
+        let mut acks: Vec<OwedAck> = kept
+            .filter_map(|(_, word)| self.owed_by(slot, word, Height::new(word.expiry)))
+            .collect();
+        let listed = self.listed_leaves(slot).flat_map(|leaf| self.owing_locks(leaf));
+        let owing = listed.map(|link| self.store.locks.at(link));
+        let owing = owing.filter(|lock| lock.expiry >= height);
+        acks.extend(owing.filter_map(|lock| self.owed_ack(lock)));
+        acks.sort_unstable_by_key(|owed| (owed.word.leaf().counter, owed.expiry));
+        acks.dedup_by_key(|owed| owed.word.leaf().counter);
+        acks
     }
 
     /// Whether the end of a channel was begun and has not come to the ledger, as far as the hub's state says.

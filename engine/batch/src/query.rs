@@ -2,6 +2,7 @@
 //!
 //! Answers are of the newest executed batch; the caller lets them out only when that batch is durable.
 
+use tidegate_channel::evidence::{Acknowledged, SignedState};
 use tidegate_channel::{
     Ack, ChannelTerms, ClientState, Condition, Credit, FinalTerms, HalfSums, InChange, InChangeKind, InLock, LeafKind,
     LeafPrivate, LeafPublic, LeafRef, Lock, OpOutcome, StateRef, client_balance, credit_salt, credited_root,
@@ -14,8 +15,9 @@ use tidegate_types::{
 };
 
 use crate::Engine;
-use crate::engine::{ACK, UNACKED_MAX};
+use crate::engine::ACK;
 use crate::record::in_lock::MET;
+use crate::record::kept::KeptRecord;
 use crate::record::{ACTIVE, DISPUTED, FIRM, FROZEN, LeafRecord, LockRecord, VOID};
 use crate::slots::Slots;
 use crate::store::{amount, digest};
@@ -143,7 +145,7 @@ pub struct PaymentProof {
     pub payee: KeyBytes,
     /// The payee's ack of the last link's leaf.
     pub ack: Ack,
-    /// The payee's signature over it.
+    /// The payee's signature over it; zero if it was given by a state, or seen on the ledger alone.
     pub signature: SignatureBytes,
     /// The lock's salt under the credited root.
     pub salt: [u8; 16],
@@ -396,35 +398,36 @@ impl<S: Slots> Engine<S> {
     /// The proof that the payee of an open lock holds its credit, once the payee has acknowledged it by an `Ack`.
     #[must_use]
     pub fn payment_proof(&self, payer: u32, lock: &LockId) -> Option<PaymentProof> {
+        let proof = self.debt_proof(payer, lock)?;
+        (proof.signature != SignatureBytes::ZERO).then_some(proof)
+    }
+
+    /// As [`Engine::payment_proof`], also if the payee has acknowledged it by a state or on the ledger: there its word stands, or can
+    /// be brought, without an `Ack`.
+    #[must_use]
+    pub fn debt_proof(&self, payer: u32, lock: &LockId) -> Option<PaymentProof> {
         let found = self.out_lock(payer, lock)?;
         // A later ack covers the leaf of a void credit too, but not the credit. A hash lock's proof is its preimage.
         if u32::from(found.fate) != FIRM || found.condition != ACK {
             return None;
         }
         let payee = found.payee_link.checked_sub(1)?;
-        let record = self.record(payee);
-        if found.credited_h > record.ack_message_h {
-            return None;
-        }
-        let (credits, links) = self.links(payee, found.credited_h, record.ack_message_h)?;
-        if links.len() as u64 > UNACKED_MAX {
-            return None;
-        }
+        let word = match found.kept {
+            0 => self.covering_word(payee, found.credited_h)?,
+            kept => *self.store.kept.at(kept),
+        };
+        let (credits, links) = self.links(payee, &word, found.credited_h)?;
         let entries: Vec<Digest> = credits.iter().map(Credit::entry).collect();
         let index = credits.iter().position(|credit| credit.lock == *lock)?;
         let tree = Tree::build(merkle::LIST, &entries);
         let index = u32::try_from(index).ok()?;
-        let counter = HubCounter::new(record.ack_message_h);
         Some(PaymentProof {
             payee: self.terms_of(payee).client,
             ack: Ack {
                 channel: self.channel_id(payee),
-                leaf: LeafRef {
-                    counter,
-                    digest: digest(&record.ack_message_digest),
-                },
+                leaf: word.leaf(),
             },
-            signature: SignatureBytes::from_bytes(self.signed(payee).ack_message_signature),
+            signature: word.ack_signature(),
             salt: credits[index as usize].salt,
             index,
             count: tree.count(),
@@ -433,14 +436,21 @@ impl<S: Slots> Engine<S> {
         })
     }
 
-    /// The credits of leaf `from`, and the links from it up to leaf `to`.
-    fn links(&self, slot: u32, from: u64, to: u64) -> Option<(Vec<Credit>, Vec<ProofLink>)> {
+    /// The credits of leaf `from`, and the links from it up to the leaf of a word: first those that the word has, then those of the
+    /// channel's list.
+    fn links(&self, slot: u32, word: &KeptRecord, from: u64) -> Option<(Vec<Credit>, Vec<ProofLink>)> {
         let (mut credits, mut links) = (None, Vec::new());
-        let (record, signed) = self.look(slot);
-        let (mut link, mut previous) = (record.leaf_oldest, digest(&signed.leaf_before));
+        let (listed, before) = self
+            .live(slot)
+            .map(|record| (record.leaf_oldest, self.signed(slot).leaf_before))?;
+        let (mut link, mut previous) = match word.first {
+            0 => (listed, digest(&before)),
+            first => (first, digest(&word.before)),
+        };
+        let mut in_list = word.first == 0;
         while link != 0 {
             let leaf = self.store.leaves.at(link);
-            if (from..=to).contains(&leaf.h) {
+            if (from..=word.h).contains(&leaf.h) {
                 let of_leaf = self.credits_from(leaf.credits);
                 links.push(ProofLink {
                     private: digest(&leaf.private_digest),
@@ -452,8 +462,12 @@ impl<S: Slots> Engine<S> {
             }
             previous = digest(&leaf.digest);
             link = leaf.next;
+            if link == 0 && !in_list && leaf.h < word.h {
+                (link, in_list) = (listed, true);
+            }
         }
-        credits.map(|credits| (credits, links))
+        let whole = links.len() as u64 == word.h + 1 - from;
+        credits.filter(|_| whole).map(|credits| (credits, links))
     }
 
     /// How a channel ends whose final leaf is made: by that leaf, until the ledger has paid otherwise.
@@ -519,5 +533,44 @@ impl<S: Slots> Engine<S> {
             outcome: record.outcome(),
             credit,
         }
+    }
+}
+
+impl KeptRecord {
+    /// The acknowledged leaf.
+    pub(crate) const fn leaf(&self) -> LeafRef {
+        LeafRef {
+            counter: HubCounter::new(self.h),
+            digest: digest(&self.digest),
+        }
+    }
+
+    /// The signature under the ack; zero if it is none.
+    const fn ack_signature(&self) -> SignatureBytes {
+        if self.c == 0 {
+            SignatureBytes::from_bytes(self.signature)
+        } else {
+            SignatureBytes::ZERO
+        }
+    }
+
+    /// The word as the ledger takes it; `None` if it is known from there alone.
+    pub(crate) fn said(&self, channel: ChannelId) -> Option<Acknowledged> {
+        let leaf = self.leaf();
+        let signature = SignatureBytes::from_bytes(self.signature);
+        if self.c == 0 {
+            let ack = Ack { channel, leaf };
+            return (signature != SignatureBytes::ZERO).then_some(Acknowledged::ByAck(ack, signature));
+        }
+        let state = ClientState {
+            channel,
+            counter: ClientCounter::new(self.c),
+            debit: amount(self.debit),
+            locks_sum: amount(self.locks_sum),
+            locks_root: digest(&self.locks_root),
+            ack: leaf,
+            operations: digest(&self.operations),
+        };
+        Some(Acknowledged::ByState(SignedState { state, signature }))
     }
 }

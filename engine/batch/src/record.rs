@@ -15,6 +15,7 @@ use tidegate_crypto::merkle::{FirstLocks, LockTree};
 use crate::slots::{Allocation, Link, Linked};
 
 pub(crate) mod in_lock;
+pub(crate) mod kept;
 
 /// A channel can be paid and pay.
 pub(crate) const ACTIVE: u32 = ChannelEntry::ACTIVE;
@@ -52,6 +53,7 @@ pub(crate) struct MetaRecord {
     pub(crate) in_locks: Allocation,
     pub(crate) in_changes: Allocation,
     pub(crate) wide_pages: Allocation,
+    pub(crate) kept: Allocation,
     /// In-locks that payees hold at present.
     pub(crate) in_open: u32,
     pub(crate) reserved: u32,
@@ -116,7 +118,9 @@ pub(crate) struct LiveRecord {
     /// The newest batch that touched the channel, and its place there: see `engine/touch`.
     pub(crate) touched_batch: u64,
     pub(crate) touched_at: u32,
-    pub(crate) more_reserved: [u32; 5],
+    /// The newest of its kept words: see `engine/kept`.
+    pub(crate) kept: Link,
+    pub(crate) more_reserved: [u32; 4],
 }
 
 /// What is written with each payment and read when somebody asks. It has the link of its channel's [`LiveRecord`].
@@ -232,7 +236,9 @@ pub(crate) struct LockRecord {
     /// Its [`NamedRecord`], if payee and condition do not follow from the payee's channel.
     pub(crate) named: Link,
     pub(crate) next: Link,
-    pub(crate) more_reserved: [u32; 3],
+    /// The kept word of its payee by which it is owed, if there is one.
+    pub(crate) kept: Link,
+    pub(crate) more_reserved: [u32; 2],
 }
 
 /// Whom a lock names, where that is no channel which was credited, and the payment hash of a hash lock. Or, as `hash` alone, the
@@ -363,5 +369,6 @@ linked!(
     LeafRecord,
     BodyRecord,
     CreditRecord,
-    AnswerRecord
+    AnswerRecord,
+    kept::KeptRecord
 );

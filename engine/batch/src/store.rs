@@ -7,6 +7,7 @@ use tidegate_types::{
 };
 
 use crate::record::in_lock::{InChangeRecord, InLockRecord, InPageRecord};
+use crate::record::kept::KeptRecord;
 use crate::record::{
     AnswerRecord, BodyRecord, ChannelRecord, CreditRecord, LeafRecord, LiveRecord, LockRecord, MetaRecord, NamedRecord,
     PageRecord, SignedRecord, TermsRecord, WidePageRecord,
@@ -30,7 +31,7 @@ const fn spec<R>(name: &'static str) -> TableSpec {
 }
 
 /// The tables of a [`Store`], in the order that [`Store::new`] takes them.
-pub const TABLES: [TableSpec; 16] = [
+pub const TABLES: [TableSpec; 17] = [
     spec::<MetaRecord>("meta"),
     spec::<ChannelRecord>("channels"),
     spec::<TermsRecord>("terms"),
@@ -47,6 +48,7 @@ pub const TABLES: [TableSpec; 16] = [
     spec::<InLockRecord>("in-locks"),
     spec::<InChangeRecord>("in-changes"),
     spec::<WidePageRecord>("wide-pages"),
+    spec::<KeptRecord>("kept"),
 ];
 
 /// The whole state of the engine, in the caller's memory.
@@ -68,6 +70,7 @@ pub struct Store<S> {
     pub(crate) in_locks: Slab<InLockRecord, S>,
     pub(crate) in_changes: Slab<InChangeRecord, S>,
     pub(crate) wide_pages: Slab<WidePageRecord, S>,
+    pub(crate) kept: Slab<KeptRecord, S>,
 }
 
 impl<S: Slots> Store<S> {
@@ -91,6 +94,7 @@ impl<S: Slots> Store<S> {
             in_locks,
             in_changes,
             wide_pages,
+            kept,
         ] = tables;
         Self {
             meta: Slab::new(meta),
@@ -109,6 +113,7 @@ impl<S: Slots> Store<S> {
             in_locks: Slab::new(in_locks),
             in_changes: Slab::new(in_changes),
             wide_pages: Slab::new(wide_pages),
+            kept: Slab::new(kept),
         }
     }
 
@@ -132,6 +137,7 @@ impl<S: Slots> Store<S> {
             (TABLES[13].name, self.in_locks.slots()),
             (TABLES[14].name, self.in_changes.slots()),
             (TABLES[15].name, self.wide_pages.slots()),
+            (TABLES[16].name, self.kept.slots()),
         ]
     }
 
@@ -155,6 +161,7 @@ impl<S: Slots> Store<S> {
             self.in_locks.slots_mut(),
             self.in_changes.slots_mut(),
             self.wide_pages.slots_mut(),
+            self.kept.slots_mut(),
         ]
     }
 
@@ -190,6 +197,7 @@ impl<S: Slots> Store<S> {
             self.in_locks.reserve(meta.in_locks.used, need.hash_adds)?;
         }
         self.wide_pages.reserve(meta.wide_pages.used, need.wide_adds)?;
+        self.kept.reserve(meta.kept.used, need.kept())?;
         // What a leaf does to an in-lock is that it comes, or that one which was there goes.
         let gone = need.hash_adds + meta.in_open as usize;
         let changes = need.hash_adds + gone.min(need.channels_touched * 64);
@@ -207,6 +215,13 @@ pub(crate) struct Need {
     /// Beyond the first slots.
     pub(crate) wide_adds: usize,
     pub(crate) operations: usize,
+}
+
+impl Need {
+    /// See `engine/kept`: by two words before a newer one, by one that a block reveals, and by two where leaves are forgotten.
+    const fn kept(&self) -> usize {
+        5 * self.channels_touched
+    }
 }
 
 /// The newtypes of the words in the records. What stands in a record was checked when it was written.

@@ -39,6 +39,7 @@ impl<S: Slots> Engine<S> {
             meta.in_locks.used,
             meta.in_changes.used,
             meta.wide_pages.used,
+            meta.kept.used,
         ];
         let tables = store.tables();
         std::array::from_fn(|at| TableUsage {
@@ -71,6 +72,7 @@ impl<S: Slots> Engine<S> {
             free(&store.in_locks, meta.in_locks),
             free(&store.in_changes, meta.in_changes),
             free(&store.wide_pages, meta.wide_pages),
+            free(&store.kept, meta.kept),
         ]
     }
 }

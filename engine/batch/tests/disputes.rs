@@ -272,11 +272,15 @@ fn an_ack_on_the_ledger_counts_by_its_own_block() {
         rig.batch(vec![drop]);
         let refused = (!late).then_some(RefuseReason::NotDroppable);
         assert_eq!(rig.refusal(), refused, "{case:?}");
-        let proof = rig
-            .engine
-            .channel(&rig.clients[0].id)
-            .and_then(|payer| rig.engine.payment_proof(payer, &lock));
-        assert_eq!(proof.is_some(), !late && !frozen && !by_state, "{case:?}");
+        let proof = rig.engine.channel(&rig.clients[0].id).map(|payer| {
+            (
+                rig.engine.payment_proof(payer, &lock),
+                rig.engine.debt_proof(payer, &lock),
+            )
+        });
+        let (shown, held) = proof.expect("the payer has a channel");
+        assert_eq!(shown.is_some(), !late && !by_state, "{case:?}");
+        assert_eq!(held.is_some(), !late, "{case:?}: the block has its word");
         rig.replay();
     }
 }

@@ -110,6 +110,8 @@ codes! {
         CreditsWaiting = 20 "credits wait for an ack; acknowledge them first",
         /// The shares of a splice's successor are not what the channel's balances come to.
         OtherShares = 21 "the successor's shares are not what the channel's balances come to",
+        /// A payer owes by the client's ack, and no final block holds that ack yet. It is brought there.
+        AckUnproven = 22 "what a payer owes by this channel's ack is not proven on the ledger yet; ask again after a block or two",
     }
 }
 

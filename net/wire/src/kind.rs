@@ -144,6 +144,8 @@ codes! {
         OtherShares = 18,
         /// The channel's own life is at its end.
         Expiring = 19,
+        /// A payer owes by the channel's ack, which no final block holds yet: it is brought there, so ask again.
+        Unproven = 20,
     }
 }
 
@@ -162,6 +164,6 @@ mod tests {
         for (code, error) in (1..).zip(ErrorCode::ALL) {
             assert_eq!((error.code(), ErrorCode::from_code(code)), (code, Some(*error)));
         }
-        assert_eq!((ErrorCode::NotAttached.code(), ErrorCode::Expiring.code()), (1, 19));
+        assert_eq!((ErrorCode::NotAttached.code(), ErrorCode::Unproven.code()), (1, 20));
     }
 }

@@ -30,6 +30,7 @@ impl<S: Slots> Engine<S> {
         if ack.leaf.counter.get() > record.acked_h && !self.in_time(link) {
             return Err(RefuseReason::AckOverdue);
         }
+        self.keep_before(slot, ack.leaf.counter.get());
         self.acknowledge(slot, link);
         self.note_ack_message(slot, ack, &message.signature);
         let touch = self.touched(slot);
@@ -112,6 +113,7 @@ impl<S: Slots> Engine<S> {
         if late || !open || counter <= record.acked_h {
             return None;
         }
+        self.keep_before(slot, counter);
         let (sum, count) = self.firm_leaves(record.leaf_unacked, link);
         let live = self.record_mut(slot);
         live.firm += sum;

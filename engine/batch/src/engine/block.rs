@@ -4,7 +4,7 @@ use tidegate_channel::ChannelTerms;
 use tidegate_types::{ChannelId, OutPoint};
 
 use super::Engine;
-use crate::input::BlockInput;
+use crate::input::{BlockInput, RevealedAck};
 use crate::record::SETTLED;
 use crate::slots::{Link, Slots};
 
@@ -28,7 +28,7 @@ impl<S: Slots> Engine<S> {
             // One that was frozen before, by whoever started the close, or that is not this hub's.
             let _known = self.freeze(channel);
         }
-        let acknowledged: Vec<u32> = block.acked.iter().filter_map(|a| self.take_revealed_ack(a)).collect();
+        let acknowledged: Vec<u32> = block.acked.iter().filter_map(|a| self.take_ack_of_block(a)).collect();
         self.take_reveals(block);
         for slot in acknowledged {
             self.touched(slot).leaf = true;
@@ -36,6 +36,15 @@ impl<S: Slots> Engine<S> {
         for channel in &block.closed {
             self.settle_channel(channel);
         }
+    }
+
+    /// Takes an ack that the block holds, and keeps it for all that is owed by it.
+    fn take_ack_of_block(&mut self, acked: &RevealedAck) -> Option<u32> {
+        let leafed = self.take_revealed_ack(acked);
+        if let Some(slot) = self.channel(&acked.ack.channel) {
+            self.keep_revealed(slot, &acked.ack, &acked.signature, acked.height.get());
+        }
+        leafed
     }
 
     /// A channel becomes active. Its terms were checked by the ledger, which holds its output now.
@@ -56,7 +65,9 @@ impl<S: Slots> Engine<S> {
         if record.status == SETTLED {
             return;
         }
-        self.free_leaves(record.leaf_oldest);
+        while self.record(slot).leaf_oldest != 0 {
+            self.forget_oldest(slot);
+        }
         self.free_answers(slot, record.answer_oldest);
         self.free_in_locks(slot);
         self.forget_successor(slot);

@@ -53,6 +53,9 @@ impl<S: Slots> Engine<S> {
         if record.unfirm != 0 || !self.touched(slot).credits.is_empty() {
             return Err(RefuseReason::CreditsWaiting);
         }
+        if !self.unproven_acks(slot).is_empty() {
+            return Err(RefuseReason::AckUnproven);
+        }
         let (terms, sums) = (self.terms_of(slot), record.sums());
         let client = client_balance(&terms, &sums).map_err(|_| RefuseReason::InsufficientBalance)?;
         let hub = hub_balance(&terms, &sums).map_err(|_| RefuseReason::InsufficientBalance)?;

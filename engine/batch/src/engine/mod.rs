@@ -11,6 +11,7 @@ mod entries;
 mod forward;
 mod fulfil;
 mod in_locks;
+mod kept;
 mod logged;
 pub(crate) mod pages;
 mod pay;

@@ -132,6 +132,9 @@ impl<S: Slots> Engine<S> {
         // The room of the payer's own channel counts from before this state.
         self.touch(slot);
         let state = &pay.state;
+        if named.link != 0 {
+            self.keep_before(slot, state.ack.counter.get());
+        }
         if named.acknowledges {
             self.acknowledge(slot, named.link);
         }
@@ -200,10 +203,13 @@ impl<S: Slots> Engine<S> {
             outcome: lock.outcome,
             c: state.counter.get(),
         };
-        let (named, in_lock) = (lock.named, lock.in_lock());
+        let (named, in_lock, kept) = (lock.named, lock.in_lock(), lock.kept);
         self.remember(slot, payment);
         if in_lock != 0 {
             self.let_go(in_lock, BY_PAYER);
+        }
+        if kept != 0 {
+            self.let_word_go(kept);
         }
         let meta = *self.store.meta();
         let (mut locks, mut names) = (meta.locks, meta.named);

@@ -7,7 +7,9 @@ use tidegate_batch::{
     AckInput, BlockInput, CloseInput, Engine, Executed, FulfilInput, Input, PayInput, Policy, ReleaseInput, Slots,
     SpliceInput, Store, TABLES, VecSlots,
 };
-use tidegate_channel::evidence::{ClientEvidence, HubEvidence, LeafProof, Pair, ProvenLeaf, StateNaming, StateNote};
+use tidegate_channel::evidence::{
+    AckProof, ClientEvidence, EntryPath, HubEvidence, LeafLink, LeafProof, Pair, ProvenLeaf, StateNaming, StateNote,
+};
 use tidegate_channel::wallet::{LeafView, SettleOn, Wallet};
 use tidegate_channel::{ChannelTerms, Condition, LeafKind, Lock, Operation};
 use tidegate_crypto::hash::payment_hash;
@@ -142,6 +144,7 @@ impl Rig {
         self.history.push(inputs);
         self.check_in_locks();
         self.check_shown();
+        self.check_owed();
         let (held, capacity) = self.engine.value();
         assert_eq!(held, capacity, "value is conserved");
         let (slots, digests): (Vec<_>, Vec<_>) = self.out.changes.iter().map(|(s, e)| (s, e.digest())).unzip();
@@ -224,6 +227,35 @@ impl Rig {
                 .counter
                 .max(view.ack.map_or(HubCounter::ZERO, |(ack, _)| ack.leaf.counter));
             assert_eq!(pair.counters(), (view.state.counter, named));
+        }
+    }
+
+    /// Of all that is owed by a payee's ack the hub holds a proof that the ledger would take, whatever became of the payee.
+    fn check_owed(&self) {
+        for (n, client) in self.clients.iter().enumerate() {
+            let payer = self.engine.channel(&client.id).expect("an open channel");
+            let open = self.view(n).locks.into_iter();
+            for lock in open.filter(|lock| lock.credit == "firm" && lock.lock.condition == Condition::Ack) {
+                let proof = self.engine.debt_proof(payer, &lock.id).expect("what is owed is proved");
+                let links = proof.links.iter().rev();
+                let way = AckProof {
+                    links: links
+                        .map(|link| LeafLink {
+                            private: link.private,
+                            public: link.public,
+                        })
+                        .collect(),
+                    entry: EntryPath {
+                        index: proof.index,
+                        count: proof.count,
+                        salt: proof.salt,
+                        path: proof.path,
+                    },
+                };
+                assert!(way.links.len() <= AckProof::LINKS_MAX, "{} links", way.links.len());
+                way.check(&proof.ack.leaf.digest, &lock.id)
+                    .expect("the way leads from the acknowledged leaf to the credit");
+            }
         }
     }
 

@@ -3,12 +3,15 @@
 use std::time::{Duration, Instant};
 
 use tidegate_types::{Amount, ChannelId, Txid};
-use tidegate_wire::ToClient;
 use tidegate_wire::messages::{CloseFinal, CloseRequest};
+use tidegate_wire::{ErrorCode, ToClient};
 
 use super::{Client, ClientError};
 use crate::connection::{ConnectionError, fail_if_refused};
 use crate::store::WalletStore;
+
+/// How long a client whose acks are on their way to the ledger waits before it asks again.
+const AGAIN_AFTER: Duration = Duration::from_millis(500);
 
 impl<S: WalletStore> Client<S> {
     /// Closes a channel, the client paying `fee` to the ledger, and waits until it is closed. Can be called again after an
@@ -28,7 +31,8 @@ impl<S: WalletStore> Client<S> {
                 }
             }
             self.channels.check_closable(channel)?;
-            self.fetch_final_leaf(channel, fee)?;
+            let deadline = Instant::now() + timeout;
+            self.when_proven(deadline, |client| client.fetch_final_leaf(channel, fee))?;
         }
         let transaction = self.channels.close_transaction(channel, fee)?;
         let incoming = self.connection.request(&CloseFinal {
@@ -43,6 +47,23 @@ impl<S: WalletStore> Client<S> {
         self.wait_final(txid, timeout)?;
         self.channels.note_closed(channel, txid)?;
         Ok(txid)
+    }
+
+    /// Asks for a last leaf until the hub has what others owe by this channel's acks on the ledger.
+    pub(super) fn when_proven(
+        &mut self,
+        deadline: Instant,
+        ask: impl Fn(&mut Self) -> Result<(), ClientError>,
+    ) -> Result<(), ClientError> {
+        loop {
+            match ask(self) {
+                Err(ClientError::Connection(ConnectionError::Remote {
+                    code: ErrorCode::Unproven,
+                    ..
+                })) if Instant::now() < deadline => drop(self.poll(AGAIN_AFTER)?),
+                other => return other,
+            }
+        }
     }
 
     pub(super) fn is_final(&self, channel: &ChannelId) -> bool {

@@ -88,7 +88,8 @@ impl<S: WalletStore> Client<S> {
         self.fetch(channel)?;
         if !self.is_final(channel) {
             let asked = self.ask_splice(channel, plan)?;
-            self.fetch_last_leaf(channel, &asked)?;
+            let deadline = Instant::now() + plan.timeout;
+            self.when_proven(deadline, |client| client.fetch_last_leaf(channel, &asked))?;
         }
         Ok(self.channels.splice_transaction(channel)?)
     }

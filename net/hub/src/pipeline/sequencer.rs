@@ -89,6 +89,8 @@ pub(crate) struct Sequencer {
     revealed: Revealed,
     /// Channels whose end was begun and has not come to the ledger, or once had not.
     ending: BTreeSet<u32>,
+    /// Channels that want to end, and by whose acks payers owe.
+    leaving: BTreeSet<u32>,
     /// The ledger thread's question that is being answered.
     search: Option<Search>,
     /// The newest final block, if no batch has taken it yet; it waits for company unless it opens or closes a channel.
@@ -203,6 +205,7 @@ impl Sequencer {
             stats,
             pending: Pending::default(),
             ending,
+            leaving: BTreeSet::new(),
             search: None,
             block: None,
             pending_since: None,

@@ -26,6 +26,8 @@ pub(crate) struct Stats {
     pub(crate) ledger_away: AtomicBool,
     /// It has made no block for so long that payments wait.
     pub(crate) stalled: AtomicBool,
+    /// A payee wants to leave by whose acks others owe: the ledger thread is to ask for its duties at once.
+    pub(crate) payee_leaves: AtomicBool,
     pub(crate) batch_sizes: Histogrammed,
     pub(crate) sync_us: Histogrammed,
     pub(crate) verify_us: Histogrammed,
@@ -75,6 +77,7 @@ impl Default for Stats {
             ready: AtomicBool::new(false),
             ledger_away: AtomicBool::new(false),
             stalled: AtomicBool::new(false),
+            payee_leaves: AtomicBool::new(false),
             batch_sizes: histogram(),
             sync_us: histogram(),
             verify_us: histogram(),

@@ -133,11 +133,11 @@ pub(crate) struct Meta {
 }
 
 /// The layout of tables and log records. A change of either raises it.
-const LAYOUT: u8 = 6;
-const META_MAGIC: [u8; 8] = *b"tghub\0\0\x06";
+const LAYOUT: u8 = 7;
+const META_MAGIC: [u8; 8] = *b"tghub\0\0\x07";
 /// Of a state that was restored from a copy. The mark stands under the superblock's sum, so that no file which is
 /// removed, renamed or put back makes such a state sign.
-const COPY_MAGIC: [u8; 8] = *b"tgcopy\0\x06";
+const COPY_MAGIC: [u8; 8] = *b"tgcopy\0\x07";
 
 const _: () = assert!(META_MAGIC[7] == LAYOUT && COPY_MAGIC[7] == LAYOUT);
 

@@ -136,6 +136,7 @@ const RECORDS_MAX: [usize; TABLES.len()] = [
     1 << 28,
     1 << 28,
     1 << 24,
+    1 << 25,
 ];
 
 /// The regions of a checkpoint, in the order of [`TABLES`].

@@ -12,6 +12,7 @@ mod forged;
 mod keys;
 mod locks;
 mod openings;
+mod outlived;
 mod replays;
 mod support;
 mod unacknowledged;

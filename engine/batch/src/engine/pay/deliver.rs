@@ -55,7 +55,8 @@ impl<S: Slots> Engine<S> {
             reserved: [0; 2],
             named,
             next: 0,
-            more_reserved: [0; 3],
+            kept: 0,
+            more_reserved: [0; 2],
         };
         let mut allocation = self.store.meta().locks;
         let link = self.store.locks.take(&mut allocation, record);

@@ -104,18 +104,7 @@ impl<S: Slots> Engine<S> {
             if named || waits || shown || (leaf.h > record.acked_h && record.leaf_count <= LEAVES_KEPT) {
                 return;
             }
-            let record = self.record_mut(slot);
-            if record.leaf_kept == oldest {
-                record.leaf_kept = 0;
-            }
-            record.leaf_oldest = leaf.next;
-            if record.leaf_unacked == oldest {
-                record.leaf_unacked = leaf.next;
-            }
-            record.leaf_count -= 1;
-            self.signed_mut(slot).leaf_before = leaf.digest;
-            self.store.leaves.at_mut(oldest).next = 0;
-            self.free_leaves(oldest);
+            self.forget_oldest(slot);
         }
     }
 

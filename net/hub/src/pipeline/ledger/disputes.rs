@@ -104,7 +104,7 @@ impl LedgerThread {
         self.disputes.again_at = tip.plus(every).unwrap_or(Height::MAX);
         let lacks = |close: &&Close| {
             let mut locks = self.acknowledged(&close.funding);
-            locks.any(|(lock, ..)| self.proofs.get(&lock).is_none())
+            locks.any(|(lock, payee, _)| !self.stands(payee, self.proofs.get(&lock)))
         };
         let mut waiting: Vec<ChannelId> = closes.iter().filter(lacks).map(|close| close.state.channel).collect();
         waiting.sort_unstable();
@@ -151,13 +151,20 @@ impl LedgerThread {
         }
     }
 
+    /// Whether a proof is by an ack that the ledger has: only such a one claims anything.
+    fn stands(&self, payee: ChannelId, proof: Option<&Proof>) -> bool {
+        proof.is_some_and(|proof| self.node.acked(payee, proof.leaf).is_some())
+    }
+
     /// Keeps by what a payer owes.
     fn keep_proofs(&mut self, proofs: &[(LockId, PaymentProof)]) {
         for (lock, proof) in proofs {
-            if self.proofs.get(lock).is_some() {
+            let (payee, new) = (proof.ack.channel, Proof::of(proof));
+            let held = self.proofs.get(lock);
+            if held.is_some() && (self.stands(payee, held) || !self.stands(payee, Some(&new))) {
                 continue;
             }
-            if let Err(error) = self.proofs.keep(*lock, Proof::of(proof)) {
+            if let Err(error) = self.proofs.keep(*lock, new) {
                 tracing::error!(%lock, %error, "the proof of what a payer owes cannot be kept; it is tried again");
             }
         }

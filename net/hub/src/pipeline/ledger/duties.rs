@@ -10,6 +10,7 @@
 //! As in `disputes` nothing here is durable: all of it follows from the state and the ledger, and is asked anew.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
 
 use crossbeam::channel::{Receiver, TryRecvError, bounded};
 use tidegate_batch::{OwedAck, OwedPreimage, Shown};
@@ -59,7 +60,7 @@ impl LedgerThread {
     fn ask_duties(&mut self) -> bool {
         let every = Age::new((self.margin.get() / 3).max(1));
         let due = self.running.asked_at.plus(every).unwrap_or(Height::MAX);
-        if self.told < due {
+        if self.told < due && !self.stats.payee_leaves.swap(false, Ordering::Relaxed) {
             return true;
         }
         let (sender, asked) = bounded(1);
@@ -101,7 +102,8 @@ impl LedgerThread {
 
     fn reveal_ack(&mut self, owed: &OwedAck) {
         let (channel, leaf) = (owed.word.channel(), owed.word.leaf());
-        if self.node.acked(channel, leaf).is_some() || self.was_revealed(*leaf.digest.as_bytes()) {
+        let is_gone = self.node.channel_output(&channel).is_none();
+        if is_gone || self.node.acked(channel, leaf).is_some() || self.was_revealed(*leaf.digest.as_bytes()) {
             return;
         }
         tracing::warn!(payee = %channel, expiry = %owed.expiry, "a payer has not settled what it owes by an ack");
@@ -120,7 +122,12 @@ impl LedgerThread {
             return;
         };
         let stands = self.node.acked(ack.channel, leaf).is_some();
-        if stands || self.node.tip().height >= expiry || self.was_revealed(*leaf.digest.as_bytes()) {
+        // What was said by a state the search for what is owed brings.
+        if signature == SignatureBytes::ZERO
+            || stands
+            || self.node.tip().height >= expiry
+            || self.was_revealed(*leaf.digest.as_bytes())
+        {
             return;
         }
         let action = Action::RevealAck {

@@ -102,7 +102,7 @@ impl Sequencer {
         }
     }
 
-    fn refusals(&self, inputs: &[Input], sources: &[Option<Source>], job: &mut Job) {
+    fn refusals(&mut self, inputs: &[Input], sources: &[Option<Source>], job: &mut Job) {
         let refusals = std::mem::take(&mut job.executed.refusals);
         for refusal in &refusals {
             let at = refusal.input as usize;
@@ -110,6 +110,12 @@ impl Sequencer {
                 continue;
             };
             let reason = refusal.reason.unwrap_or(RefuseReason::Duplicate);
+            if reason == RefuseReason::AckUnproven {
+                self.leaving.insert(slot);
+                self.stats
+                    .payee_leaves
+                    .store(true, std::sync::atomic::Ordering::Relaxed);
+            }
             match &inputs[at] {
                 Input::Pay(pay) => self.refuse_state(origin, slot, pay.state.counter, reason, job),
                 Input::Ack(_) if reason == RefuseReason::StaleCounter => {}
@@ -120,6 +126,9 @@ impl Sequencer {
                     self.refuse(origin, ErrorCode::NotFound, reason, job);
                 }
                 Input::Splice(_) => self.refuse(origin, splice_code(reason), reason, job),
+                Input::Close(_) if reason == RefuseReason::AckUnproven => {
+                    self.refuse(origin, ErrorCode::Unproven, reason, job);
+                }
                 Input::Close(_) | Input::Refresh(_) | Input::Fulfil(_) | Input::Release(_) => {
                     self.refuse(origin, ErrorCode::Refused, reason, job);
                 }
@@ -196,6 +205,7 @@ const fn splice_code(reason: RefuseReason) -> ErrorCode {
     match reason {
         RefuseReason::LocksOpen | RefuseReason::CreditsWaiting | RefuseReason::Busy => ErrorCode::Unsettled,
         RefuseReason::OtherShares | RefuseReason::InsufficientBalance => ErrorCode::OtherShares,
+        RefuseReason::AckUnproven => ErrorCode::Unproven,
         RefuseReason::Closing => ErrorCode::Closing,
         _ => ErrorCode::Refused,
     }

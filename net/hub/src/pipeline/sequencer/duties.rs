@@ -35,13 +35,26 @@ impl Sequencer {
             self.search = Some(search);
             return;
         }
-        let (preimages, acks) = search.owed.into_found();
+        let (preimages, mut acks) = search.owed.into_found();
+        acks.extend(self.acks_of_leaving());
         let duties = Duties {
             preimages,
             acks,
             ends: self.ends(search.final_by),
         };
         job.reads.push(Read::Duties(search.asker, Box::new(duties)));
+    }
+
+    /// What payers owe by the acks of those who want to end: they may when all of it is proven.
+    fn acks_of_leaving(&mut self) -> Vec<tidegate_batch::OwedAck> {
+        let (engine, mut acks) = (&self.engine, Vec::new());
+        self.leaving.retain(|&slot| {
+            let unproven = engine.unproven_acks(slot);
+            let is_left = engine.parties(slot).2 && !unproven.is_empty();
+            acks.extend(unproven);
+            is_left
+        });
+        acks
     }
 
     /// The channels whose close the hub is to start.
